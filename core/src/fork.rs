@@ -1,0 +1,77 @@
+//! The fork guard: objects made before `fork` are refused in the child, before any lock.
+//!
+//! A child has one thread. Locks that another thread of the parent held stay held in it for ever, threads that
+//! should answer are not there, and an epoll set is still the parent's. So each object remembers how many forks
+//! lay behind its process when it was made, and one relaxed load per call compares: the count is raised in the child
+//! by a handler of `pthread_atfork`, and no call asks for its process id.
+
+use std::sync::{
+    Once,
+    atomic::{AtomicU64, Ordering},
+};
+
+use crate::error::{Error, Result};
+
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn in_child() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Remembers the process that an object was made in.
+#[derive(Debug, Clone, Copy)]
+pub struct ForkGuard {
+    born: u64,
+    what: &'static str,
+}
+
+impl ForkGuard {
+    /// A guard for an object of this name (`"pool"`), made here and now.
+    pub fn new(what: &'static str) -> Self {
+        static INSTALL: Once = Once::new();
+        INSTALL.call_once(|| {
+            // SAFETY: `in_child` only touches a lock-free atomic, which is allowed between fork and exec, and lives as
+            // long as the program: the library is linked with -z nodelete.
+            let failed = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+            assert_eq!(failed, 0, "pthread_atfork: out of memory");
+        });
+        Self { born: FORKS.load(Ordering::Relaxed), what }
+    }
+
+    /// Whether this is a child of the process that the object was made in.
+    #[inline]
+    pub fn is_forked(&self) -> bool {
+        FORKS.load(Ordering::Relaxed) != self.born
+    }
+
+    /// [`Error::Forked`] in a child.
+    #[inline]
+    pub fn check(&self) -> Result<()> {
+        if self.is_forked() { Err(Error::Forked(self.what)) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    #[test]
+    fn the_child_is_told_and_may_make_new_ones() {
+        let before = ForkGuard::new("thing");
+        assert_eq!(before.check(), Ok(()));
+        // SAFETY: the child calls only `check`, `new` (whose Once has run) and `_exit`.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            let told = before.check() == Err(Error::Forked("thing"));
+            let fresh = ForkGuard::new("thing").check() == Ok(());
+            // SAFETY: ends the child without running the parent's exit handlers.
+            unsafe { libc::_exit(i32::from(!(told && fresh))) };
+        }
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for the child's status.
+        let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+        assert_eq!(waited, pid);
+        assert_eq!(status, 0, "the child saw its guards wrongly");
+        assert_eq!(before.check(), Ok(()), "the parent is not touched");
+    }
+}

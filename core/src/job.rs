@@ -1,0 +1,212 @@
+//! Type-erased callbacks that own their argument: the one place where types are erased.
+//!
+//! A [`Job`] is four words. A closure of up to three words lives inside it, so a C callback `{fn, arg, drop}` and most
+//! Rust closures cost no allocation; a larger one is boxed.
+//!
+//! # Invariant
+//!
+//! `data` holds a live `F`, the closure that `vtable` was made for, until [`Job::run`] moves it out or `Drop` drops it; each
+//! of them takes the job by value, so exactly one of them happens, once.
+
+use std::{
+    any::Any,
+    mem::{ManuallyDrop, MaybeUninit, align_of, size_of},
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+const WORDS: usize = 3;
+type Data = MaybeUninit<[usize; WORDS]>;
+
+struct VTable {
+    run: unsafe fn(*mut Data),
+    drop: unsafe fn(*mut Data),
+}
+
+struct Inline<F>(F);
+
+impl<F: FnOnce() + Send + 'static> Inline<F> {
+    const FITS: bool = size_of::<F>() <= size_of::<Data>() && align_of::<F>() <= align_of::<Data>();
+    const VTABLE: VTable = VTable { run: Self::run, drop: Self::drop };
+
+    /// # Safety
+    /// `data` holds a live `F`, which is moved out.
+    unsafe fn run(data: *mut Data) {
+        // SAFETY: the caller's promise; the place is not read again.
+        let f = unsafe { data.cast::<F>().read() };
+        f();
+    }
+
+    /// # Safety
+    /// `data` holds a live `F`, which is dropped.
+    unsafe fn drop(data: *mut Data) {
+        // SAFETY: the caller's promise; the place is not read again.
+        unsafe { data.cast::<F>().drop_in_place() };
+    }
+}
+
+/// A callback that runs at most once and is dropped exactly once: by its run, or instead of it.
+pub struct Job {
+    vtable: &'static VTable,
+    data: Data,
+}
+
+// SAFETY: a Job is made of an `F: Send` only.
+unsafe impl Send for Job {}
+
+impl Job {
+    /// Wraps a closure; one of at most three words is not allocated for.
+    #[inline]
+    pub fn new<F: FnOnce() + Send + 'static>(f: F) -> Self {
+        if Inline::<F>::FITS { Self::inline(f) } else { Self::inline(Box::new(f) as Box<dyn FnOnce() + Send>) }
+    }
+
+    #[inline]
+    fn inline<F: FnOnce() + Send + 'static>(f: F) -> Self {
+        assert!(Inline::<F>::FITS);
+        let mut data = Data::uninit();
+        // SAFETY: F fits in `data`, by size and alignment (asserted above).
+        unsafe { data.as_mut_ptr().cast::<F>().write(f) };
+        Self { vtable: &Inline::<F>::VTABLE, data }
+    }
+
+    /// Runs it; a panic passes through.
+    #[inline]
+    pub fn run(self) {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: the invariant: `data` holds the closure of this vtable; `this` is not dropped after it.
+        unsafe { (this.vtable.run)(&raw mut this.data) };
+    }
+
+    /// Runs it; a panic is caught and reported as one of `whose` callbacks. True if it returned.
+    #[inline]
+    pub fn run_caught(self, whose: &str) -> bool {
+        caught(whose, || self.run())
+    }
+
+    /// Drops it without a run; a panic in the drop is caught and reported.
+    pub fn drop_caught(self, whose: &str) {
+        caught(whose, || drop(self));
+    }
+}
+
+impl Drop for Job {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the invariant: `data` holds the closure of this vtable, and this is its only drop.
+        unsafe { (self.vtable.drop)(&raw mut self.data) };
+    }
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Job")
+    }
+}
+
+/// Calls `f`; a panic is caught, reported once as an error of target `coop`, and answered with false.
+#[inline]
+pub fn caught(whose: &str, f: impl FnOnce()) -> bool {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(()) => true,
+        Err(payload) => {
+            tracing::error!(target: "coop", "a callback of the {whose} panicked: {}", panic_text(&*payload));
+            // The payload's own drop may panic too: it is user code.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+            false
+        }
+    }
+}
+
+/// What a panic said.
+pub fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(a payload that is no text)")
+}
+
+#[cfg(test)]
+mod test {
+    use super::*;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    struct Counted(Arc<AtomicUsize>);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn counters() -> (Arc<AtomicUsize>, Arc<AtomicUsize>) {
+        Default::default()
+    }
+
+    #[test]
+    fn a_job_is_four_words() {
+        assert_eq!(size_of::<Job>(), 4 * size_of::<usize>());
+    }
+
+    #[test]
+    fn small_and_large_closures_run_once_and_drop_once() {
+        for padding in [0usize, 1, 2, 100] {
+            let (ran, dropped) = counters();
+            let (owned, count, large) = (Counted(dropped.clone()), ran.clone(), vec![7u8; padding]);
+            let array = [padding; 32];
+            let job = if padding < 2 {
+                Job::new(move || {
+                    let _owned = &owned;
+                    count.fetch_add(1, Ordering::SeqCst);
+                })
+            } else {
+                Job::new(move || {
+                    let _owned = &owned;
+                    assert_eq!((large.len(), array[31]), (padding, padding));
+                    count.fetch_add(1, Ordering::SeqCst);
+                })
+            };
+            job.run();
+            assert_eq!((ran.load(Ordering::SeqCst), dropped.load(Ordering::SeqCst)), (1, 1));
+        }
+    }
+
+    #[test]
+    fn an_over_aligned_closure_is_boxed() {
+        #[repr(align(64))]
+        struct Aligned(u8);
+        let aligned = Aligned(9);
+        Job::new(move || {
+            let here = &raw const aligned;
+            assert_eq!(here as usize % 64, 0);
+            assert_eq!(aligned.0, 9);
+        })
+        .run();
+    }
+
+    #[test]
+    fn what_does_not_run_is_dropped_once() {
+        let (ran, dropped) = counters();
+        let (owned, count) = (Counted(dropped.clone()), ran.clone());
+        drop(Job::new(move || {
+            let _owned = &owned;
+            count.fetch_add(1, Ordering::SeqCst);
+        }));
+        assert_eq!((ran.load(Ordering::SeqCst), dropped.load(Ordering::SeqCst)), (0, 1));
+    }
+
+    #[test]
+    fn a_panic_is_caught_and_the_argument_dropped_once() {
+        let (_, dropped) = counters();
+        let owned = Counted(dropped.clone());
+        let returned = Job::new(move || {
+            let _owned = &owned;
+            panic!("on purpose");
+        })
+        .run_caught("test");
+        assert!(!returned);
+        assert_eq!(dropped.load(Ordering::SeqCst), 1);
+    }
+}

@@ -1,0 +1,38 @@
+//! The runtime behind libcoop: one event loop, one pinned priority pool, and port loops over both.
+//!
+//! # Where things are
+//!
+//! Floors see only the floors below them; `pool` and `event_loop` do not see each other.
+//!
+//! | floor | modules | what they hold |
+//! |---|---|---|
+//! | 0 | [`error`], [`cpu`], [`time`], [`fork`], [`job`], [`gate`], [`thread`] | errors, CPU sets and pinning, deadlines, the fork guard, type-erased callbacks, closing without losing what was accepted, library threads |
+//! | 1 | [`pool`], [`event_loop`] | workers with priorities and CPU sets; posts, timers, fd watches and UDP batches on one thread |
+//! | 2 | [`runtime`] | a loop and a pool as one |
+//! | 4 | [`port`] | named sockets, each with a handler, on the main loop or on threads of their own |
+//!
+//! # Rules that hold everywhere
+//!
+//! * A callback that was accepted is dropped exactly once: after its last run, or instead of it.
+//!   A refused one comes back to the caller in [`Refused`](error::Refused).
+//! * Every method may be called from any thread, unless its name ends in `_local`.
+//! * After `fork`, objects made before it answer [`Error::Forked`](error::Error::Forked) in the child.
+//! * A panic in a callback is caught where it was called, reported once, and the thread goes on.
+
+#![warn(missing_docs)]
+
+pub mod cpu;
+pub mod error;
+pub mod fork;
+pub mod gate;
+pub mod job;
+mod primitive;
+pub mod thread;
+pub mod time;
+
+pub use cpu::CpuSet;
+pub use error::{Error, Refused, Result};
+pub use job::Job;
+
+/// The version of the library, from its manifest: `"major.minor.patch"`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,1 @@
+//! libcoop C ABI.

@@ -1,0 +1,1 @@
+//! libcoop for Python.
