@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::fmt;
+
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -127,7 +129,6 @@ impl Error {
 /// A call that was refused, and what the caller still owns.
 ///
 /// `?` turns it into its [`Error`] and drops the value.
-#[derive(Debug)]
 pub struct Refused<T> {
     /// Why.
     pub error: Error,
@@ -141,6 +142,20 @@ impl<T> Refused<T> {
         Self { error, value }
     }
 }
+
+impl<T> fmt::Debug for Refused<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for Refused<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<T> std::error::Error for Refused<T> {}
 
 impl<T> From<Refused<T>> for Error {
     fn from(refused: Refused<T>) -> Self {

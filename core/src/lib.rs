@@ -23,16 +23,21 @@
 
 pub mod cpu;
 pub mod error;
+pub mod event_loop;
 pub mod fork;
 pub mod gate;
 pub mod job;
 mod primitive;
+pub mod priority;
+mod slots;
 pub mod thread;
 pub mod time;
 
 pub use cpu::CpuSet;
 pub use error::{Error, Refused, Result};
+pub use event_loop::{EventLoop, EventLoopOptions};
 pub use job::Job;
+pub use priority::Priority;
 
 /// The version of the library, from its manifest: `"major.minor.patch"`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

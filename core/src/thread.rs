@@ -2,7 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use std::thread::{Builder, JoinHandle};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    thread::{Builder, JoinHandle},
+};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
@@ -37,6 +40,15 @@ where
     let spawned = Builder::new().name(name.to_owned()).spawn(f);
     before.thread_set_mask().map_err(|errno| Error::Os { context: "pthread_sigmask".into(), errno: errno as i32 })?;
     spawned.map_err(|error| Error::os(format!("start thread {name:?}"), &error))
+}
+
+/// A number of the calling thread's own, never 0 and never given to another thread.
+#[inline]
+pub fn number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local!(static MINE: u64 = NEXT.fetch_add(1, Ordering::Relaxed));
+    // A thread that is ending has no thread-locals left; a number nobody else has is still a right answer.
+    MINE.try_with(|mine| *mine).unwrap_or_else(|_| NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 #[cfg(test)]

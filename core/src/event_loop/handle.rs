@@ -1,0 +1,316 @@
+//! What a loop shares with the threads that use it: a [`Handle`] posts, adds sources, runs and stops.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fmt, io,
+    os::fd::RawFd,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use crossbeam_queue::SegQueue;
+
+use super::{
+    dispatch::{Dispatcher, On},
+    run::{Driver, RunMode, Runner},
+    timer::{TimerId, TimerOptions, Timers},
+    wake::WakeFlag,
+    watch::{Readiness, WatchId, WatchOptions, Watches},
+};
+use crate::{
+    error::{Error, Refused, Result},
+    fork::ForkGuard,
+    gate::{Gate, Inside},
+    job::Job,
+    thread,
+    time::Deadline,
+};
+
+pub(super) struct Shared {
+    pub(super) fork: ForkGuard,
+    pub(super) name: String,
+    /// Open until `stop`; passed by every post, so that stop knows when the last accepted one is in the queue.
+    pub(super) gate: Gate,
+    pub(super) posts: SegQueue<Job>,
+    pub(super) wake_flag: WakeFlag,
+    waker: mio::Waker,
+    pub(super) timers: Timers,
+    pub(super) watches: Watches,
+    pub(super) pool: Option<Arc<dyn Dispatcher>>,
+    pub(super) runner: Runner,
+    /// Held by whoever runs the loop.
+    pub(super) driver: Mutex<Driver>,
+    /// The loop's own thread, if `start` made one.
+    pub(super) thread: Mutex<Option<JoinHandle<()>>>,
+    /// Told when a run ends.
+    pub(super) run_ended: Condvar,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop")
+            .field("name", &self.name)
+            .field("timers", &self.timers)
+            .field("watches", &self.watches)
+            .field("stopped", &self.gate.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(super) fn new(name: String, pool: Option<Arc<dyn Dispatcher>>) -> Result<Self> {
+        let failed = |error: io::Error| Error::os("make an event loop", &error);
+        let poll = mio::Poll::new().map_err(failed)?;
+        let waker = mio::Waker::new(poll.registry(), super::run::WAKE).map_err(failed)?;
+        let registry = poll.registry().try_clone().map_err(failed)?;
+        Ok(Self {
+            fork: ForkGuard::new("event loop"),
+            name,
+            gate: Gate::new(),
+            posts: SegQueue::new(),
+            wake_flag: WakeFlag::new(),
+            waker,
+            timers: Timers::new(),
+            watches: Watches::new(registry),
+            pool,
+            runner: Runner::new(),
+            driver: Mutex::new(Driver::new(poll)),
+            thread: Mutex::new(None),
+            run_ended: Condvar::new(),
+        })
+    }
+
+    /// Wakes the loop if it sleeps, or is about to; call it after adding work.
+    #[inline]
+    pub(super) fn wake_if_asleep(&self) {
+        if self.wake_flag.must_wake() {
+            self.wake();
+        }
+    }
+
+    pub(super) fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::error!(target: "coop", "cannot wake event loop {:?}: {error}", self.name);
+        }
+    }
+
+    /// Drops all that waits: posts, timers, watches.
+    pub(super) fn discard(&self) {
+        while let Some(job) = self.posts.pop() {
+            job.drop_caught("event loop");
+        }
+        self.timers.clear();
+        self.watches.clear();
+    }
+}
+
+/// A way to a loop, from any thread; cheap to clone. When the loop is gone, its calls answer [`Error::Closed`].
+#[derive(Debug, Clone)]
+pub struct Handle {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Enters the gate for the time that it takes to add something.
+    fn enter(&self) -> Result<Inside<'_>> {
+        self.shared.fork.check()?;
+        self.shared.gate.enter().ok_or(Error::Closed("event loop"))
+    }
+
+    /// Queues `f` to run once on the loop's thread. Posts of one thread run in their order.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] after `stop`, [`Error::Forked`]; the refused job is still the caller's.
+    #[inline]
+    pub fn post<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), Refused<Job>> {
+        self.post_job(Job::new(f))
+    }
+
+    /// [`Handle::post`] for a job that was made already.
+    #[inline]
+    pub fn post_job(&self, job: Job) -> Result<(), Refused<Job>> {
+        match self.enter() {
+            Ok(_inside) => self.shared.posts.push(job),
+            Err(error) => return Err(Refused::new(error, job)),
+        }
+        self.shared.wake_if_asleep();
+        Ok(())
+    }
+
+    /// Calls `f` at a time, once or repeatedly; it is told how many of the timer's times have come (1, and more
+    /// when some were missed).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a period of zero or a pool that is not there, [`Error::Closed`], [`Error::Forked`].
+    pub fn timer<F>(&self, options: TimerOptions, f: F) -> Result<TimerId, Refused<F>>
+    where
+        F: FnMut(u64) + Send + 'static,
+    {
+        let place = self.enter().and_then(|inside| match options.every {
+            Some(Duration::ZERO) => Err(Error::Invalid("a timer's period must be longer than 0".into())),
+            _ => Ok((options.on.place(self.shared.pool.as_ref())?, inside)),
+        });
+        match place {
+            Err(error) => Err(Refused::new(error, f)),
+            Ok((place, _inside)) => {
+                let (id, is_next) = self.shared.timers.add(options, place, Box::new(f));
+                if is_next {
+                    self.shared.wake_if_asleep();
+                }
+                Ok(id)
+            }
+        }
+    }
+
+    /// Calls `f` once, `after` from now, on the loop's default place.
+    pub fn call_later<F: FnOnce() + Send + 'static>(&self, after: Duration, f: F) -> Result<TimerId> {
+        let mut f = Some(f);
+        let once = move |_| {
+            if let Some(f) = f.take() {
+                f();
+            }
+        };
+        Ok(self.timer(TimerOptions { after, every: None, on: On::Default }, once)?)
+    }
+
+    /// Ends a timer: its callback does not begin any more, and is dropped now, or when it returns if it is running.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if it has ended already.
+    pub fn cancel_timer(&self, id: TimerId) -> Result<()> {
+        self.shared.fork.check()?;
+        self.shared.timers.cancel(id)
+    }
+
+    /// Calls `f` when the fd is ready. The fd stays the caller's, who cancels the watch before closing it.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] for a second watch on an fd, [`Error::Os`] for what the system cannot watch,
+    /// [`Error::Invalid`], [`Error::Closed`], [`Error::Forked`].
+    pub fn watch<F>(&self, fd: RawFd, options: WatchOptions, f: F) -> Result<WatchId, Refused<F>>
+    where
+        F: FnMut(Readiness) + Send + 'static,
+    {
+        let place = self.enter().and_then(|inside| Ok((options.on.place(self.shared.pool.as_ref())?, inside)));
+        let mut f = Some(f);
+        let added = place.and_then(|(place, _inside)| {
+            let boxed = || match f.take() {
+                Some(f) => Box::new(f) as super::watch::Callback,
+                None => unreachable!("asked for once"),
+            };
+            self.shared.watches.add(fd, options, place, boxed)
+        });
+        match (added, f) {
+            (Ok(id), _) => Ok(id),
+            (Err(error), Some(f)) => Err(Refused::new(error, f)),
+            (Err(_), None) => unreachable!("the callback is taken last"),
+        }
+    }
+
+    /// Ends a watch: its callback does not begin any more, and is dropped now, or when it returns if it is running.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if it has ended already.
+    pub fn cancel_watch(&self, id: WatchId) -> Result<()> {
+        self.shared.fork.check()?;
+        self.shared.watches.cancel(id)
+    }
+
+    /// Runs the loop on this thread; see [`RunMode`] for when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if it runs already, [`Error::WouldDeadlock`] from one of its own callbacks, [`Error::Closed`] once it was
+    /// stopped and has run all that it had accepted, [`Error::Forked`].
+    pub fn run(&self, mode: RunMode) -> Result<()> {
+        self.shared.fork.check()?;
+        self.shared.runner.claim()?;
+        super::run::run(&self.shared, mode)
+    }
+
+    /// Runs the loop on a thread of its own until [`Handle::stop`].
+    ///
+    /// # Errors
+    /// As [`Handle::run`]; [`Error::Os`] if the system has no thread left.
+    pub fn start(&self) -> Result<()> {
+        let shared = &self.shared;
+        shared.fork.check()?;
+        shared.runner.claim()?;
+        if shared.gate.is_closed() && shared.posts.is_empty() {
+            shared.runner.release();
+            return Err(Error::Closed("event loop"));
+        }
+        let handle = self.clone();
+        // The slot is locked across the spawn, so that a callback that frees the loop at once finds the handle.
+        let mut slot = shared.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        match thread::spawn(&shared.name, move || {
+            let _ = super::run::run(&handle.shared, RunMode::Default);
+        }) {
+            Ok(thread) => {
+                *slot = Some(thread);
+                Ok(())
+            }
+            Err(error) => {
+                shared.runner.release();
+                Err(error)
+            }
+        }
+    }
+
+    /// Closes the loop, runs nothing itself and returns. From now on posts are refused; the loop finishes the callback at hand
+    /// and the posts accepted so far, then its `run` returns or its thread ends. Any thread, any number of times.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn stop(&self) -> Result<()> {
+        self.shared.fork.check()?;
+        if self.shared.gate.close() {
+            self.shared.wake();
+        }
+        Ok(())
+    }
+
+    /// Makes a `run` that is going on return after the callback at hand; the loop stays open and may run again.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn interrupt(&self) -> Result<()> {
+        self.shared.fork.check()?;
+        self.shared.runner.interrupt();
+        self.shared.wake();
+        Ok(())
+    }
+
+    /// Waits until nobody runs the loop: after [`Handle::stop`], until it has finished.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`], [`Error::WouldDeadlock`] from one of its own callbacks, [`Error::Forked`].
+    pub fn join(&self, timeout: Option<Duration>) -> Result<()> {
+        let shared = &*self.shared;
+        shared.fork.check()?;
+        if self.is_loop_thread() {
+            return Err(Error::WouldDeadlock("a loop's own callback cannot wait for the loop to end"));
+        }
+        if !shared.wait_run_ended(Deadline::after(timeout)) {
+            let name = &shared.name;
+            return Err(Error::Timeout(format!("event loop {name:?} is still running after {timeout:?}")));
+        }
+        let thread = shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It has ended its run: what is left of it takes no time.
+            let _ = thread.join();
+        }
+        Ok(())
+    }
+
+    /// Whether the caller is one of the loop's callbacks, on its thread.
+    pub fn is_loop_thread(&self) -> bool {
+        self.shared.runner.is_current()
+    }
+
+    /// Whether `stop` was called.
+    pub fn is_stopped(&self) -> bool {
+        self.shared.gate.is_closed()
+    }
+}

@@ -1,0 +1,120 @@
+//! The event loop: posts, timers and watches on one thread.
+//!
+//! What waits, waits here. One thread runs the loop, the caller's ([`Handle::run`]) or its own ([`Handle::start`]);
+//! every other call may come from any thread.
+//!
+//! # Lifetime
+//!
+//! 1. [`EventLoop`] owns the loop; [`Handle`]s are ways to it and do not keep it open.
+//! 2. A loop that was stopped has finished: it runs what it had accepted and is closed for good.
+//! 3. Dropping the [`EventLoop`] stops it, discards what is queued (each callback is dropped, none is run) and waits for
+//!    the callback that is running. From inside one of its own callbacks the drop returns at once, and the rest happens
+//!    when that callback returns.
+//! 4. In a forked child every call answers [`Error::Forked`](crate::Error::Forked), and the drop leaves everything as it
+//!    is: another thread may have been changing any of it at the moment of the fork. Its descriptors close on exec.
+//!
+//! # Where things are
+//!
+//! `handle.rs` the calls, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
+//! callbacks, `watch.rs` file descriptors, `dispatch.rs` callbacks in a pool, `udp/` datagrams in batches.
+
+#![forbid(unsafe_code)]
+
+mod dispatch;
+mod handle;
+mod run;
+mod timer;
+mod wake;
+mod watch;
+
+#[cfg(all(test, not(loom)))]
+mod test;
+
+use std::{
+    ops::Deref,
+    sync::{Arc, PoisonError},
+};
+
+use self::handle::Shared;
+pub use self::{
+    dispatch::{Dispatcher, On},
+    handle::Handle,
+    run::RunMode,
+    timer::{TimerId, TimerOptions},
+    watch::{Interest, Readiness, WatchId, WatchOptions},
+};
+use crate::{error::Result, time::Deadline};
+
+/// How to make a loop.
+#[derive(Debug, Clone)]
+pub struct EventLoopOptions {
+    /// The name of the loop's own thread, if it is started.
+    pub name: String,
+}
+
+impl Default for EventLoopOptions {
+    fn default() -> Self {
+        Self { name: "coop-loop".into() }
+    }
+}
+
+/// The owner of an event loop; see the module's text. Its calls are those of [`Handle`].
+#[derive(Debug)]
+pub struct EventLoop {
+    handle: Handle,
+}
+
+impl EventLoop {
+    /// A loop whose callbacks run on its own thread.
+    ///
+    /// # Errors
+    /// [`Error::Os`](crate::Error::Os) if the process has no file descriptor left.
+    pub fn new(options: EventLoopOptions) -> Result<Self> {
+        Self::make(options, None)
+    }
+
+    /// A loop whose sources run their callbacks in a pool, unless they say otherwise.
+    ///
+    /// # Errors
+    /// As [`EventLoop::new`].
+    pub fn with_dispatcher(options: EventLoopOptions, pool: Arc<dyn Dispatcher>) -> Result<Self> {
+        Self::make(options, Some(pool))
+    }
+
+    fn make(options: EventLoopOptions, pool: Option<Arc<dyn Dispatcher>>) -> Result<Self> {
+        Ok(Self { handle: Handle { shared: Arc::new(Shared::new(options.name, pool)?) } })
+    }
+
+    /// Another way to the loop.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+}
+
+impl Deref for EventLoop {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        let shared = &self.handle.shared;
+        if shared.fork.is_forked() {
+            return std::mem::forget(shared.clone());
+        }
+        shared.runner.set_freed();
+        let _ = self.handle.stop();
+        if self.handle.is_loop_thread() {
+            // The run discards the rest when this callback returns; its own thread then ends by itself.
+            drop(shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take());
+            return;
+        }
+        let _ = self.handle.join(None);
+        debug_assert!(shared.wait_run_ended(Deadline::NEVER));
+        shared.gate.wait_quiet();
+        shared.discard();
+    }
+}

@@ -1,0 +1,278 @@
+//! Running a loop: who does it, and what one turn is.
+//!
+//! # One turn
+//!
+//! 1. Announce the sleep, look at posts and timers for the last time, sleep in the system until something is ready, a timer is due, or
+//!    somebody wakes the loop (wake.rs).
+//! 2. The posts that were there when the turn's work began, in order. Posts made by them come in the next turn, so that
+//!    a chain of posts starves neither sockets nor timers.
+//! 3. The watches that are ready.
+//! 4. The timers that are due.
+//!
+//! # Ending
+//!
+//! Once the gate is closed and quiet, nothing new can be posted: the posts that are left run, and the run ends. Timers and
+//! watches do not fire any more; they are dropped with the loop.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    io,
+    sync::{
+        Arc, PoisonError, TryLockError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use mio::Token;
+
+use super::handle::Shared;
+use super::{timer, watch};
+use crate::{
+    error::{Error, Result},
+    thread,
+    time::Deadline,
+};
+
+/// The waker's token; ids of watches are never 0.
+pub(super) const WAKE: Token = Token(0);
+const EVENTS: usize = 1024;
+
+/// How long [`run`](super::Handle::run) goes on. Every mode returns when the loop was stopped or interrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(i32)]
+pub enum RunMode {
+    /// Until it is stopped.
+    #[default]
+    Default = 0,
+    /// One turn that waits for something to do.
+    Once = 1,
+    /// One turn of what is ready now, without waiting.
+    NoWait = 2,
+    /// Until no post, timer or watch is left.
+    UntilIdle = 3,
+}
+
+impl TryFrom<i32> for RunMode {
+    type Error = Error;
+
+    fn try_from(number: i32) -> Result<Self> {
+        [Self::Default, Self::Once, Self::NoWait, Self::UntilIdle]
+            .into_iter()
+            .find(|mode| *mode as i32 == number)
+            .ok_or_else(|| {
+                let allowed = "DEFAULT is 0, ONCE is 1, NOWAIT is 2, UNTIL_IDLE is 3";
+                Error::Invalid(format!("run mode {number} is out of range: {allowed}"))
+            })
+    }
+}
+
+/// What only the running thread touches.
+#[derive(Debug)]
+pub(super) struct Driver {
+    poll: mio::Poll,
+    events: mio::Events,
+    expired: Vec<u64>,
+}
+
+impl Driver {
+    pub(super) fn new(poll: mio::Poll) -> Self {
+        Self { poll, events: mio::Events::with_capacity(EVENTS), expired: Vec::new() }
+    }
+}
+
+/// Who runs the loop: at most one thread at a time.
+#[derive(Debug)]
+pub(super) struct Runner {
+    /// 0: nobody; [`STARTING`]: claimed, not yet running; else the thread's number.
+    thread: AtomicU64,
+    interrupted: AtomicBool,
+    /// The owner is gone: what is queued is dropped, not run.
+    freed: AtomicBool,
+}
+
+const NOBODY: u64 = 0;
+const STARTING: u64 = u64::MAX;
+
+impl Runner {
+    pub(super) fn new() -> Self {
+        Self { thread: AtomicU64::new(NOBODY), interrupted: AtomicBool::new(false), freed: AtomicBool::new(false) }
+    }
+
+    /// Takes the right to run the loop.
+    pub(super) fn claim(&self) -> Result<()> {
+        match self.thread.compare_exchange(NOBODY, STARTING, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => Ok(()),
+            Err(runner) if runner == thread::number() => {
+                Err(Error::WouldDeadlock("the event loop is running this callback: it cannot be run inside itself"))
+            }
+            Err(_) => Err(Error::Exists("the event loop is running on another thread already".into())),
+        }
+    }
+
+    pub(super) fn release(&self) {
+        self.thread.store(NOBODY, Ordering::SeqCst);
+    }
+
+    fn is_running(&self) -> bool {
+        self.thread.load(Ordering::SeqCst) != NOBODY
+    }
+
+    pub(super) fn is_current(&self) -> bool {
+        self.thread.load(Ordering::SeqCst) == thread::number()
+    }
+
+    pub(super) fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn set_freed(&self) {
+        self.freed.store(true, Ordering::SeqCst);
+    }
+
+    fn is_freed(&self) -> bool {
+        self.freed.load(Ordering::SeqCst)
+    }
+}
+
+impl Shared {
+    /// Waits until nobody runs the loop. False at the deadline.
+    pub(super) fn wait_run_ended(&self, deadline: Deadline) -> bool {
+        let mut guard = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.runner.is_running() {
+            guard = match deadline.remaining() {
+                None => self.run_ended.wait(guard).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return false,
+                Some(left) => self.run_ended.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+        true
+    }
+}
+
+/// Gives the right to run back, also when a turn failed.
+struct Release<'a>(&'a Shared);
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        if self.0.runner.is_freed() {
+            // The owner freed the loop from inside a callback: this is the end of that callback.
+            self.0.gate.wait_quiet();
+            self.0.discard();
+        }
+        // Under the lock that waiters check and wait with, so none misses it.
+        let guard = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.runner.release();
+        self.0.run_ended.notify_all();
+        drop(guard);
+    }
+}
+
+/// Runs a loop whose right to run was claimed.
+pub(super) fn run(shared: &Arc<Shared>, mode: RunMode) -> Result<()> {
+    let release = Release(shared);
+    shared.runner.thread.store(thread::number(), Ordering::SeqCst);
+    shared.runner.interrupted.store(false, Ordering::SeqCst);
+    if shared.gate.is_closed() && shared.posts.is_empty() {
+        return Err(Error::Closed("event loop"));
+    }
+    let result = {
+        let mut driver = match shared.driver.try_lock() {
+            Ok(driver) => driver,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => unreachable!("held only by the one runner"),
+        };
+        turns(shared, &mut driver, mode)
+    };
+    drop(release);
+    result
+}
+
+fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()> {
+    loop {
+        if shared.gate.is_closed() {
+            finish(shared);
+            return Ok(());
+        }
+        if shared.runner.interrupted.swap(false, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let idle = || shared.posts.is_empty() && shared.timers.len() == 0 && shared.watches.len() == 0;
+        if mode == RunMode::UntilIdle && idle() {
+            return Ok(());
+        }
+        let worked = turn(shared, driver, mode != RunMode::NoWait)?;
+        match mode {
+            RunMode::NoWait => return Ok(()),
+            RunMode::Once if worked => return Ok(()),
+            _ => {}
+        }
+    }
+}
+
+/// One turn; true if a callback ran.
+fn turn(shared: &Arc<Shared>, driver: &mut Driver, may_wait: bool) -> Result<bool> {
+    shared.wake_flag.announce_sleep();
+    let interrupted = || shared.gate.is_closed() || shared.runner.interrupted.load(Ordering::SeqCst);
+    let timeout = if !may_wait || !shared.posts.is_empty() || interrupted() {
+        Some(Duration::ZERO)
+    } else {
+        shared.timers.next_timeout()
+    };
+    if timeout == Some(Duration::ZERO) {
+        shared.wake_flag.awake();
+    }
+    let polled = driver.poll.poll(&mut driver.events, timeout);
+    shared.wake_flag.awake();
+    match polled {
+        // A signal: its handler has run, the loop goes on with the next turn.
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => driver.events.clear(),
+        Err(error) => return Err(Error::os("wait for events", &error)),
+        Ok(()) => {}
+    }
+
+    let mut worked = run_posts(shared, shared.posts.len());
+    for event in &driver.events {
+        if event.token() != WAKE {
+            worked = true;
+            watch::ready(shared, event);
+        }
+        // An interrupted turn still tells every event: the selector is edge-triggered and would not tell it again.
+        if shared.gate.is_closed() {
+            return Ok(worked);
+        }
+    }
+    if !interrupted() {
+        shared.timers.expire(&mut driver.expired);
+        for id in driver.expired.drain(..) {
+            worked = true;
+            timer::fire(shared, id);
+        }
+    }
+    Ok(worked)
+}
+
+/// Runs up to `count` posts, fewer if the loop was freed or interrupted. True if one ran.
+fn run_posts(shared: &Shared, count: usize) -> bool {
+    let mut worked = false;
+    for _ in 0..count {
+        if shared.runner.is_freed() || shared.runner.interrupted.load(Ordering::Relaxed) {
+            break;
+        }
+        let Some(job) = shared.posts.pop() else { break };
+        worked = true;
+        job.run_caught("event loop");
+    }
+    worked
+}
+
+/// The end of a stopped loop: all that was accepted runs, interrupted or not, unless the owner freed the loop.
+fn finish(shared: &Shared) {
+    shared.runner.interrupted.store(false, Ordering::SeqCst);
+    // Nobody on this thread is inside the gate: a post leaves it before it returns.
+    shared.gate.wait_quiet();
+    while run_posts(shared, usize::MAX) {
+        shared.runner.interrupted.store(false, Ordering::SeqCst);
+    }
+}

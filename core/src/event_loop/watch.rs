@@ -1,0 +1,296 @@
+//! Watches: callbacks when a file descriptor is ready.
+//!
+//! # What holds
+//!
+//! * One watch covers both directions of an fd; a second one on it is refused. Cancel a watch before closing its fd: the system
+//!   forgets a closed fd by itself, and the number may soon be another file's.
+//! * A level-triggered watch (the default) is told again for as long as the fd is ready; an edge-triggered one once
+//!   for each change, and must read or write until it would block.
+//! * Callbacks of one watch never overlap. While one runs in the pool, the fd is not watched (level), or what happens is kept
+//!   and told when it returns (edge).
+//!
+//! The selector underneath is edge-triggered; a level-triggered watch is registered anew after each callback, which
+//! makes the system look at the fd again.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fmt,
+    os::fd::RawFd,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use mio::{Token, event::Event, unix::SourceFd};
+
+use super::{
+    dispatch::{On, Place},
+    handle::Shared,
+};
+use crate::{
+    error::{Error, Result},
+    job::{self, Job},
+    slots::Slots,
+};
+
+pub(super) type Callback = Box<dyn FnMut(Readiness) + Send>;
+
+/// Which directions to watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interest {
+    /// Tell when a read would not block.
+    pub readable: bool,
+    /// Tell when a write would not block.
+    pub writable: bool,
+}
+
+impl Interest {
+    /// Reads only.
+    pub const READ: Self = Self { readable: true, writable: false };
+    /// Writes only.
+    pub const WRITE: Self = Self { readable: false, writable: true };
+    /// Both directions.
+    pub const BOTH: Self = Self { readable: true, writable: true };
+
+    fn to_mio(self) -> Result<mio::Interest> {
+        match (self.readable, self.writable) {
+            (true, true) => Ok(mio::Interest::READABLE | mio::Interest::WRITABLE),
+            (true, false) => Ok(mio::Interest::READABLE),
+            (false, true) => Ok(mio::Interest::WRITABLE),
+            (false, false) => Err(Error::Invalid("a watch needs a direction: read, write or both".into())),
+        }
+    }
+}
+
+/// What an fd is ready for. Errors and hang-ups are told whatever was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Readiness {
+    /// A read would not block.
+    pub readable: bool,
+    /// A write would not block.
+    pub writable: bool,
+    /// The fd has an error to fetch.
+    pub error: bool,
+    /// The other side has closed, or shut down its writing half.
+    pub hang_up: bool,
+}
+
+impl Readiness {
+    fn of(event: &Event) -> Self {
+        Self {
+            readable: event.is_readable(),
+            writable: event.is_writable(),
+            error: event.is_error(),
+            hang_up: event.is_read_closed() || event.is_write_closed(),
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            readable: self.readable | other.readable,
+            writable: self.writable | other.writable,
+            error: self.error | other.error,
+            hang_up: self.hang_up | other.hang_up,
+        }
+    }
+}
+
+/// How to watch an fd.
+#[derive(Debug, Clone, Copy)]
+pub struct WatchOptions {
+    /// The directions.
+    pub interest: Interest,
+    /// Told once for each change, instead of for as long as the fd is ready.
+    pub edge: bool,
+    /// Where the callback runs.
+    pub on: On,
+}
+
+impl WatchOptions {
+    /// A level-triggered watch, with its callback at the loop's default place.
+    pub const fn new(interest: Interest) -> Self {
+        Self { interest, edge: false, on: On::Default }
+    }
+}
+
+/// Names a watch: slot and generation, never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WatchId(pub u64);
+
+struct Watch {
+    fd: RawFd,
+    interest: mio::Interest,
+    edge: bool,
+    place: Place,
+    /// Out while it runs.
+    callback: Option<Callback>,
+    /// What happened meanwhile.
+    missed: Option<Readiness>,
+}
+
+pub(super) struct Watches {
+    registry: mio::Registry,
+    slots: Mutex<Slots<Watch>>,
+}
+
+impl fmt::Debug for Watches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watches").field("active", &self.len()).finish()
+    }
+}
+
+impl Watches {
+    pub(super) fn new(registry: mio::Registry) -> Self {
+        Self { registry, slots: Mutex::new(Slots::new()) }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots<Watch>> {
+        // Nothing under the lock runs foreign code, so a poisoned lock guards a whole table.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots().len()
+    }
+
+    /// Registers the fd. The callback is asked for only when nothing can be refused any more.
+    pub(super) fn add(
+        &self,
+        fd: RawFd,
+        options: WatchOptions,
+        place: Place,
+        callback: impl FnOnce() -> Callback,
+    ) -> Result<WatchId> {
+        let interest = options.interest.to_mio()?;
+        if fd < 0 {
+            return Err(Error::Invalid(format!("file descriptor {fd} is negative")));
+        }
+        let mut slots = self.slots();
+        // An event that comes before the callback is in place waits for the lock.
+        let id = slots.insert(Watch { fd, interest, edge: options.edge, place, callback: None, missed: None });
+        if let Err(error) = self.registry.register(&mut SourceFd(&fd), Token(id as usize), interest) {
+            slots.remove(id);
+            return Err(match error.raw_os_error() {
+                Some(libc::EEXIST) => {
+                    Error::Exists(format!("fd {fd} has a watch already: one watch covers both directions"))
+                }
+                Some(libc::EPERM) => Error::Os {
+                    context: format!("watch fd {fd}: files and directories are always ready and cannot be watched"),
+                    errno: libc::EPERM,
+                },
+                _ => Error::os(format!("watch fd {fd}"), &error),
+            });
+        }
+        if let Some(watch) = slots.get_mut(id) {
+            watch.callback = Some(callback());
+        }
+        Ok(WatchId(id))
+    }
+
+    pub(super) fn cancel(&self, id: WatchId) -> Result<()> {
+        let watch = {
+            let mut slots = self.slots();
+            let watch = slots.remove(id.0).ok_or(Error::Stale("io_watch"))?;
+            self.deregister(&watch);
+            watch
+        };
+        drop_callback(watch.callback);
+        Ok(())
+    }
+
+    /// Drops every watch's callback.
+    pub(super) fn clear(&self) {
+        let watches = {
+            let mut slots = self.slots();
+            let watches = slots.take_all();
+            watches.iter().for_each(|watch| self.deregister(watch));
+            watches
+        };
+        watches.into_iter().for_each(|watch| drop_callback(watch.callback));
+    }
+
+    fn deregister(&self, watch: &Watch) {
+        // Under the table's lock: a moment later the number may be another file's, with a watch of its own. Refused for an
+        // fd that was closed first; then there is nothing to undo.
+        let _ = self.registry.deregister(&mut SourceFd(&watch.fd));
+    }
+
+    /// Makes the system look at the fd again.
+    fn rearm(&self, id: u64, watch: &Watch) -> std::io::Result<()> {
+        self.registry.reregister(&mut SourceFd(&watch.fd), Token(id as usize), watch.interest)
+    }
+}
+
+/// Runs the callback of a watch whose fd is ready, here or in the pool.
+pub(super) fn ready(shared: &Arc<Shared>, event: &Event) {
+    deliver(shared, event.token().0 as u64, Readiness::of(event));
+}
+
+fn deliver(shared: &Arc<Shared>, id: u64, readiness: Readiness) {
+    let (ready, place) = {
+        let mut slots = shared.watches.slots();
+        // Cancelled by a callback that ran before it in the same turn.
+        let Some(watch) = slots.get_mut(id) else { return };
+        let Some(callback) = watch.callback.take() else {
+            watch.missed = Some(watch.missed.unwrap_or_default().and(readiness));
+            return;
+        };
+        (Ready { shared: shared.clone(), id, readiness, callback: Some(callback) }, watch.place.clone())
+    };
+    match place {
+        Place::Loop => ready.run(),
+        Place::Pool(pool, priority) => {
+            let ready = Box::new(ready);
+            if let Err(refused) = pool.dispatch(priority, Job::new(move || ready.run())) {
+                tracing::error!(target: "coop", "a watch's callback was dropped: {}", refused.error);
+            }
+        }
+    }
+}
+
+/// A callback on its way: returns to its watch after it ran, or ends it if it never runs.
+struct Ready {
+    shared: Arc<Shared>,
+    id: u64,
+    readiness: Readiness,
+    callback: Option<Callback>,
+}
+
+impl Ready {
+    fn run(mut self) {
+        let Some(mut callback) = self.callback.take() else { return };
+        job::caught("watch", || callback(self.readiness));
+        let mut slots = self.shared.watches.slots();
+        let Some(watch) = slots.get_mut(self.id) else {
+            drop(slots);
+            return drop_callback(Some(callback));
+        };
+        watch.callback = Some(callback);
+        let missed = watch.missed.take();
+        if !watch.edge {
+            // What was missed shows again now if it still holds. The fd may have been closed under the watch: it stays, silent,
+            // until it is cancelled.
+            if let Err(error) = self.shared.watches.rearm(self.id, watch) {
+                tracing::warn!(target: "coop", "fd {} was closed under its watch: {error}", watch.fd);
+            }
+            return;
+        }
+        drop(slots);
+        if let Some(missed) = missed {
+            deliver(&self.shared, self.id, missed);
+        }
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        if self.callback.is_some() {
+            // Dropped unrun, with the pool that it was queued in.
+            drop_callback(self.callback.take());
+            let _ = self.shared.watches.cancel(WatchId(self.id));
+        }
+    }
+}
+
+fn drop_callback(callback: Option<Callback>) {
+    job::caught("watch", || drop(callback));
+}

@@ -1,0 +1,71 @@
+//! `fork` while loops and pools are at work: the child is told at once, the parent is not touched.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc,
+    time::Duration,
+};
+
+use coop_core::{
+    Error, EventLoop, EventLoopOptions,
+    event_loop::{RunMode, TimerId, TimerOptions, WatchId},
+};
+
+/// Runs `child` in a forked child and asserts that it returned true; a child that hangs is killed by its alarm.
+fn in_child(child: impl FnOnce() -> bool) {
+    // SAFETY: the child runs library calls that promise to take no lock, makes new objects of its own, and ends with _exit.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // SAFETY: an alarm has no preconditions; it ends a child that hangs.
+        unsafe { libc::alarm(20) };
+        let fine = catch_unwind(AssertUnwindSafe(child)).unwrap_or(false);
+        // SAFETY: ends the child without the parent's exit handlers.
+        unsafe { libc::_exit(i32::from(!fine)) };
+    }
+    let mut status = 0;
+    // SAFETY: `status` is a valid place for the child's status.
+    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    assert_eq!((waited, status), (pid, 0), "the child failed, crashed or hung");
+}
+
+#[test]
+fn a_loop_that_runs_while_its_program_forks() {
+    let event_loop = EventLoop::new(EventLoopOptions::default()).unwrap();
+    event_loop.start().unwrap();
+    event_loop.timer(TimerOptions { every: Some(Duration::from_micros(100)), ..Default::default() }, |_| {}).unwrap();
+    let forked = Err(Error::Forked("event loop"));
+    for _ in 0..20 {
+        in_child(|| {
+            let told = event_loop.post(|| {}).map_err(Error::from) == forked
+                && event_loop.run(RunMode::NoWait) == forked
+                && event_loop.start() == forked
+                && event_loop.stop() == forked
+                && event_loop.join(None) == forked
+                && event_loop.interrupt() == forked
+                && event_loop.cancel_timer(TimerId(1)) == forked
+                && event_loop.cancel_watch(WatchId(1)) == forked
+                && event_loop.call_later(Duration::ZERO, || {}).map(|_| ()) == forked;
+            let fresh = EventLoop::new(EventLoopOptions::default()).unwrap();
+            let handle = fresh.handle();
+            fresh.post(move || handle.stop().unwrap()).unwrap();
+            told && fresh.run(RunMode::Default).is_ok()
+        });
+    }
+    let (sender, ran) = mpsc::channel();
+    event_loop.post(move || sender.send(()).unwrap()).unwrap();
+    ran.recv_timeout(Duration::from_secs(10)).expect("the parent's loop goes on");
+}
+
+#[test]
+fn freeing_a_parents_loop_in_the_child_returns() {
+    let event_loop = EventLoop::new(EventLoopOptions::default()).unwrap();
+    event_loop.start().unwrap();
+    let mut owned = Some(event_loop);
+    in_child(|| {
+        drop(owned.take());
+        true
+    });
+    let event_loop = owned.expect("the parent's own is untouched");
+    event_loop.stop().unwrap();
+    event_loop.join(None).unwrap();
+}
