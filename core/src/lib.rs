@@ -23,6 +23,7 @@
 
 pub mod cpu;
 pub mod error;
+pub mod event_loop;
 pub mod fork;
 pub mod gate;
 pub mod job;

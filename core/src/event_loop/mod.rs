@@ -1,0 +1,3 @@
+//! One thread that waits for many things.
+
+pub mod udp;
