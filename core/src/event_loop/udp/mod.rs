@@ -1,0 +1,316 @@
+//! UDP in batches: up to 64 messages per system call each way, and segment runs (GSO, GRO) where the kernel has them.
+//!
+//! # What it guarantees
+//!
+//! * What is received is what was sent: a GRO message comes out as the datagrams it was made of, a run sent with GSO is on
+//!   the wire what its datagrams sent one by one would be, and order is kept. Empty datagrams are datagrams.
+//! * No call blocks, and none loops on an error: an error of the network is counted and the rest goes on. Only an error of
+//!   the descriptor itself is an [`Error`].
+//! * Nothing grows without a bound that the caller gave: what does not fit is dropped and counted.
+//!
+//! `batch.rs` is the one file with `unsafe`; where there is no `recvmmsg`, `single.rs` stands in for it.
+
+#![deny(unsafe_code)]
+
+mod datagrams;
+mod outgoing;
+mod receiver;
+
+#[cfg(target_os = "linux")]
+mod address;
+#[cfg(target_os = "linux")]
+#[path = "batch.rs"]
+#[allow(unsafe_code, reason = "the raw-socket batch file")]
+mod system;
+#[cfg(not(target_os = "linux"))]
+#[path = "single.rs"]
+mod system;
+
+#[cfg(all(test, target_os = "linux"))]
+mod single;
+#[cfg(test)]
+mod test;
+
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+};
+
+use socket2::{Domain, Socket, Type};
+
+pub use datagrams::{Datagrams, Iter};
+pub use outgoing::Outgoing;
+pub use receiver::Receiver;
+
+use crate::error::{Error, Result};
+
+/// Messages per system call.
+pub const BATCH: usize = 64;
+
+/// The longest datagram: over IPv4 its headers take 20 bytes more of the 65,535 than over IPv6 (65,507 is the most there).
+pub const MAX_DATAGRAM: usize = 65_527;
+
+/// Pending errors that one [`UdpSocket::receive`] takes before it answers: a peer that refuses all the time is no reason to
+/// stay in the loop.
+const MAX_ERRORS: usize = 16;
+
+/// How a [`UdpSocket`] is made.
+#[derive(Debug, Clone, Default)]
+pub struct UdpOptions {
+    /// Bytes the kernel may hold for the receiver; `None` is the system's default. The system may clamp it.
+    pub recv_buffer: Option<usize>,
+    /// Bytes the kernel may hold of what is sent; `None` is the system's default. The system may clamp it.
+    pub send_buffer: Option<usize>,
+    /// Several sockets may bind this address, and the kernel spreads the senders over them.
+    pub reuse_port: bool,
+    /// Never receive with GRO.
+    pub no_gro: bool,
+    /// Never send with GSO.
+    pub no_gso: bool,
+}
+
+/// What one [`UdpSocket::receive`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Datagrams appended to the sink.
+    pub datagrams: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// Datagrams that the sink's limit had no room for.
+    pub dropped: usize,
+    /// Datagrams of the appended that were longer than a slot and are cut.
+    pub truncated: usize,
+    /// Pending errors of a connected socket (an ICMP answer to something sent earlier).
+    pub errors: usize,
+    /// The socket is drained: wait until it is readable.
+    pub would_block: bool,
+}
+
+/// What one [`UdpSocket::send`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Datagrams that the kernel took.
+    pub datagrams: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// Datagrams that the kernel refused; they are skipped.
+    pub errors: usize,
+    /// The kernel's buffer is full and the rest is still queued: wait until the socket is writable.
+    pub would_block: bool,
+}
+
+// The states of `UdpSocket::gro`. The first receive decides: a coalesced message needs a slot of full size.
+const UNDECIDED: u8 = 0;
+const ON: u8 = 1;
+const OFF: u8 = 2;
+
+/// A UDP socket: non-blocking, closed on exec, IPv4 or IPv6.
+#[derive(Debug)]
+pub struct UdpSocket {
+    socket: std::net::UdpSocket,
+    gro: AtomicU8,
+    /// The longest segment that this socket sends with GSO; 0 is none.
+    gso_limit: AtomicUsize,
+    gso_said: AtomicBool,
+}
+
+impl UdpSocket {
+    /// Binds a socket to `address`; port 0 takes a free one. The text of an error names the address.
+    pub fn bind(address: SocketAddr, options: &UdpOptions) -> Result<Self> {
+        let recv_buffer = buffer_bytes("recv_buffer", options.recv_buffer)?;
+        let send_buffer = buffer_bytes("send_buffer", options.send_buffer)?;
+        let make = || -> io::Result<Socket> {
+            let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+            socket.set_nonblocking(true)?;
+            if let Some(bytes) = recv_buffer {
+                socket.set_recv_buffer_size(bytes)?;
+            }
+            if let Some(bytes) = send_buffer {
+                socket.set_send_buffer_size(bytes)?;
+            }
+            if options.reuse_port {
+                socket.set_reuse_port(true)?;
+            }
+            socket.bind(&address.into())?;
+            Ok(socket)
+        };
+        let socket = std::net::UdpSocket::from(make().map_err(|error| Error::os(format!("bind {address}"), &error))?);
+        // A kernel without UDP_SEGMENT ignores the request and sends the run as one datagram: ask first.
+        let gso = !options.no_gso && system::has_gso(&socket);
+        Ok(Self {
+            socket,
+            gro: AtomicU8::new(if options.no_gro { OFF } else { UNDECIDED }),
+            gso_limit: AtomicUsize::new(if gso { MAX_DATAGRAM } else { 0 }),
+            gso_said: AtomicBool::new(false),
+        })
+    }
+
+    /// Sets the peer: what is sent without an address goes there, and only what it sends is received.
+    pub fn connect(&self, peer: SocketAddr) -> Result<()> {
+        self.socket.connect(peer).map_err(|error| Error::os(format!("connect {peer}"), &error))
+    }
+
+    /// The address that it is bound to.
+    pub fn local_addr(&self) -> Result<SocketAddr> {
+        self.socket.local_addr().map_err(|error| Error::os("getsockname", &error))
+    }
+
+    /// The address that it is connected to.
+    pub fn peer_addr(&self) -> Result<SocketAddr> {
+        self.socket.peer_addr().map_err(|error| Error::os("getpeername", &error))
+    }
+
+    /// Whether segment runs are sent with GSO: not with `no_gso`, nor once the kernel or the device has refused it.
+    pub fn sends_segments(&self) -> bool {
+        self.gso_limit.load(Ordering::Relaxed) > 0
+    }
+
+    /// Takes up to [`BATCH`] messages in one system call and appends their datagrams to `sink`, which may hold `limit`
+    /// bytes ([`Datagrams::held`]): what has no room is taken from the kernel and dropped. Call again until `would_block`.
+    ///
+    /// The first receiver decides whether the socket uses GRO. One with smaller slots cannot be used after that.
+    pub fn receive(&self, scratch: &mut Receiver, sink: &mut Datagrams, limit: usize) -> Result<Received> {
+        let mut received = self.receive_into(scratch)?;
+        scratch.append_to(sink, limit, &mut received);
+        Ok(received)
+    }
+
+    /// The first half of [`UdpSocket::receive`]: leaves the messages in `scratch`, for [`Receiver::append_to`]. For a sink
+    /// behind a lock, which need not be held during the system call.
+    pub fn receive_into(&self, scratch: &mut Receiver) -> Result<Received> {
+        self.decide_gro(scratch)?;
+        let mut received = Received::default();
+        while received.errors < MAX_ERRORS {
+            match system::receive(&self.socket, scratch) {
+                Ok(()) => {
+                    // A short read is a drained socket, or one with a pending error: both wake the poll when more comes.
+                    received.would_block = scratch.messages().len() < BATCH;
+                    break;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    received.would_block = true;
+                    break;
+                }
+                Err(error) if is_fatal(&error) => return Err(Error::os("receive from a UDP socket", &error)),
+                // Taking the error has cleared it.
+                Err(_) => received.errors += 1,
+            }
+        }
+        Ok(received)
+    }
+
+    fn decide_gro(&self, scratch: &Receiver) -> Result<()> {
+        let mut state = self.gro.load(Ordering::Relaxed);
+        if state == UNDECIDED {
+            let wanted = if scratch.takes_gro() { ON } else { OFF };
+            state = match self.gro.compare_exchange(UNDECIDED, wanted, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) if wanted == ON && system::enable_gro(&self.socket).is_err() => {
+                    self.gro.store(OFF, Ordering::Relaxed);
+                    OFF
+                }
+                Ok(_) => wanted,
+                Err(decided) => decided,
+            };
+        }
+        if state == ON && !scratch.takes_gro() {
+            return Err(Error::Invalid(format!(
+                "slots of {} bytes are too small for this socket: it receives with GRO, which takes {}; use no_gro",
+                scratch.slot_bytes(),
+                Receiver::MAX_SLOT
+            )));
+        }
+        Ok(())
+    }
+
+    /// Sends what is queued until it is all gone or the kernel's buffer is full; the rest stays in `out`, in its order.
+    ///
+    /// On a connected socket the kernel hands the ICMP answer to an earlier datagram to a later one, which is then the one
+    /// that counts as refused.
+    pub fn send(&self, out: &mut Outgoing) -> Result<Sent> {
+        let mut sent = Sent::default();
+        // A run that was refused, perhaps only for GSO: its first datagram alone tells.
+        let mut suspect: Option<(io::Error, usize)> = None;
+        while !out.is_empty() {
+            let (limit, most) = match suspect {
+                Some(_) => (0, 1),
+                None => (self.gso_limit.load(Ordering::Relaxed), BATCH),
+            };
+            match system::send(&self.socket, out.messages(limit).take(most)) {
+                Ok(count) => {
+                    let (datagrams, bytes) = out.advance(count, limit);
+                    sent.datagrams += datagrams;
+                    sent.bytes += bytes;
+                    if let Some((error, segment)) = suspect.take() {
+                        self.lower_gso(&error, segment);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    sent.would_block = true;
+                    break;
+                }
+                Err(error) if is_fatal(&error) => return Err(Error::os("send on a UDP socket", &error)),
+                Err(error) => {
+                    let segment = out.messages(limit).next().map_or(0, |head| head.segment);
+                    if segment > 0 && may_be_gso(&error) {
+                        suspect = Some((error, segment));
+                    } else {
+                        // One datagram only, also of a run: what follows may be fine.
+                        suspect = None;
+                        out.advance(1, 0);
+                        sent.errors += 1;
+                    }
+                }
+            }
+        }
+        Ok(sent)
+    }
+
+    /// A run of this segment size was refused, and its first datagram alone was not: from now on such go singly. A size
+    /// that does not fit the device (EINVAL, EMSGSIZE) says nothing of smaller ones; any other refusal is for good.
+    fn lower_gso(&self, error: &io::Error, segment: usize) {
+        let size_only = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EMSGSIZE));
+        let limit = if size_only { segment.saturating_sub(1) } else { 0 };
+        self.gso_limit.fetch_min(limit, Ordering::Relaxed);
+        if !self.gso_said.swap(true, Ordering::Relaxed) {
+            tracing::debug!(target: "coop", "GSO of {segment}-byte segments was refused ({error}): sending them singly");
+        }
+    }
+}
+
+impl AsFd for UdpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for UdpSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+fn buffer_bytes(what: &str, bytes: Option<usize>) -> Result<Option<usize>> {
+    match bytes {
+        Some(bytes) if bytes == 0 || i32::try_from(bytes).is_err() => {
+            Err(Error::Invalid(format!("{what} of {bytes} bytes: allowed are 1 to {}", i32::MAX)))
+        }
+        bytes => Ok(bytes),
+    }
+}
+
+/// Errors of the descriptor or of the call. All others are of the network or of one datagram.
+fn is_fatal(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), None | Some(libc::EBADF | libc::ENOTSOCK | libc::EFAULT | libc::ENOSYS))
+}
+
+/// Errors with which a kernel or a device refuses GSO; each has other causes too.
+fn may_be_gso(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE | libc::ENOPROTOOPT | libc::EOPNOTSUPP)
+    )
+}
