@@ -64,10 +64,13 @@ pub enum Error {
     /// There is one already: a second watch on an fd, a name used twice.
     #[error("{0}")]
     Exists(String),
+    /// A handler's start failed; the text says which and why.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// `(variant name, C name without its prefix, number)` of every error, in the order of their numbers.
-pub const ERRORS: [(&str, &str, i32); 13] = [
+pub const ERRORS: [(&str, &str, i32); 14] = [
     ("Invalid", "INVALID", -1),
     ("Null", "NULL", -2),
     ("Stale", "STALE", -3),
@@ -81,6 +84,7 @@ pub const ERRORS: [(&str, &str, i32); 13] = [
     ("Panic", "PANIC", -11),
     ("Os", "OS", -12),
     ("Exists", "EXISTS", -13),
+    ("Failed", "FAILED", -14),
 ];
 
 impl Error {
@@ -100,6 +104,7 @@ impl Error {
             Self::Panic(_) => -11,
             Self::Os { .. } => -12,
             Self::Exists(_) => -13,
+            Self::Failed(_) => -14,
         }
     }
 
@@ -183,6 +188,7 @@ mod test {
             Error::Panic("x".into()),
             Error::Os { context: "bind".into(), errno: 98 },
             Error::Exists("x".into()),
+            Error::Failed("x".into()),
         ];
         let seen: Vec<_> = one_of_each.iter().map(|e| (e.name(), e.status())).collect();
         let table: Vec<_> = ERRORS.iter().map(|(name, _, number)| (*name, *number)).collect();

@@ -27,6 +27,7 @@ pub mod event_loop;
 pub mod fork;
 pub mod gate;
 pub mod job;
+pub mod port;
 mod primitive;
 pub mod priority;
 mod slots;

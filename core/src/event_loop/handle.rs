@@ -309,6 +309,11 @@ impl Handle {
         self.shared.runner.is_current()
     }
 
+    /// Whether some thread runs the loop now, or is about to.
+    pub fn is_running(&self) -> bool {
+        self.shared.runner.is_running()
+    }
+
     /// Whether `stop` was called.
     pub fn is_stopped(&self) -> bool {
         self.shared.gate.is_closed()

@@ -115,7 +115,7 @@ impl Runner {
         self.thread.store(NOBODY, Ordering::SeqCst);
     }
 
-    fn is_running(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         self.thread.load(Ordering::SeqCst) != NOBODY
     }
 

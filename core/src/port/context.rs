@@ -1,0 +1,99 @@
+//! What a handler may do: send datagrams, send messages, set timers, stop its set.
+
+#![forbid(unsafe_code)]
+
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use super::{Mode, handler::Message, worker::Worker};
+use crate::{
+    error::{Error, Refused, Result},
+    event_loop::TimerId,
+};
+
+/// A handler's way to its port. It may be kept, and used from any thread; when the port has ended, its calls answer
+/// [`Error::Closed`].
+#[derive(Clone)]
+pub struct Context {
+    pub(super) worker: Arc<Worker>,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("port", &self.name()).field("address", &self.address()).finish()
+    }
+}
+
+impl Context {
+    /// The port's name.
+    pub fn name(&self) -> &str {
+        &self.worker.name
+    }
+
+    /// The address that the port's socket is bound to.
+    pub fn address(&self) -> SocketAddr {
+        self.worker.address
+    }
+
+    /// The set's mode.
+    pub fn mode(&self) -> Mode {
+        self.worker.mode
+    }
+
+    /// Sends a datagram to an address, or to the connected peer. What a callback sends leaves in batches, at the latest
+    /// when it returns.
+    ///
+    /// # Errors
+    /// [`Error::QueueFull`] if the kernel does not keep up and as many bytes wait as the set may buffer,
+    /// [`Error::Invalid`] if it is too long or has no destination, [`Error::Closed`].
+    pub fn sendto(&self, data: &[u8], to: Option<SocketAddr>) -> Result<()> {
+        self.worker.send(data, to, None).map(|_| ())
+    }
+
+    /// Sends the datagrams that `data` holds back to back, each of `segment_size` bytes and the last perhaps shorter, with GSO
+    /// where the kernel has it; answers how many they are.
+    ///
+    /// # Errors
+    /// As [`Context::sendto`].
+    pub fn send_segments(&self, data: &[u8], segment_size: usize, to: Option<SocketAddr>) -> Result<usize> {
+        self.worker.send(data, to, Some(segment_size))
+    }
+
+    /// Datagrams sent that the kernel has not taken yet.
+    pub fn backlog(&self) -> usize {
+        self.worker.backlog()
+    }
+
+    /// Sends a message to another port of the set: `on_message` there, in the order of sending.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that is no port of the set, [`Error::Closed`]; the message comes back.
+    pub fn send(&self, port: &str, message: Message) -> Result<(), Refused<Message>> {
+        match self.worker.members() {
+            Some(members) => members.send(&self.worker.name, port, message),
+            None => Err(Refused::new(Error::Closed("port set"), message)),
+        }
+    }
+
+    /// Calls `on_timer` after a delay, once, or again after every `every`. Zero is the loop's next turn.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a period of zero, [`Error::Closed`].
+    pub fn set_timer(&self, after: Duration, every: Option<Duration>) -> Result<TimerId> {
+        self.worker.set_timer(after, every)
+    }
+
+    /// Ends a timer.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if it has ended already.
+    pub fn cancel_timer(&self, timer: TimerId) -> Result<()> {
+        self.worker.cancel_timer(timer)
+    }
+
+    /// Asks the whole set to stop, and returns at once.
+    pub fn stop(&self) {
+        if let Some(members) = self.worker.members() {
+            members.request_stop();
+        }
+    }
+}
