@@ -5,8 +5,8 @@
 //! whole, at the price of one). A round that lost something says so and is no figure. The ways take turns, so that the machine's
 //! moods hit all of them; figures are medians, and ratios are taken within a round.
 //!
-//! `udp [rounds] [datagrams per round] [spin]`: `spin` lets the receiver poll without sleeping, which shows what its
-//! wake-ups cost the sender (loopback runs the receiving half of the stack, wake-up included, inside the send).
+//! `udp [rounds] [datagrams per round] [spin] [no_gro]`: `spin` lets the receiver poll without sleeping. With GRO a run crosses
+//! loopback uncut, which no wire does; `no_gro` has the kernel cut it before the receiver.
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -83,9 +83,10 @@ fn main() -> Result<()> {
     let number = |at: usize, default| words.get(at).and_then(|word| word.parse().ok()).unwrap_or(default);
     let (rounds, count) = (number(0, 15), number(1, 200_000usize).next_multiple_of(BATCH));
     let spin = words.iter().any(|word| word == "spin");
+    let no_gro = words.iter().any(|word| word == "no_gro");
     let progress = Progress::default();
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    let sink = UdpSocket::bind(loopback, &UdpOptions { recv_buffer: Some(4 << 20), ..UdpOptions::default() })?;
+    let sink = UdpSocket::bind(loopback, &UdpOptions { recv_buffer: Some(4 << 20), no_gro, ..UdpOptions::default() })?;
     let to = sink.local_addr()?;
     let mut rates = vec![Vec::new(); WAYS.len()];
     let mut lost = vec![0; WAYS.len()];
@@ -107,8 +108,9 @@ fn main() -> Result<()> {
         drain.join().unwrap_or_else(|_| Err(Error::Panic("the receiving thread".into()))).and(sent)
     })?;
     println!(
-        "{count} datagrams of {SIZE} B delivered, {rounds} rounds, receiver {}",
-        if spin { "spins" } else { "sleeps" }
+        "{count} datagrams of {SIZE} B delivered, {rounds} rounds, receiver {} {} GRO",
+        if spin { "spins" } else { "sleeps" },
+        if no_gro { "without" } else { "with" }
     );
     for (index, (name, ..)) in WAYS.iter().enumerate() {
         let peer = if index < GSO_BY_HAND { 0 } else { GSO_BY_HAND };
