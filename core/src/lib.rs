@@ -26,6 +26,7 @@ pub mod error;
 pub mod fork;
 pub mod gate;
 pub mod job;
+pub mod pool;
 mod primitive;
 pub mod thread;
 pub mod time;
@@ -33,6 +34,7 @@ pub mod time;
 pub use cpu::CpuSet;
 pub use error::{Error, Refused, Result};
 pub use job::Job;
+pub use pool::{Pool, PoolOptions, Priority, ShutdownMode, SubmitOptions};
 
 /// The version of the library, from its manifest: `"major.minor.patch"`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
