@@ -26,7 +26,8 @@
 //! `lane.rs` holds the queues, `worker.rs` what a worker does next, `sleep.rs` who sleeps and who is woken, `shutdown.rs` the
 //! end. README.md has the states, the wake protocol, the memory orderings, and why no wake-up is lost.
 
-#![forbid(unsafe_code)]
+// The test of fork needs it.
+#![cfg_attr(not(test), forbid(unsafe_code))]
 
 mod lane;
 mod shutdown;
@@ -284,7 +285,7 @@ impl Pool {
         self.push(lane, options.priority.level(), job)
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&self, lane: &lane::Lane, level: usize, job: Job) -> Result<(), Refused<Job>> {
         let shared = &*self.shared;
         let Some(_inside) = shared.outer.enter().or_else(|| self.enter_as_worker()) else {

@@ -196,7 +196,7 @@ impl<'a> Worker<'a> {
     }
 
     /// The next task, by level, turn and age.
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Job> {
         self.learn_lanes();
         let Some(limit) = self.shared.ageing else {
@@ -229,7 +229,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, level: usize) -> Option<Job> {
         let lanes = self.lanes.len();
         let mut turn = self.turn[level];
@@ -245,7 +245,7 @@ impl<'a> Worker<'a> {
     }
 
     /// A task of lane 0: claimed before, or at the head of a new batch.
-    #[inline]
+    #[inline(always)]
     fn take_common(&mut self, level: usize) -> Option<Job> {
         if level == HIGH {
             return self.lanes[0].take(HIGH);
@@ -270,7 +270,7 @@ impl<'a> Worker<'a> {
     }
 
     /// A task that another worker claimed, with some of what it claimed behind it.
-    #[inline]
+    #[inline(never)]
     fn steal(&mut self, level: usize) -> Option<Job> {
         let local = &self.local[level - 1];
         let steal_from = |stealer: &Stealer<Job>| {
