@@ -296,7 +296,7 @@ mod model {
             let pool = Pool::new(1, &[&[0]]);
             let worker = {
                 let pool = pool.clone();
-                loom::thread::spawn(move || pool.work(0, 2, false, |_| ()))
+                thread::spawn(move || pool.work(0, 2, false, |_| ()))
             };
             pool.submit(0);
             pool.submit(0);
@@ -313,7 +313,7 @@ mod model {
             let workers: Vec<_> = (0..2)
                 .map(|worker| {
                     let pool = pool.clone();
-                    loom::thread::spawn(move || pool.work(worker, 2, false, |_| ()))
+                    thread::spawn(move || pool.work(worker, 2, false, |_| ()))
                 })
                 .collect();
             pool.submit(0);
@@ -330,11 +330,11 @@ mod model {
             let workers: Vec<_> = (0..2)
                 .map(|worker| {
                     let pool = pool.clone();
-                    loom::thread::spawn(move || {
+                    thread::spawn(move || {
                         let inner = pool.clone();
                         pool.work(worker, 2, false, move |ran| {
                             while ran == 1 && inner.ran.load(Ordering::Relaxed) < 2 {
-                                loom::thread::yield_now();
+                                thread::yield_now();
                             }
                         });
                     })
@@ -355,7 +355,7 @@ mod model {
             let workers: Vec<_> = (0..2)
                 .map(|worker| {
                     let pool = pool.clone();
-                    loom::thread::spawn(move || {
+                    thread::spawn(move || {
                         pool.sleep.register(worker);
                         while pool.stop.load(Ordering::Relaxed) == 0 {
                             if pool.take(worker) {
