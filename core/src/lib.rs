@@ -27,9 +27,11 @@ pub mod event_loop;
 pub mod fork;
 pub mod gate;
 pub mod job;
+pub mod pool;
 pub mod port;
 mod primitive;
 pub mod priority;
+pub mod runtime;
 mod slots;
 pub mod thread;
 pub mod time;
@@ -38,7 +40,9 @@ pub use cpu::CpuSet;
 pub use error::{Error, Refused, Result};
 pub use event_loop::{EventLoop, EventLoopOptions};
 pub use job::Job;
+pub use pool::{Pool, PoolOptions, ShutdownMode, SubmitOptions};
 pub use priority::Priority;
+pub use runtime::{Runtime, RuntimeOptions, StartMode};
 
 /// The version of the library, from its manifest: `"major.minor.patch"`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -3,6 +3,7 @@
 //! Only the modules that a loom model runs take theirs from here.
 
 #[cfg(loom)]
+#[allow(unused_imports, reason = "a swap list: not every name is wanted in every build")]
 pub(crate) use loom::{
     sync::{
         Arc, Mutex,

@@ -173,7 +173,7 @@ fn messages_arrive_in_order_with_their_sender() {
         for _ in 0..100 {
             client.send_to(b"x", set.addresses().unwrap()[0].1).unwrap();
         }
-        let messages = (&told).into_iter().filter(|told| matches!(told, Told::Message(..))).take(100);
+        let messages = told.iter().filter(|told| matches!(told, Told::Message(..))).take(100);
         let expected = (1..=100).map(|number| Told::Message("FROM".into(), number));
         assert!(messages.eq(expected));
         set.send("TO", Box::new(7u32)).unwrap();

@@ -285,7 +285,6 @@ mod test {
                         let ticks: Vec<_> =
                             expired.iter().map(|id| due.iter().find(|(_, d)| d == id).map(|(tick, _)| *tick)).collect();
                         prop_assert!(ticks.is_sorted(), "{:?}", ticks);
-                        let mut expired = expired;
                         expired.sort_unstable();
                         due.sort_unstable_by_key(|(_, id)| *id);
                         prop_assert_eq!(expired, due.into_iter().map(|(_, id)| id).collect::<Vec<_>>());

@@ -1,2 +1,0 @@
-//! Placeholder of the first commit.
-fn main() {}

@@ -1,0 +1,381 @@
+//! Sleep: who is searching, who is asleep, and whom to wake for a task that only some may run.
+//!
+//! An event count over bitmaps. Each worker is *running*, *searching* or *asleep*; README.md holds the protocol and the
+//! argument why no wake-up is lost. In short:
+//!
+//! * Whoever makes a task visible then passes a `SeqCst` fence and looks here ([`Sleep::wake_one`]). A searcher among the
+//!   task's workers will find it; else one sleeper among them is turned into a searcher, *by the waker*, and unparked.
+//! * Whoever goes to sleep is marked asleep, passes a `SeqCst` fence and looks at the queues once more.
+//! * A searcher that found something stops searching, passes a `SeqCst` fence and looks for what else is there.
+//!
+//! # Invariant
+//!
+//! Both bits of a worker stand in one word, so "asleep to searching" is one step, and it is made by exactly one thread:
+//! the one whose exchange succeeded. All other steps of a worker's bits are its own.
+//!
+//! `awake` is at least the number of workers that are not asleep: a waker counts the sleeper before it claims it, and
+//! the sleeper counts itself out after its last look. It is 0 only when every worker sleeps and nobody is waking one.
+
+#![forbid(unsafe_code)]
+
+use std::sync::OnceLock;
+
+use crossbeam_utils::CachePadded;
+
+use super::lane::{WORD_BITS, WorkerSet};
+use crate::primitive::{
+    AtomicU64, AtomicUsize, Ordering, fence,
+    thread::{self, Thread},
+};
+
+fn asleep(worker: usize) -> u64 {
+    1 << (worker % WORD_BITS)
+}
+
+fn searching(worker: usize) -> u64 {
+    asleep(worker) << WORD_BITS
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
+fn low(word: u64) -> u32 {
+    word as u32
+}
+
+fn high(word: u64) -> u32 {
+    low(word >> WORD_BITS)
+}
+
+/// The states of a pool's workers.
+pub(super) struct Sleep {
+    /// Low half: asleep. High half: searching. Neither: running.
+    words: Box<[CachePadded<AtomicU64>]>,
+    awake: CachePadded<AtomicUsize>,
+    threads: Box<[OnceLock<Thread>]>,
+}
+
+impl Sleep {
+    /// All workers running.
+    pub(super) fn new(workers: usize) -> Self {
+        let words = (0..workers.div_ceil(WORD_BITS)).map(|_| CachePadded::new(AtomicU64::new(0))).collect();
+        let threads = (0..workers).map(|_| OnceLock::new()).collect();
+        Self { words, awake: CachePadded::new(AtomicUsize::new(workers)), threads }
+    }
+
+    /// The calling thread is this worker; before anything else it does here.
+    pub(super) fn register(&self, worker: usize) {
+        let first = self.threads[worker].set(thread::current()).is_ok();
+        debug_assert!(first, "worker {worker} was registered twice");
+    }
+
+    /// Marks a running worker as searching.
+    pub(super) fn search(&self, worker: usize) {
+        self.word(worker).fetch_or(searching(worker), Ordering::Relaxed);
+    }
+
+    /// Marks a searcher as running. It must then look for what is left and wake the next: that look is after the fence.
+    pub(super) fn found(&self, worker: usize) {
+        self.word(worker).fetch_and(!searching(worker), Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Puts the calling worker to sleep until somebody wakes it, unless `has_work`, called when everyone can see that it
+    /// sleeps, finds some. Afterwards the worker is searching.
+    ///
+    /// `last` is called when no worker is left awake.
+    pub(super) fn sleep(&self, worker: usize, has_work: impl FnOnce() -> bool, last: impl FnOnce()) {
+        let word = self.word(worker);
+        let (sleep, search) = (asleep(worker), searching(worker));
+        // One step, or a waker in between would have its searcher unmarked. Until now the bits are this thread's own.
+        let was_searching = word.load(Ordering::Relaxed) & search;
+        word.fetch_xor(sleep | was_searching, Ordering::Release);
+        fence(Ordering::SeqCst);
+        if has_work() {
+            if !self.claim(worker) {
+                // Somebody else woke it, and counted it for that.
+                self.awake.fetch_sub(1, Ordering::SeqCst);
+            }
+            return;
+        }
+        if self.awake.fetch_sub(1, Ordering::SeqCst) == 1 {
+            fence(Ordering::SeqCst);
+            last();
+        }
+        while word.load(Ordering::Acquire) & sleep != 0 {
+            thread::park();
+        }
+    }
+
+    /// Wakes one of `members`, unless one of them is searching or all are running. The caller has passed a `SeqCst` fence since
+    /// it made the work visible. True if it woke one.
+    #[inline]
+    pub(super) fn wake_one(&self, members: &WorkerSet) -> bool {
+        let mut sleepers = false;
+        for (word, members) in self.words.iter().zip(members.words()) {
+            let now = word.load(Ordering::Relaxed);
+            if high(now) & members != 0 {
+                return false;
+            }
+            sleepers |= low(now) & members != 0;
+        }
+        sleepers && self.wake_any(members)
+    }
+
+    #[cold]
+    fn wake_any(&self, members: &WorkerSet) -> bool {
+        for (index, word) in self.words.iter().enumerate() {
+            loop {
+                let sleepers = low(word.load(Ordering::Relaxed)) & members.words()[index];
+                if sleepers == 0 {
+                    break;
+                }
+                if self.wake(index * WORD_BITS + sleepers.trailing_zeros() as usize) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Wakes everyone who sleeps.
+    pub(super) fn wake_all(&self) {
+        for worker in 0..self.threads.len() {
+            self.wake(worker);
+        }
+    }
+
+    /// Whether every worker sleeps; final when nobody outside can wake one.
+    pub(super) fn all_asleep(&self) -> bool {
+        self.awake.load(Ordering::SeqCst) == 0
+    }
+
+    /// Whether this worker is neither searching nor asleep.
+    pub(super) fn is_running(&self, worker: usize) -> bool {
+        self.word(worker).load(Ordering::Acquire) & (asleep(worker) | searching(worker)) == 0
+    }
+
+    /// How many workers are searching, about.
+    pub(super) fn searchers(&self) -> usize {
+        self.words.iter().map(|word| high(word.load(Ordering::Relaxed)).count_ones() as usize).sum()
+    }
+
+    fn wake(&self, worker: usize) -> bool {
+        // Before the claim: from its claim on the worker may run, and must be counted.
+        self.awake.fetch_add(1, Ordering::SeqCst);
+        if self.claim(worker) {
+            if let Some(thread) = self.threads[worker].get() {
+                thread.unpark();
+            }
+            true
+        } else {
+            self.awake.fetch_sub(1, Ordering::SeqCst);
+            false
+        }
+    }
+
+    /// Turns a sleeper into a searcher; false if it is not asleep (any more).
+    fn claim(&self, worker: usize) -> bool {
+        let (word, sleep, search) = (self.word(worker), asleep(worker), searching(worker));
+        let mut now = word.load(Ordering::Relaxed);
+        while now & sleep != 0 {
+            match word.compare_exchange_weak(now, (now & !sleep) | search, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(newer) => now = newer,
+            }
+        }
+        false
+    }
+
+    fn word(&self, worker: usize) -> &AtomicU64 {
+        &self.words[worker / WORD_BITS]
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    //! Small pools in every order of steps. A lane is a counter; a lost wake-up is a deadlock, which loom reports.
+
+    use super::*;
+    use crate::primitive::Arc;
+
+    /// One lane, as the pool uses it: a queue, and who may take from it.
+    struct Lane {
+        queued: AtomicUsize,
+        members: WorkerSet,
+    }
+
+    struct Pool {
+        sleep: Sleep,
+        lanes: Vec<Lane>,
+        ran: AtomicUsize,
+        stop: AtomicUsize,
+        drained: AtomicUsize,
+    }
+
+    fn set(workers: &[usize]) -> WorkerSet {
+        let mut set = WorkerSet::default();
+        workers.iter().for_each(|worker| set.insert(*worker));
+        set
+    }
+
+    impl Pool {
+        fn new(workers: usize, lanes: &[&[usize]]) -> Arc<Self> {
+            Arc::new(Self {
+                sleep: Sleep::new(workers),
+                lanes: lanes.iter().map(|m| Lane { queued: AtomicUsize::new(0), members: set(m) }).collect(),
+                ran: AtomicUsize::new(0),
+                stop: AtomicUsize::new(0),
+                drained: AtomicUsize::new(0),
+            })
+        }
+
+        fn submit(&self, lane: usize) {
+            self.lanes[lane].queued.fetch_add(1, Ordering::Release);
+            fence(Ordering::SeqCst);
+            self.sleep.wake_one(&self.lanes[lane].members);
+        }
+
+        fn mine(&self, worker: usize) -> impl Iterator<Item = &Lane> {
+            self.lanes.iter().filter(move |lane| lane.members.contains(worker))
+        }
+
+        fn take(&self, worker: usize) -> bool {
+            self.mine(worker).any(|lane| {
+                let take = |queued: usize| queued.checked_sub(1);
+                lane.queued.fetch_update(Ordering::AcqRel, Ordering::Relaxed, take).is_ok()
+            })
+        }
+
+        fn has_work(&self, worker: usize) -> bool {
+            self.stop.load(Ordering::Relaxed) == 1
+                || self.mine(worker).any(|lane| lane.queued.load(Ordering::Relaxed) > 0)
+        }
+
+        fn stop(&self) {
+            self.stop.store(1, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+            self.sleep.wake_all();
+        }
+
+        /// A worker until the pool stops; `goal` is what the last task of all is, and it stops the pool.
+        fn work(&self, worker: usize, goal: usize, mut searching: bool, task: impl Fn(usize)) {
+            self.sleep.register(worker);
+            while self.stop.load(Ordering::Relaxed) == 0 {
+                if self.take(worker) {
+                    if std::mem::take(&mut searching) {
+                        self.sleep.found(worker);
+                        for lane in self.mine(worker).filter(|lane| lane.queued.load(Ordering::Relaxed) > 0) {
+                            self.sleep.wake_one(&lane.members);
+                        }
+                    }
+                    let ran = self.ran.fetch_add(1, Ordering::Relaxed) + 1;
+                    task(ran);
+                    if ran == goal {
+                        self.stop();
+                    }
+                } else {
+                    let last = || {
+                        self.drained.fetch_add(1, Ordering::Relaxed);
+                    };
+                    self.sleep.sleep(worker, || self.has_work(worker), last);
+                    searching = true;
+                }
+            }
+        }
+    }
+
+    fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(preemptions);
+        builder.check(model);
+    }
+
+    /// One worker and two tasks from outside: whatever the order, both run.
+    #[test]
+    fn a_task_wakes_the_sleeper() {
+        check(3, || {
+            let pool = Pool::new(1, &[&[0]]);
+            let worker = {
+                let pool = pool.clone();
+                thread::spawn(move || pool.work(0, 2, false, |_| ()))
+            };
+            pool.submit(0);
+            pool.submit(0);
+            worker.join().unwrap();
+            assert_eq!(pool.ran.load(Ordering::Relaxed), 2);
+        });
+    }
+
+    /// A searcher outside the task's set must not keep the one inside asleep.
+    #[test]
+    fn only_a_searcher_of_the_set_suppresses() {
+        check(2, || {
+            let pool = Pool::new(2, &[&[0, 1], &[1]]);
+            let workers: Vec<_> = (0..2)
+                .map(|worker| {
+                    let pool = pool.clone();
+                    thread::spawn(move || pool.work(worker, 2, false, |_| ()))
+                })
+                .collect();
+            pool.submit(0);
+            pool.submit(1);
+            workers.into_iter().for_each(|worker| worker.join().unwrap());
+        });
+    }
+
+    /// Two tasks for two workers, the second of which the first one waits for: a searcher that found one wakes the other.
+    #[test]
+    fn a_searcher_that_found_work_wakes_the_next() {
+        check(2, || {
+            let pool = Pool::new(2, &[&[0, 1]]);
+            let workers: Vec<_> = (0..2)
+                .map(|worker| {
+                    let pool = pool.clone();
+                    thread::spawn(move || {
+                        let inner = pool.clone();
+                        pool.work(worker, 2, false, move |ran| {
+                            while ran == 1 && inner.ran.load(Ordering::Relaxed) < 2 {
+                                thread::yield_now();
+                            }
+                        });
+                    })
+                })
+                .collect();
+            pool.submit(0);
+            pool.submit(0);
+            workers.into_iter().for_each(|worker| worker.join().unwrap());
+        });
+    }
+
+    /// A task for worker 1 submits one for worker 0: somebody notices that all sleep, and not while anything is to do.
+    #[test]
+    fn all_asleep_is_noticed_and_final() {
+        check(2, || {
+            let pool = Pool::new(2, &[&[0], &[1]]);
+            pool.lanes[1].queued.store(1, Ordering::Relaxed);
+            let workers: Vec<_> = (0..2)
+                .map(|worker| {
+                    let pool = pool.clone();
+                    thread::spawn(move || {
+                        pool.sleep.register(worker);
+                        while pool.stop.load(Ordering::Relaxed) == 0 {
+                            if pool.take(worker) {
+                                pool.sleep.found(worker);
+                                if worker == 1 {
+                                    pool.submit(0);
+                                }
+                                pool.ran.fetch_add(1, Ordering::Relaxed);
+                            } else {
+                                let last = || {
+                                    assert_eq!(pool.ran.load(Ordering::Relaxed), 2, "not before all has run");
+                                    pool.stop();
+                                };
+                                pool.sleep.sleep(worker, || pool.has_work(worker), last);
+                            }
+                        }
+                    })
+                })
+                .collect();
+            workers.into_iter().for_each(|worker| worker.join().unwrap());
+        });
+    }
+}

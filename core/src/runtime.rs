@@ -1,0 +1,242 @@
+//! A runtime: one event loop and one pool as one, so that what waits and what runs need not be brought together by hand.
+//!
+//! The loop's sources run their callbacks in the pool unless they say otherwise; posts run on the loop's thread. Each side
+//! reaches the other: a task posts to [`Runtime::event_loop`], a callback submits to [`Runtime::pool`].
+//!
+//! # Lifetime
+//!
+//! 1. [`Runtime::start`] runs the loop, on this thread until it is stopped ([`StartMode::Wait`]) or on one of its own
+//!    ([`StartMode::Return`]). A runtime that was stopped is not started again.
+//! 2. [`Runtime::stop`] stops the loop first, so that no source brings new work, and then drains the pool.
+//! 3. Dropping it discards what is queued in both and waits for what runs; from inside one of its own callbacks the drop
+//!    returns at once.
+
+#![forbid(unsafe_code)]
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    cpu,
+    error::{Error, Refused, Result},
+    event_loop::{Dispatcher, EventLoop, EventLoopOptions, RunMode},
+    job::Job,
+    pool::{Pool, PoolOptions, ShutdownMode, SubmitOptions},
+    priority::Priority,
+    time::Deadline,
+};
+
+/// How to make a runtime.
+#[derive(Debug, Clone, Default)]
+pub struct RuntimeOptions {
+    /// Its pool. `workers: None` is half of the usable CPUs, at least 4: the loop has a thread too.
+    pub pool: PoolOptions,
+    /// Its loop.
+    pub event_loop: EventLoopOptions,
+}
+
+/// Which thread runs the loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(i32)]
+pub enum StartMode {
+    /// The caller's, until the runtime is stopped.
+    #[default]
+    Wait = 0,
+    /// One of its own.
+    Return = 1,
+}
+
+impl TryFrom<i32> for StartMode {
+    type Error = Error;
+
+    fn try_from(number: i32) -> Result<Self> {
+        match number {
+            0 => Ok(Self::Wait),
+            1 => Ok(Self::Return),
+            _ => Err(Error::Invalid(format!("start mode {number} is out of range: WAIT is 0, RETURN is 1"))),
+        }
+    }
+}
+
+/// An event loop and a pool; see the module's text.
+#[derive(Debug)]
+pub struct Runtime {
+    // The loop goes first: its callbacks are in the pool.
+    event_loop: EventLoop,
+    pool: Arc<Pool>,
+}
+
+/// The pool as the loop sees it.
+struct InPool(Arc<Pool>);
+
+impl Dispatcher for InPool {
+    fn dispatch(&self, priority: Priority, job: Job) -> Result<(), Refused<Job>> {
+        self.0.submit_with(&SubmitOptions { priority, cpus: None }, job)
+    }
+}
+
+impl Runtime {
+    /// A runtime that is not started yet: posts and submissions are taken from now on.
+    ///
+    /// # Errors
+    /// Those of [`Pool::new`] and [`EventLoop::new`].
+    pub fn new(options: RuntimeOptions) -> Result<Self> {
+        let RuntimeOptions { mut pool, event_loop } = options;
+        pool.workers = pool.workers.or_else(|| Some((cpu::usable_count() / 2).max(4)));
+        let pool = Arc::new(Pool::new(pool)?);
+        let event_loop = EventLoop::with_dispatcher(event_loop, Arc::new(InPool(pool.clone())))?;
+        Ok(Self { event_loop, pool })
+    }
+
+    /// Its pool. Shutting that down alone leaves the loop's sources without a place to run: they are dropped when they fire.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Its loop.
+    pub fn event_loop(&self) -> &EventLoop {
+        &self.event_loop
+    }
+
+    /// Runs the loop, on this thread or on its own.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if it runs already, [`Error::Closed`] if it was stopped, [`Error::Forked`].
+    pub fn start(&self, mode: StartMode) -> Result<()> {
+        match mode {
+            StartMode::Wait => self.event_loop.run(RunMode::Default),
+            StartMode::Return => self.event_loop.start(),
+        }
+    }
+
+    /// Stops the loop, waits until it has run what it had accepted, then drains the pool. Any thread, any number of times.
+    /// From one of the runtime's own callbacks it closes both and returns at once; they end when that callback has returned.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`]: both stay closed, what was queued in the pool is dropped, and it may be called again. [`Error::Forked`].
+    pub fn stop(&self, timeout: Option<Duration>) -> Result<()> {
+        let deadline = Deadline::after(timeout);
+        self.event_loop.stop()?;
+        if !self.event_loop.is_loop_thread() && !self.pool.is_worker_thread() {
+            if let Err(late) = self.event_loop.join(deadline.remaining()) {
+                let _ = self.pool.shutdown(ShutdownMode::Discard, Some(Duration::ZERO));
+                return Err(late);
+            }
+            return self.pool.shutdown(ShutdownMode::Drain, deadline.remaining());
+        }
+        self.pool.close()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod test {
+    use std::{
+        os::{fd::AsRawFd, unix::net::UnixStream},
+        sync::{
+            atomic::{AtomicUsize, Ordering},
+            mpsc,
+        },
+        thread,
+    };
+
+    use super::*;
+    use crate::event_loop::{Interest, On, TimerOptions, WatchOptions};
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn runtime() -> Runtime {
+        let pool = PoolOptions { workers: Some(2), ..PoolOptions::default() };
+        Runtime::new(RuntimeOptions { pool, ..RuntimeOptions::default() }).unwrap()
+    }
+
+    #[test]
+    fn sources_run_in_the_pool_and_posts_on_the_loop() {
+        let runtime = Arc::new(runtime());
+        runtime.start(StartMode::Return).unwrap();
+        let (tell, told) = mpsc::channel();
+        let (reader, _writer) = UnixStream::pair().unwrap();
+        let place = {
+            let runtime = Arc::downgrade(&runtime);
+            move || {
+                let runtime = runtime.upgrade().unwrap();
+                (runtime.event_loop().is_loop_thread(), runtime.pool().is_worker_thread())
+            }
+        };
+        let (tell_1, place_1) = (tell.clone(), place.clone());
+        runtime.event_loop().post(move || tell_1.send(("post", place_1())).unwrap()).unwrap();
+        assert_eq!(told.recv_timeout(LONG).unwrap(), ("post", (true, false)));
+        for (name, on, expected) in [
+            ("default", On::Default, (false, true)),
+            ("high", On::Pool(Priority::High), (false, true)),
+            ("loop", On::Loop, (true, false)),
+        ] {
+            let (tell, place) = (tell.clone(), place.clone());
+            let options = TimerOptions { on, ..TimerOptions::default() };
+            runtime.event_loop().timer(options, move |_| tell.send((name, place())).unwrap()).unwrap();
+            assert_eq!(told.recv_timeout(LONG).unwrap(), (name, expected));
+        }
+        let options = WatchOptions { edge: true, ..WatchOptions::new(Interest::WRITE) };
+        runtime
+            .event_loop()
+            .watch(reader.as_raw_fd(), options, move |_| tell.send(("watch", place())).unwrap())
+            .unwrap();
+        assert_eq!(told.recv_timeout(LONG).unwrap(), ("watch", (false, true)));
+        runtime.stop(Some(LONG)).unwrap();
+    }
+
+    #[test]
+    fn stop_runs_what_both_had_accepted() {
+        let runtime = runtime();
+        let ran = Arc::new(AtomicUsize::new(0));
+        let count = |ran: &AtomicUsize| {
+            ran.fetch_add(1, Ordering::SeqCst);
+        };
+        for _ in 0..1000 {
+            let (in_pool, on_loop) = (ran.clone(), ran.clone());
+            runtime.pool().submit(move || count(&in_pool)).unwrap();
+            runtime.event_loop().post(move || count(&on_loop)).unwrap();
+        }
+        runtime.start(StartMode::Return).unwrap();
+        runtime.stop(Some(LONG)).unwrap();
+        runtime.stop(Some(LONG)).unwrap();
+        assert_eq!(ran.load(Ordering::SeqCst), 2000);
+        assert_eq!(runtime.start(StartMode::Return), Err(Error::Closed("event loop")));
+        assert!(runtime.pool().submit(|| ()).is_err());
+    }
+
+    #[test]
+    fn stop_and_drop_from_inside_both_kinds_of_callbacks() {
+        for in_pool in [false, true] {
+            let runtime = Arc::new(runtime());
+            runtime.start(StartMode::Return).unwrap();
+            let (tell, told) = mpsc::channel();
+            let inside = runtime.clone();
+            let callback = move || {
+                inside.stop(None).unwrap();
+                // The last owner, once the test has let go.
+                while Arc::strong_count(&inside) > 1 {
+                    thread::yield_now();
+                }
+                drop(inside);
+                tell.send(()).unwrap();
+            };
+            if in_pool {
+                runtime.pool().submit(callback).unwrap();
+            } else {
+                runtime.event_loop().post(callback).unwrap();
+            }
+            drop(runtime);
+            told.recv_timeout(LONG).expect("it hung");
+        }
+    }
+
+    #[test]
+    fn a_stop_that_is_late_says_so_and_may_be_called_again() {
+        let runtime = runtime();
+        runtime.start(StartMode::Return).unwrap();
+        let (let_go, go) = mpsc::channel::<()>();
+        runtime.pool().submit(move || go.recv().unwrap()).unwrap();
+        assert!(matches!(runtime.stop(Some(Duration::from_millis(10))), Err(Error::Timeout(_))));
+        let_go.send(()).unwrap();
+        runtime.stop(Some(LONG)).unwrap();
+    }
+}
