@@ -1,0 +1,41 @@
+# Two commands need nothing but Rust and Python >= 3.11 on Debian or Ubuntu: `make demo` and `make test`.
+# Each target calls one-job scripts in .ci/, which say what they do and cost.
+export PREFIX DESTDIR PYTHON
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+demo: ## set up, build the wheel, run the main job: server and client on loopback, in each mode
+	@.ci/setup
+	@.ci/wheel
+	@.venv/bin/python -m libcoop.wynd.demo
+
+test: ## set up, run cargo test, ctest and pytest
+	@.ci/setup
+	@.ci/test
+
+build: ## target/release/libcoop.so and .a, and a .venv/bin/python that imports libcoop
+	@.ci/setup
+	@.ci/library
+	@.ci/wheel
+
+lint: ## formatting, lints and types; are the header and the symbol list fresh
+	@.ci/setup
+	@.ci/lint
+
+bench: ## libcoop beside its peers (installs libuv1-dev)
+	@.ci/setup bench
+	@.ci/bench
+
+soak: ## the tests over and over, for COOP_SOAK_SECONDS (600)
+	@.ci/soak
+
+sanitize: ## loom models, AddressSanitizer, valgrind (installs valgrind)
+	@.ci/setup sanitize
+	@.ci/sanitize
+
+install: ## headers, libraries, CMake package and coop.pc under PREFIX (/usr/local)
+	@.ci/install
+
+.PHONY: help demo test build lint bench soak sanitize install
+.NOTPARALLEL:
