@@ -1,1 +1,50 @@
-//! libcoop for Python.
+//! libcoop for Python: the native module `libcoop._libcoop`.
+//!
+//! It binds the core directly. What holds for all of it:
+//!
+//! * Whatever waits, joins or polls is detached from the interpreter; it attaches only to run Python code.
+//! * A callback's exception is reported once, through `logging` (logger `libcoop`), and the thread goes on. What is no
+//!   `Exception` (Ctrl-C, `SystemExit`) leaves the `run` that the callback was called by.
+//! * Library threads that run Python code keep one thread state for their life (thread_state.rs).
+//!
+//! `event_loop.rs`, `pool.rs`, `runtime.rs` and `port/` hold one class each; what they share is in `callback.rs`,
+//! `errors.rs`, `report.rs`, `wait.rs` and `address.rs`.
+
+mod address;
+mod callback;
+mod errors;
+mod event_loop;
+mod exit;
+mod pool;
+mod port;
+mod report;
+mod runtime;
+mod thread_state;
+mod wait;
+
+use pyo3::prelude::*;
+
+/// See `libcoop/_libcoop.pyi` for what each of these is.
+#[pymodule(gil_used = false)]
+mod _libcoop {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::{
+        event_loop::{EventLoop, Timer, Watch},
+        pool::NativePool,
+        port::{Batch, PortContext, PortSet, PortStats},
+        runtime::Runtime,
+        thread_state::leave_threads,
+    };
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", coop_core::VERSION)?;
+        module.add("ERRORS", coop_core::error::ERRORS.to_vec())?;
+        module.add("READ", super::event_loop::READ)?;
+        module.add("WRITE", super::event_loop::WRITE)?;
+        module.add("ERROR", super::event_loop::ERROR)?;
+        module.add("HANG_UP", super::event_loop::HANG_UP)
+    }
+}

@@ -198,7 +198,7 @@ fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()>
         if shared.runner.interrupted.swap(false, Ordering::SeqCst) {
             return Ok(());
         }
-        let idle = || shared.posts.is_empty() && shared.timers.len() == 0 && shared.watches.len() == 0;
+        let idle = || shared.posts.is_empty() && shared.timers.len() == 0 && shared.watches.referenced() == 0;
         if mode == RunMode::UntilIdle && idle() {
             return Ok(());
         }

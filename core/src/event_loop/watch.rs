@@ -17,7 +17,10 @@
 use std::{
     fmt,
     os::fd::RawFd,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use mio::{Token, event::Event, unix::SourceFd};
@@ -103,12 +106,14 @@ pub struct WatchOptions {
     pub edge: bool,
     /// Where the callback runs.
     pub on: On,
+    /// A loop that runs until it is idle does not wait for this watch.
+    pub unref: bool,
 }
 
 impl WatchOptions {
     /// A level-triggered watch, with its callback at the loop's default place.
     pub const fn new(interest: Interest) -> Self {
-        Self { interest, edge: false, on: On::Default }
+        Self { interest, edge: false, on: On::Default, unref: false }
     }
 }
 
@@ -120,6 +125,7 @@ struct Watch {
     fd: RawFd,
     interest: mio::Interest,
     edge: bool,
+    unref: bool,
     place: Place,
     /// Out while it runs.
     callback: Option<Callback>,
@@ -130,17 +136,19 @@ struct Watch {
 pub(super) struct Watches {
     registry: mio::Registry,
     slots: Mutex<Slots<Watch>>,
+    /// How many there are that a loop waits for before it is idle; changed under the lock of `slots`.
+    referenced: AtomicUsize,
 }
 
 impl fmt::Debug for Watches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watches").field("active", &self.len()).finish()
+        f.debug_struct("Watches").field("active", &self.referenced()).finish()
     }
 }
 
 impl Watches {
     pub(super) fn new(registry: mio::Registry) -> Self {
-        Self { registry, slots: Mutex::new(Slots::new()) }
+        Self { registry, slots: Mutex::new(Slots::new()), referenced: AtomicUsize::new(0) }
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots<Watch>> {
@@ -148,8 +156,9 @@ impl Watches {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.slots().len()
+    /// How many there are, but for those that are unref.
+    pub(super) fn referenced(&self) -> usize {
+        self.referenced.load(Ordering::Relaxed)
     }
 
     /// Registers the fd. The callback is asked for only when nothing can be refused any more.
@@ -166,7 +175,15 @@ impl Watches {
         }
         let mut slots = self.slots();
         // An event that comes before the callback is in place waits for the lock.
-        let id = slots.insert(Watch { fd, interest, edge: options.edge, place, callback: None, missed: None });
+        let id = slots.insert(Watch {
+            fd,
+            interest,
+            edge: options.edge,
+            unref: options.unref,
+            place,
+            callback: None,
+            missed: None,
+        });
         if let Err(error) = self.registry.register(&mut SourceFd(&fd), Token(id as usize), interest) {
             slots.remove(id);
             return Err(match error.raw_os_error() {
@@ -182,6 +199,7 @@ impl Watches {
         }
         if let Some(watch) = slots.get_mut(id) {
             watch.callback = Some(callback());
+            self.referenced.fetch_add(usize::from(!watch.unref), Ordering::Relaxed);
         }
         Ok(WatchId(id))
     }
@@ -209,6 +227,7 @@ impl Watches {
     }
 
     fn deregister(&self, watch: &Watch) {
+        self.referenced.fetch_sub(usize::from(!watch.unref), Ordering::Relaxed);
         // Under the table's lock: a moment later the number may be another file's, with a watch of its own. Refused for an
         // fd that was closed first; then there is nothing to undo.
         let _ = self.registry.deregister(&mut SourceFd(&watch.fd));

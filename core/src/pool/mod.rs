@@ -169,6 +169,8 @@ pub struct Pool {
     // First, and outside the allocation: a child looks at nothing else.
     fork: ForkGuard,
     shared: Arc<Shared>,
+    /// Its workers end by themselves, after what is queued.
+    disowned: bool,
 }
 
 impl fmt::Debug for Pool {
@@ -201,7 +203,7 @@ impl Pool {
             stopped: CachePadded::new(AtomicBool::new(false)),
             end: End::default(),
         });
-        let pool = Self { fork: ForkGuard::new("pool"), shared };
+        let pool = Self { fork: ForkGuard::new("pool"), shared, disowned: false };
         // An error drops the pool, and that ends what has started.
         pool.start(locals)?;
         Ok(pool)
@@ -303,6 +305,27 @@ impl Pool {
         Ok(())
     }
 
+    /// Closes the pool like [`Pool::close`] and lets go of it: its workers end by themselves after what is queued.
+    pub fn disown(mut self) {
+        if self.close().is_ok() {
+            self.disowned = true;
+        }
+    }
+
+    /// Waits until a pool that was closed has ended, and joins its threads.
+    ///
+    /// [`Error::Timeout`] changes nothing; [`Error::WouldDeadlock`] is the answer to one of the pool's own tasks.
+    pub fn join(&self, timeout: Option<Duration>) -> Result<()> {
+        self.fork.check()?;
+        if self.is_worker_thread() {
+            return Err(Error::WouldDeadlock("a pool's own task cannot wait for the pool to end"));
+        }
+        if self.shared.wait_ended(Deadline::after(timeout)) {
+            return Ok(());
+        }
+        Err(Error::Timeout(format!("pool {:?} has not ended after {timeout:?}", self.shared.name)))
+    }
+
     /// Closes the pool, has what is queued run or dropped, waits for what runs, and joins the threads.
     ///
     /// Outside submissions are refused at once. A draining pool takes those of its own tasks and ends when nothing is left. At the
@@ -321,6 +344,9 @@ impl Drop for Pool {
     fn drop(&mut self) {
         if self.fork.is_forked() {
             std::mem::forget(self.shared.clone());
+            return;
+        }
+        if self.disowned {
             return;
         }
         self.shared.discard();

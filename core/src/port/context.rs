@@ -46,7 +46,11 @@ impl Context {
     /// [`Error::QueueFull`] if the kernel does not keep up and as many bytes wait as the set may buffer,
     /// [`Error::Invalid`] if it is too long or has no destination, [`Error::Closed`].
     pub fn sendto(&self, data: &[u8], to: Option<SocketAddr>) -> Result<()> {
-        self.worker.send(data, to, None).map(|_| ())
+        let (_, flush) = self.enqueue(data, to, None)?;
+        if flush {
+            self.flush();
+        }
+        Ok(())
     }
 
     /// Sends the datagrams that `data` holds back to back, each of `segment_size` bytes and the last perhaps shorter, with GSO
@@ -55,7 +59,26 @@ impl Context {
     /// # Errors
     /// As [`Context::sendto`].
     pub fn send_segments(&self, data: &[u8], segment_size: usize, to: Option<SocketAddr>) -> Result<usize> {
-        self.worker.send(data, to, Some(segment_size))
+        let (count, flush) = self.enqueue(data, to, Some(segment_size))?;
+        if flush {
+            self.flush();
+        }
+        Ok(count)
+    }
+
+    /// The first half of [`Context::sendto`] and [`Context::send_segments`], for a caller that holds a lock which it would rather
+    /// not hold during a system call: queues, and answers how many datagrams that were and whether to
+    /// [`flush`](Context::flush) now.
+    ///
+    /// # Errors
+    /// As [`Context::sendto`].
+    pub fn enqueue(&self, data: &[u8], to: Option<SocketAddr>, segment_size: Option<usize>) -> Result<(usize, bool)> {
+        self.worker.enqueue(data, to, segment_size)
+    }
+
+    /// Hands the kernel what is queued.
+    pub fn flush(&self) {
+        self.worker.flush();
     }
 
     /// Datagrams sent that the kernel has not taken yet.

@@ -325,29 +325,25 @@ impl Worker {
 
     // --- sending ------------------------------------------------------------------------------------------------------
 
-    pub(super) fn send(self: &Arc<Self>, data: &[u8], to: Option<SocketAddr>, segment: Option<usize>) -> Result<usize> {
-        let (count, flush) = {
-            let mut out = lock(&self.out);
-            if out.socket.is_none() {
-                return Err(Error::Closed("port"));
-            }
-            if to.is_none() && !out.connected {
-                return Err(Error::Invalid(format!("port {} is not connected: an address is needed", self.name)));
-            }
-            if out.queue.bytes().saturating_add(data.len()) > self.send_limit {
-                return Err(Error::QueueFull { what: "send queue", capacity: format!("{} bytes", self.send_limit) });
-            }
-            let count = match segment {
-                None => out.queue.push(data, to).map(|()| 1)?,
-                Some(size) => out.queue.push_segments(data, size, to)?,
-            };
-            (count, out.queue.len() >= SEND_AHEAD && out.writable.is_none())
-        };
-        // A callback's datagrams leave when it returns, those of other threads at once.
-        if flush || !self.is_current() {
-            self.flush();
+    /// Queues datagrams; also answers whether they are to be flushed now: those of a callback leave when it returns, unless they
+    /// are many, and those of other threads at once.
+    pub(super) fn enqueue(&self, data: &[u8], to: Option<SocketAddr>, segment: Option<usize>) -> Result<(usize, bool)> {
+        let mut out = lock(&self.out);
+        if out.socket.is_none() {
+            return Err(Error::Closed("port"));
         }
-        Ok(count)
+        if to.is_none() && !out.connected {
+            return Err(Error::Invalid(format!("port {} is not connected: an address is needed", self.name)));
+        }
+        if out.queue.bytes().saturating_add(data.len()) > self.send_limit {
+            return Err(Error::QueueFull { what: "send queue", capacity: format!("{} bytes", self.send_limit) });
+        }
+        let count = match segment {
+            None => out.queue.push(data, to).map(|()| 1)?,
+            Some(size) => out.queue.push_segments(data, size, to)?,
+        };
+        let many = out.queue.len() >= SEND_AHEAD && out.writable.is_none();
+        Ok((count, many || !self.is_current()))
     }
 
     pub(super) fn backlog(&self) -> usize {
@@ -355,7 +351,7 @@ impl Worker {
     }
 
     /// Sends what is queued; what the kernel has no room for waits for a watch.
-    fn flush(self: &Arc<Self>) {
+    pub(super) fn flush(self: &Arc<Self>) {
         let mut out = lock(&self.out);
         let Out { queue, socket: Some(socket), writable, .. } = &mut *out else { return };
         if queue.is_empty() || writable.is_some() {

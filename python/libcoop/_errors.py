@@ -1,0 +1,64 @@
+"""The exceptions of libcoop: one for each error of the core, under its name.
+
+Each is a `libcoop.Error`, and also the built-in exception that fits it, so that code which does not know libcoop can catch it.
+"""
+
+
+class Error(Exception):
+    """The base of all of libcoop's exceptions."""
+
+
+class Invalid(Error, ValueError):
+    """An argument is outside what is allowed."""
+
+
+class Null(Error, ValueError):
+    """Something that must be there is missing (C only)."""
+
+
+class Stale(Error):
+    """The timer, watch or other small thing has ended or was cancelled."""
+
+
+class Closed(Error, RuntimeError):
+    """The object was stopped, shut down or closed."""
+
+
+class QueueFull(Error):
+    """A bounded queue has no room."""
+
+
+class Timeout(Error, TimeoutError):
+    """The deadline passed first."""
+
+
+class Affinity(Error, ValueError):
+    """A CPU set names no worker."""
+
+
+class WouldDeadlock(Error, RuntimeError):
+    """The call would wait for itself."""
+
+
+class Forked(Error, RuntimeError):
+    """The object was made before fork() and this is the child."""
+
+
+class Unsupported(Error, RuntimeError):
+    """This build or this system cannot do it."""
+
+
+class Panic(Error, RuntimeError):
+    """A bug in the library was caught at its edge."""
+
+
+class Os(Error, OSError):
+    """The operating system refused; `errno` says why."""
+
+
+class Exists(Error, ValueError):
+    """There is one already."""
+
+
+class Failed(Error, RuntimeError):
+    """A handler could not start."""

@@ -1,0 +1,145 @@
+//! A Python handler as the core calls it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use coop_core::{
+    event_loop::TimerId,
+    port::{self, Context, Fault, Handler, Message, Outcome},
+};
+use pyo3::{
+    prelude::*,
+    types::{PyString, PyTuple},
+};
+
+use super::{batch::Batch, context::PortContext};
+use crate::{report, thread_state};
+
+/// A Python object on its way from one port to another.
+pub(super) struct Object(pub(super) Py<PyAny>);
+
+/// Where a handler that could not start leaves its exception.
+pub(super) type StartError = Arc<Mutex<Option<PyErr>>>;
+
+/// A handler of Python, made inside its worker.
+struct PyHandler {
+    handler: Py<PyAny>,
+    ctx: Py<PortContext>,
+    started: StartError,
+}
+
+/// What makes the handler of a port: a class, or its name, and arguments.
+pub(super) fn build(class: Py<PyAny>, args: Py<PyTuple>, started: StartError) -> port::Build {
+    Box::new(move |context: &Context| {
+        let made = attached(|py| {
+            let class = resolve(class.bind(py))?;
+            let handler = class.call1(args.bind(py))?.unbind();
+            let ctx = Py::new(py, PortContext::new(context.clone()))?;
+            Ok(PyHandler { handler, ctx, started: started.clone() })
+        });
+        let handler = made.map_err(|error| keep(&started, error))?;
+        Ok(Box::new(handler) as Box<dyn Handler>)
+    })
+}
+
+/// Keeps the exception for whoever called `start`.
+fn keep(started: &StartError, error: Raised) -> Fault {
+    match error {
+        Raised::Gone => Fault::new("the interpreter is gone"),
+        Raised::Error(error, text) => {
+            started.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            // Not reported here: `start` raises it.
+            Fault { message: Some(text) }
+        }
+    }
+}
+
+enum Raised {
+    Gone,
+    Error(PyErr, String),
+}
+
+fn attached<T>(f: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T, Raised> {
+    thread_state::attach(|py| {
+        f(py).map_err(|error| {
+            let text = error.to_string();
+            Raised::Error(error, text)
+        })
+    })
+    .unwrap_or(Err(Raised::Gone))
+}
+
+/// The class itself, or what `"module:qualname"` names.
+fn resolve<'py>(class: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    match class.cast::<PyString>() {
+        Err(_) => Ok(class.clone()),
+        Ok(name) => class.py().import("libcoop._ports")?.call_method1("resolve", (name,)),
+    }
+}
+
+impl PyHandler {
+    /// Calls a method of the handler, which it may or may not have; its exception is reported here.
+    fn call(
+        &self,
+        name: &str,
+        call: impl for<'py> FnOnce(&Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
+    ) -> Outcome {
+        let called = thread_state::attach(|py| {
+            let result = match self.handler.bind(py).getattr_opt(name) {
+                Ok(None) => Ok(()),
+                Ok(Some(method)) => call(&method).map(drop),
+                Err(error) => Err(error),
+            };
+            result.map_err(|error| {
+                report::callback_raised(py, error, &format!("{name} of port {}", self.ctx.get().context.name()));
+                Fault::reported()
+            })
+        });
+        // Without an interpreter there is nobody left to call.
+        called.unwrap_or(Ok(()))
+    }
+}
+
+impl Handler for PyHandler {
+    fn on_start(&mut self, _: &Context) -> Outcome {
+        let started = attached(|py| match self.handler.bind(py).getattr_opt("on_start")? {
+            Some(method) => method.call1((&self.ctx,)).map(drop),
+            None => Ok(()),
+        });
+        started.map_err(|error| keep(&self.started, error))
+    }
+
+    fn on_batch(&mut self, _: &Context, batch: &mut port::Batch) -> Outcome {
+        let given = batch.clone();
+        self.call("on_batch", |method| {
+            let object = Bound::new(method.py(), Batch::new(given))?;
+            let result = method.call1((&self.ctx, &object));
+            batch.index = object.get().index();
+            result
+        })
+    }
+
+    fn on_message(&mut self, _: &Context, sender: &str, message: Message) -> Outcome {
+        let Ok(object) = message.downcast::<Object>() else {
+            return Err(Fault::new("a message that is no Python object"));
+        };
+        self.call("on_message", |method| method.call1((&self.ctx, sender, object.0)))
+    }
+
+    fn on_timer(&mut self, _: &Context, timer: TimerId) -> Outcome {
+        self.call("on_timer", |method| method.call1((&self.ctx, timer.0)))
+    }
+
+    fn on_stop(&mut self, _: &Context) -> Outcome {
+        self.call("on_stop", |method| method.call1((&self.ctx,)))
+    }
+}
+
+impl Drop for PyHandler {
+    fn drop(&mut self) {
+        // Attached, so that the handler's own end is here and now, on the thread that it lived on.
+        thread_state::attach(|py| {
+            let handler = std::mem::replace(&mut self.handler, py.None());
+            drop(handler);
+        });
+    }
+}

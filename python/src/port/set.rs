@@ -1,0 +1,195 @@
+//! `libcoop.PortSet`, made of `libcoop.Port`s.
+
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use coop_core::{
+    Error,
+    port::{self, Mode, PortSetOptions},
+};
+use pyo3::{
+    exceptions::{PyTypeError, PyValueError},
+    prelude::*,
+    types::{PyDict, PyString, PyTuple, PyType},
+};
+
+use super::handler::{self, Object, StartError};
+use crate::{
+    address,
+    errors::{OrRaise, to_py},
+    event_loop::EventLoop,
+    exit, wait,
+};
+
+/// Named sockets, each with a handler.
+#[pyclass(frozen, weakref, subclass, module = "libcoop")]
+pub(crate) struct PortSet {
+    /// None only while it is dropped.
+    set: Option<port::PortSet>,
+    started: StartError,
+    names: Vec<String>,
+}
+
+impl PortSet {
+    fn set(&self) -> &port::PortSet {
+        self.set.as_ref().expect("there until it is dropped")
+    }
+}
+
+fn not_yet(error: &Error) -> bool {
+    matches!(error, Error::Timeout(_))
+}
+
+#[pymethods]
+impl PortSet {
+    #[new]
+    #[pyo3(signature = (ports, *, mode = 1, r#loop = None, buffer_bytes = 64 << 20))]
+    fn new(
+        py: Python<'_>,
+        ports: &Bound<'_, PyAny>,
+        mode: i32,
+        r#loop: Option<&Bound<'_, EventLoop>>,
+        buffer_bytes: usize,
+    ) -> PyResult<Self> {
+        let mode = match mode {
+            0 => Mode::Single,
+            1 => Mode::Thread,
+            other => {
+                let text = format!("mode {other} is not there: Mode.SINGLE is 0, Mode.THREAD is 1");
+                return Err(to_py(py, &Error::Invalid(text)));
+            }
+        };
+        let started = StartError::default();
+        let ports: Vec<_> = ports.try_iter()?.map(|port| make_port(&port?, &started)).collect::<PyResult<_>>()?;
+        let names = ports.iter().map(|port| port.name.clone()).collect();
+        let event_loop = r#loop.map(|event_loop| event_loop.get().handle.clone());
+        let options = PortSetOptions { mode, event_loop, buffer_bytes };
+        Ok(Self { set: Some(port::PortSet::new(options, ports).or_raise(py)?), started, names })
+    }
+
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        let ready = py.detach(|| self.set().launch()).map_or_else(
+            |error| Ok(Err(error)),
+            |()| wait::wait(py, None, |slice| self.set().wait_ready(Some(slice)), not_yet),
+        );
+        match ready {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                let raised = this.started.lock().unwrap_or_else(PoisonError::into_inner).take();
+                Err(raised.unwrap_or_else(|| to_py(py, &error)))
+            }
+            // Ctrl-C: nothing stays half started.
+            Err(interrupt) => {
+                let _ = py.detach(|| this.set().stop(Some(Duration::from_secs(1))));
+                Err(interrupt)
+            }
+        }
+    }
+
+    #[getter]
+    fn addresses<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let addresses = PyDict::new(py);
+        for (name, bound) in self.set().addresses().or_raise(py)? {
+            addresses.set_item(name, address::to_py(py, bound)?)?;
+        }
+        Ok(addresses)
+    }
+
+    fn send(&self, py: Python<'_>, port: &str, obj: Py<PyAny>) -> PyResult<()> {
+        self.set().send(port, Box::new(Object(obj))).or_raise(py)
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let all = PyDict::new(py);
+        for (name, stats) in self.set().stats().or_raise(py)? {
+            all.set_item(name, PortStats(stats))?;
+        }
+        Ok(all)
+    }
+
+    #[pyo3(signature = (timeout = Some(1.0)))]
+    fn stop(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        let timeout = wait::timeout(timeout)?;
+        py.detach(|| self.set().request_stop()).or_raise(py)?;
+        wait::wait(py, timeout, |slice| self.set().join(Some(slice)), not_yet)?.or_raise(py)
+    }
+
+    #[pyo3(signature = (timeout = None))]
+    fn join(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        let timeout = wait::timeout(timeout)?;
+        wait::wait(py, timeout, |slice| self.set().join(Some(slice)), not_yet)?.or_raise(py)
+    }
+
+    fn __enter__<'py>(this: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        Self::start(&this)?;
+        Ok(this)
+    }
+
+    #[pyo3(signature = (*_exc))]
+    fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.stop(py, Some(1.0))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<libcoop.PortSet of {}>", self.names.join(", "))
+    }
+}
+
+impl Drop for PortSet {
+    fn drop(&mut self) {
+        let mut set = self.set.take();
+        // Its threads may be waiting to attach.
+        if Python::try_attach(|py| py.detach(|| drop(set.take()))).is_none() {
+            drop(set);
+        }
+    }
+}
+
+/// A `libcoop.Port` as the core wants it.
+fn make_port(port: &Bound<'_, PyAny>, started: &StartError) -> PyResult<port::Port> {
+    let wrong = || PyTypeError::new_err(format!("a port set is made of libcoop.Port objects, not {port}"));
+    let get = |name: &str| port.getattr(name).map_err(|_| wrong());
+    let (name, class, connect) = (get("name")?.extract()?, get("handler")?, get("connect")?);
+    if !class.is_instance_of::<PyType>() && !class.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err(format!(
+            "the handler of port {name:?} must be a class or \"module:qualname\", not the instance {class}: each port builds \
+             its own inside its worker"
+        )));
+    }
+    let connect = if connect.is_none() { None } else { Some(address::resolve(&connect)?) };
+    if connect.is_some_and(|peer| peer.port() == 0) {
+        return Err(PyValueError::new_err(format!("port {name:?} cannot connect to port 0")));
+    }
+    let args: Py<PyTuple> = get("args")?
+        .try_iter()?
+        .collect::<PyResult<Vec<_>>>()
+        .and_then(|args| Ok(PyTuple::new(port.py(), args)?.unbind()))?;
+    Ok(port::Port {
+        name,
+        bind: address::resolve(&get("bind")?)?,
+        connect,
+        build: handler::build(class.unbind(), args, Arc::clone(started)),
+    })
+}
+
+/// What a port has counted since its start.
+#[pyclass(frozen, module = "libcoop")]
+pub(crate) struct PortStats(port::PortStats);
+
+macro_rules! counts {
+    ($($name:ident),*) => {
+        #[pymethods]
+        impl PortStats {
+            $(#[getter] fn $name(&self) -> u64 { self.0.$name })*
+
+            fn __repr__(&self) -> String {
+                let counts = [$(format!("{}={}", stringify!($name), self.0.$name)),*];
+                format!("PortStats({})", counts.join(", "))
+            }
+        }
+    };
+}
+
+counts!(received, received_bytes, dropped, truncated, sent, sent_bytes, send_dropped, peer_errors, messages, errors);
