@@ -82,7 +82,7 @@ fn strict_never_ages() {
 fn model(ageing: Option<u32>, tasks: &[Priority]) -> Vec<(Priority, usize)> {
     let mut queues: [std::collections::VecDeque<usize>; 3] = Default::default();
     for (number, priority) in tasks.iter().enumerate() {
-        queues[priority.level()].push_back(number);
+        queues[level(*priority)].push_back(number);
     }
     let (mut passed, mut order) = ([0; 3], Vec::new());
     while let Some(highest) = (0..3).find(|level| !queues[*level].is_empty()) {
