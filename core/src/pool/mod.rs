@@ -19,6 +19,7 @@
 //! * With one worker that may run them, tasks of one submitter at one level start in the order of submission.
 //! * An idle pool does not wake up. A task wakes one sleeping worker of its set, unless one of the set is already looking.
 //! * A panic in a task, or in its drop, is caught and reported once, and the worker goes on.
+//! * Threads that a task makes inherit the CPU its worker is pinned to: the system does that.
 //! * After `fork`, in the child, the pool answers [`Error::Forked`].
 //!
 //! # Where things are
@@ -332,7 +333,8 @@ impl Pool {
     /// timeout the pool stays closed, queued tasks are dropped, running ones go on, and [`Error::Timeout`]
     /// names their workers; another call waits for them.
     ///
-    /// Called by one of the pool's own tasks it returns at once, and the pool ends when that task has returned. Any number
+    /// Called by one of the pool's own tasks it returns at once, and the pool ends when that task has returned
+    /// (dropping the handle before that discards what is still queued, as it always does). Any number
     /// of calls may be made, also at the same time; the strictest mode and the shortest timeout decide.
     pub fn shutdown(&self, mode: ShutdownMode, timeout: Option<Duration>) -> Result<()> {
         self.fork.check()?;

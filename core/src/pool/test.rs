@@ -149,7 +149,7 @@ fn eight_submitters_and_each_task_runs_once() {
                     let job = Job::new(move || {
                         runs[place].fetch_add(1, Ordering::Relaxed);
                     });
-                    let priority = Priority::try_from((number % 3) as i32 - 1).unwrap();
+                    let priority = [Priority::Low, Priority::Normal, Priority::High][number % 3];
                     let cpus = (number % 7 == 0).then(|| CpuSet::new(cpus).unwrap());
                     pool.submit_with(&SubmitOptions { priority, cpus }, job).unwrap();
                 }

@@ -31,9 +31,12 @@ use crate::{
 const BATCH: usize = 32;
 /// Levels that have local queues: all but HIGH.
 const LOCALS: usize = LEVELS - 1;
-/// How often a searcher looks before it sleeps, and the longest pause between two looks. About 50 us in all.
-const LOOKS: u32 = 40;
-const LONGEST_PAUSE: u32 = 6;
+/// How often a searcher looks before it sleeps, and the first and the longest pause before a look, as powers of two of
+/// spin hints. Some 80 us in all. A shorter first pause finds tasks one by one as they arrive, and the submitter and
+/// the searcher then spend their time passing cache lines to and fro: 10 M tasks/s instead of 16.
+const LOOKS: u32 = 20;
+const FIRST_PAUSE: u32 = 5;
+const LONGEST_PAUSE: u32 = 8;
 
 pub(super) type Locals = [Deque<Job>; LOCALS];
 
@@ -184,7 +187,7 @@ impl<'a> Worker<'a> {
         }
         if self.searching {
             for look in 0..LOOKS {
-                (0..1 << look.min(LONGEST_PAUSE)).for_each(|_| spin_loop());
+                (0..1 << (FIRST_PAUSE + look).min(LONGEST_PAUSE)).for_each(|_| spin_loop());
                 if self.has_work() {
                     return;
                 }

@@ -81,7 +81,6 @@ fn strict_never_ages() {
 /// What one worker with everything queued does, in its simplest words.
 fn model(ageing: Option<u32>, tasks: &[Priority]) -> Vec<(Priority, usize)> {
     let mut queues: [std::collections::VecDeque<usize>; 3] = Default::default();
-    let level = |priority: Priority| (1 - priority as i32) as usize;
     for (number, priority) in tasks.iter().enumerate() {
         queues[level(*priority)].push_back(number);
     }
