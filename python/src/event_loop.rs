@@ -100,12 +100,12 @@ impl EventLoop {
     #[pyo3(signature = (mode = 0))]
     fn run(this: &Bound<'_, Self>, mode: i32) -> PyResult<()> {
         let mode = RunMode::try_from(mode).or_raise(this.py())?;
-        exit::register(this.as_any())?;
+        exit::register(this.as_any(), exit::Order::EventLoop)?;
         run(this.py(), &this.get().handle, |handle| handle.run(mode))
     }
 
     fn start(this: &Bound<'_, Self>) -> PyResult<()> {
-        exit::register(this.as_any())?;
+        exit::register(this.as_any(), exit::Order::EventLoop)?;
         this.get().handle.start().or_raise(this.py())
     }
 
@@ -118,6 +118,11 @@ impl EventLoop {
         let timeout = wait::timeout(timeout)?;
         let not_yet = |error: &Error| matches!(error, Error::Timeout(_));
         wait::wait(py, timeout, |slice| self.handle.join(Some(slice)), not_yet)?.or_raise(py)
+    }
+
+    fn _stop_at_exit(&self, py: Python<'_>, patience: f64) -> PyResult<()> {
+        self.stop(py)?;
+        self.join(py, Some(patience))
     }
 
     fn close(&self, py: Python<'_>) {

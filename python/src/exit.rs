@@ -2,7 +2,15 @@
 
 use pyo3::prelude::*;
 
-/// Has `libcoop._exit` stop this object at exit, if it is still there. Again is fine.
-pub(crate) fn register(object: &Bound<'_, PyAny>) -> PyResult<()> {
-    object.py().import("libcoop._exit")?.call_method1("register", (object,)).map(drop)
+/// The order of stopping: what brings work before what does it.
+#[derive(Clone, Copy)]
+pub(crate) enum Order {
+    PortSet = 0,
+    EventLoop = 1,
+    Runtime = 2,
+}
+
+/// Has `libcoop._exit` call the object's `_stop_at_exit`, if it is still there then. Again is fine.
+pub(crate) fn register(object: &Bound<'_, PyAny>, order: Order) -> PyResult<()> {
+    object.py().import("libcoop._exit")?.call_method1("register", (object, order as u8)).map(drop)
 }

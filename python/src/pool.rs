@@ -52,7 +52,7 @@ impl Call {
         drop((self.f, self.args));
         match result {
             Ok(result) => future.call_method1("set_result", (result,))?,
-            Err(error) => future.call_method1("set_exception", (error.value(py),))?,
+            Err(error) => future.call_method1("set_exception", (error.into_value(py),))?,
         };
         Ok(())
     }

@@ -49,7 +49,7 @@ pub(crate) fn callback_raised(py: Python<'_>, error: PyErr, what: &str) {
 fn log(py: Python<'_>, error: &PyErr, what: &str) {
     let logged = (|| {
         let details = PyDict::new(py);
-        details.set_item("exc_info", error.value(py))?;
+        details.set_item("exc_info", error.clone_ref(py).into_value(py))?;
         let logger = py.import("logging")?.call_method1("getLogger", ("libcoop",))?;
         logger.call_method("error", ("%s raised", what), Some(&details))
     })();

@@ -63,7 +63,7 @@ impl Runtime {
     #[pyo3(signature = (*, wait = false))]
     fn start(this: &Bound<'_, Self>, wait: bool) -> PyResult<()> {
         let py = this.py();
-        exit::register(this.as_any())?;
+        exit::register(this.as_any(), exit::Order::Runtime)?;
         let runtime = this.get().runtime(py)?;
         if wait {
             event_loop::run(py, &runtime.event_loop().handle(), |_| runtime.start(StartMode::Wait))
@@ -95,6 +95,10 @@ impl Runtime {
     fn close(&self, py: Python<'_>) {
         let owner = self.take();
         py.detach(|| drop(owner));
+    }
+
+    fn _stop_at_exit(&self, py: Python<'_>, patience: f64) -> PyResult<()> {
+        self.stop(py, Some(patience))
     }
 
     fn __enter__(this: Py<Self>) -> Py<Self> {

@@ -69,11 +69,13 @@ impl PortSet {
         Ok(Self { set: Some(port::PortSet::new(options, ports).or_raise(py)?), started, names })
     }
 
-    fn start(&self, py: Python<'_>) -> PyResult<()> {
-        let ready = py.detach(|| self.set().launch()).map_or_else(
-            |error| Ok(Err(error)),
-            |()| wait::wait(py, None, |slice| self.set().wait_ready(Some(slice)), not_yet),
-        );
+    fn start(this: &Bound<'_, Self>) -> PyResult<()> {
+        exit::register(this.as_any(), exit::Order::PortSet)?;
+        let (py, this) = (this.py(), this.get());
+        let ready = match py.detach(|| this.set().launch()) {
+            Ok(()) => wait::wait(py, None, |slice| this.set().wait_ready(Some(slice)), not_yet),
+            refused => Ok(refused),
+        };
         match ready {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
@@ -120,6 +122,10 @@ impl PortSet {
     fn join(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let timeout = wait::timeout(timeout)?;
         wait::wait(py, timeout, |slice| self.set().join(Some(slice)), not_yet)?.or_raise(py)
+    }
+
+    fn _stop_at_exit(&self, py: Python<'_>, patience: f64) -> PyResult<()> {
+        self.stop(py, Some(patience))
     }
 
     fn __enter__<'py>(this: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {

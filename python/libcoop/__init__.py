@@ -1,0 +1,82 @@
+"""libcoop: one event loop, one pool and port loops, on a Rust core.
+
+- `EventLoop`: posts, timers and file descriptors on one thread.
+- `Pool`: a `concurrent.futures` executor with priorities and CPU sets.
+- `Runtime`: a loop and a pool as one.
+- `PortSet` of `Port`s: named UDP sockets, each with a `Handler`, on a loop or on threads of their own.
+
+Whatever waits, waits without the interpreter; Ctrl-C ends every wait in the main thread.
+"""
+
+from libcoop._enums import Mode, Priority, RunMode
+from libcoop._errors import (
+    Affinity,
+    Closed,
+    Error,
+    Exists,
+    Failed,
+    Forked,
+    Invalid,
+    Null,
+    Os,
+    Panic,
+    QueueFull,
+    Stale,
+    Timeout,
+    Unsupported,
+    WouldDeadlock,
+)
+from libcoop._libcoop import (
+    ERROR,
+    HANG_UP,
+    READ,
+    WRITE,
+    Batch,
+    EventLoop,
+    PortContext,
+    PortSet,
+    PortStats,
+    Timer,
+    Watch,
+    __version__,
+)
+from libcoop._pool import Pool
+from libcoop._ports import Handler, Port
+from libcoop._runtime import Runtime
+
+__all__ = [
+    "ERROR",
+    "HANG_UP",
+    "READ",
+    "WRITE",
+    "Affinity",
+    "Batch",
+    "Closed",
+    "Error",
+    "EventLoop",
+    "Exists",
+    "Failed",
+    "Forked",
+    "Handler",
+    "Invalid",
+    "Mode",
+    "Null",
+    "Os",
+    "Panic",
+    "Pool",
+    "Port",
+    "PortContext",
+    "PortSet",
+    "PortStats",
+    "Priority",
+    "QueueFull",
+    "RunMode",
+    "Runtime",
+    "Stale",
+    "Timeout",
+    "Timer",
+    "Unsupported",
+    "Watch",
+    "WouldDeadlock",
+    "__version__",
+]
