@@ -2,11 +2,15 @@
 
 Port sets and loops come first, so that nothing brings new work; then the pools, which run what they had accepted, as those of
 `concurrent.futures` do. Objects are held weakly: what is gone needs no stop.
+
+A callback that does not end cannot be ended, and finalizing under it would crash. After a while it is abandoned: that is logged, and
+the process ends with status 1 (130 after Ctrl-C) once the other exit handlers have run.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import sys
@@ -23,14 +27,17 @@ POOL = 3
 _PATIENCE = 5.0
 """Seconds that a callback may take to return once its loop or its port was told to stop."""
 
+POOL_PATIENCE = 30.0
+"""Seconds that a pool which was told to finish may go on without finishing a single call."""
+
 
 class _AtExit(Protocol):
     def _stop_at_exit(self, patience: float, /) -> None: ...
 
 
 _live: weakref.WeakKeyDictionary[_AtExit, int] = weakref.WeakKeyDictionary()
-_started_by = os.getpid()
 _exiting = False
+_status = 0
 
 
 def register(obj: _AtExit, order: int) -> None:
@@ -43,33 +50,39 @@ def is_exiting() -> bool:
     return _exiting
 
 
+def _after_fork() -> None:
+    """What the parent made is not the child's to stop."""
+    _live.clear()
+
+
 def _stop_all() -> None:
-    global _exiting
-    # What a parent made is not this process's to stop.
-    if _exiting or os.getpid() != _started_by:
-        return
+    global _exiting, _status
     _exiting = True
-    busy = False
     for obj, _ in sorted(_live.items(), key=lambda item: item[1]):
         try:
             obj._stop_at_exit(_PATIENCE)
         except Timeout as error:
-            busy = True
-            logging.getLogger("libcoop").warning("at exit: %s", error)
+            _status = 1
+            logging.getLogger("libcoop").warning("at exit: %s: it is abandoned", error)
+        except KeyboardInterrupt:
+            _status = 130
+            break
         except Error as error:
             logging.getLogger("libcoop").warning("at exit: %r: %s", obj, error)
     _libcoop._leave_threads()
-    if busy:
-        atexit.register(_end_now)
 
 
-def _end_now() -> None:
-    """The last of the exit handlers, where a callback would not end: finalization would pull the interpreter from under it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(1)
+def _end_if_busy() -> None:
+    """End the process here if a callback would not end: finalization would pull the interpreter from under it, and crash."""
+    if _status:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        os._exit(_status)
 
 
-# Before the threads that `threading` knows are joined: one of them may run a loop. `concurrent.futures` does the same.
-_before_join = getattr(threading, "_register_atexit", atexit.register)
-_before_join(_stop_all)
+os.register_at_fork(after_in_child=_after_fork)
+# Before the threads that `threading` knows are joined, since one of them may run a loop: as `concurrent.futures` does.
+getattr(threading, "_register_atexit", atexit.register)(_stop_all)
+# Handlers run in the reverse order of their registration: this is among the last.
+atexit.register(_end_if_busy)

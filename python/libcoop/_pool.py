@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from libcoop import _exit, _libcoop
 from libcoop._enums import Priority
-from libcoop._errors import Closed, Invalid
+from libcoop._errors import Closed, Invalid, Timeout
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -128,7 +128,12 @@ class Pool(ThreadPoolExecutor):
             self._native.join()
 
     def _stop_at_exit(self, patience: float) -> None:
-        self.shutdown(wait=True)
+        # What was accepted runs, however long it takes in all; a call that never ends is not waited for for ever.
+        self.shutdown(wait=False)
+        ended = -1
+        while not self._native.join(_exit.POOL_PATIENCE):
+            if ended == (ended := self._native.ended):
+                raise Timeout(f"{self!r} has a call that does not end")
 
     def __repr__(self) -> str:
         state = "shut down" if self._shutdown else "open"

@@ -1,7 +1,10 @@
 //! The workers under `libcoop.Pool`, which `libcoop/_pool.py` makes an executor of.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,6 +18,9 @@ use crate::{
     errors::{OrRaise, to_py},
     report, thread_state, wait,
 };
+
+/// How many calls have ended, of all pools: whether there is progress.
+static ENDED: AtomicU64 = AtomicU64::new(0);
 
 /// One call of a `concurrent.futures.Future`: it ends the future, by its run or instead of it.
 struct Work {
@@ -60,6 +66,7 @@ impl Call {
 
 impl Drop for Work {
     fn drop(&mut self) {
+        ENDED.fetch_add(1, Ordering::Relaxed);
         let Some(call) = self.call.take() else { return };
         // Dropped unrun, by a pool that was shut down: whoever waits for the future is told.
         thread_state::attach(|py| {
@@ -144,6 +151,12 @@ impl NativePool {
     #[getter]
     fn worker_cpus(&self, py: Python<'_>) -> PyResult<Vec<Option<usize>>> {
         self.with(py, Pool::worker_cpus)
+    }
+
+    /// How many calls of all pools have ended so far.
+    #[getter]
+    fn ended(&self) -> u64 {
+        ENDED.load(Ordering::Relaxed)
     }
 
     /// Closes it: what is queued runs, unless it is discarded. Does not wait.

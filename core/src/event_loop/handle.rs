@@ -294,7 +294,7 @@ impl Handle {
         }
         if !shared.wait_run_ended(Deadline::after(timeout)) {
             let name = &shared.name;
-            return Err(Error::Timeout(format!("event loop {name:?} is still running after {timeout:?}")));
+            return Err(Error::Timeout(format!("event loop {name:?} is still running")));
         }
         let thread = shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {

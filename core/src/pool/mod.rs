@@ -324,7 +324,7 @@ impl Pool {
         if self.shared.wait_ended(Deadline::after(timeout)) {
             return Ok(());
         }
-        Err(Error::Timeout(format!("pool {:?} has not ended after {timeout:?}", self.shared.name)))
+        Err(Error::Timeout(format!("pool {:?} has not ended: tasks of it are still running", self.shared.name)))
     }
 
     /// Closes the pool, has what is queued run or dropped, waits for what runs, and joins the threads.
