@@ -151,28 +151,38 @@ mod model {
     use super::*;
     use crate::primitive::Arc;
 
-    /// Whatever entered is seen by one look after `wait_quiet`, in every order.
+    /// Whatever entered is seen by one look after `wait_quiet`.
+    fn check(pushers: usize) {
+        let (gate, pushed) = (Arc::new(Gate::new()), Arc::new(AtomicUsize::new(0)));
+        let pushers: Vec<_> = (0..pushers)
+            .map(|_| {
+                let (gate, pushed) = (gate.clone(), pushed.clone());
+                thread::spawn(move || {
+                    let inside = gate.enter();
+                    if inside.is_some() {
+                        pushed.fetch_add(1, Ordering::Relaxed);
+                    }
+                    inside.is_some()
+                })
+            })
+            .collect();
+        gate.close();
+        gate.wait_quiet();
+        let final_look = pushed.load(Ordering::Relaxed);
+        let accepted = pushers.into_iter().map(|p| p.join().unwrap()).filter(|accepted| *accepted).count();
+        assert_eq!(final_look, accepted);
+    }
+
     #[test]
     fn nothing_is_pushed_after_quiet() {
-        loom::model(|| {
-            let (gate, pushed) = (Arc::new(Gate::new()), Arc::new(AtomicUsize::new(0)));
-            let pushers: Vec<_> = (0..2)
-                .map(|_| {
-                    let (gate, pushed) = (gate.clone(), pushed.clone());
-                    loom::thread::spawn(move || {
-                        let inside = gate.enter();
-                        if inside.is_some() {
-                            pushed.fetch_add(1, Ordering::Relaxed);
-                        }
-                        inside.is_some()
-                    })
-                })
-                .collect();
-            gate.close();
-            gate.wait_quiet();
-            let final_look = pushed.load(Ordering::Relaxed);
-            let accepted = pushers.into_iter().map(|p| p.join().unwrap()).filter(|accepted| *accepted).count();
-            assert_eq!(final_look, accepted);
-        });
+        loom::model(|| check(1));
+    }
+
+    /// All orders of two are too many; those with up to three preemptions are not.
+    #[test]
+    fn nothing_is_pushed_after_quiet_by_two() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| check(2));
     }
 }

@@ -42,7 +42,7 @@ impl WakeFlag {
 #[cfg(all(test, loom))]
 mod model {
     use super::*;
-    use crate::primitive::{Arc, AtomicUsize};
+    use crate::primitive::{Arc, AtomicUsize, thread};
 
     /// If the loop's last look found nothing, somebody wakes it for what came later; and one wake-up serves all.
     #[test]
@@ -53,7 +53,7 @@ mod model {
             let adders: Vec<_> = (0..2)
                 .map(|_| {
                     let (flag, work, wakes) = (flag.clone(), work.clone(), wakes.clone());
-                    loom::thread::spawn(move || {
+                    thread::spawn(move || {
                         work.fetch_add(1, Ordering::Relaxed);
                         if flag.must_wake() {
                             wakes.fetch_add(1, Ordering::Relaxed);
