@@ -1,0 +1,139 @@
+"""The command line of `python -m libcoop.wynd`.
+
+Guarantees: one flag for each key of the configuration, with the same bounds; every wrong use ends in one line on stderr
+and exit status 2, before anything is opened.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from typing import Any, NoReturn
+
+from .config import DEFAULT_PATH, RULES, Config, ConfigError, Parallel, config_path, create_config, load_config, read_value
+
+DEFAULT_TARGET = ("127.0.0.1", 6711)
+_BARE_TEST_DELAY = "100"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for."""
+
+    config: Config
+    serve: bool
+    target: tuple[str, int]
+    bwup: bool
+    report: str | None
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
+def parse_address(text: str, default: tuple[str, int]) -> tuple[str, int]:
+    """`[addr]:[port]`, either part optional; an IPv6 address stands in square brackets."""
+    if text.startswith("["):
+        host, closing, rest = text[1:].partition("]")
+        if not closing or (rest and not rest.startswith(":")):
+            raise ValueError(f"{text!r}: allowed is [addr]:[port], as in 127.0.0.1:6711, :6711 or [::1]:6711")
+        port = rest[1:]
+    elif text.count(":") > 1:
+        raise ValueError(f"{text!r}: an IPv6 address stands in square brackets, as in [::1]:6711")
+    else:
+        host, _, port = text.partition(":")
+    if not port:
+        return host or default[0], default[1]
+    if not (port.isascii() and port.isdigit() and int(port) <= 65_535):
+        raise ValueError(f"{text!r}: the port is {port!r}: allowed is 0 to 65535")
+    return host or default[0], int(port)
+
+
+def version() -> str:
+    """The version of the installed package."""
+    try:
+        return metadata.version("libcoop")
+    except metadata.PackageNotFoundError:
+        return "unknown (not installed)"
+
+
+def _setting(key: str) -> Callable[[str], object]:
+    flag = _flag(key)
+
+    def read(text: str) -> object:
+        try:
+            return read_value(key, text, flag)
+        except ConfigError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def _flag(key: str) -> str:
+    return "--" + key.replace("_", "-")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser; flags that stand for keys are absent from the namespace unless given."""
+    parser = _Parser(
+        prog="python -m libcoop.wynd",
+        description="UDP latency and bandwidth between a server and its clients (the wynd protocol).",
+        epilog="Exit status: 0 done, 1 the test or the connection failed, 2 wrong use, 130 interrupted (client).",
+        allow_abbrev=False,
+    )
+    parser.add_argument("target", nargs="?", metavar="[addr]:[port]", help="the server, for a client (127.0.0.1:6711)")
+    parser.add_argument(
+        "--server",
+        nargs="?",
+        const="",
+        metavar="[addr]:[port]",
+        help="be a server, at bind_addr and bind_port unless told otherwise",
+    )
+    parser.add_argument("--bwup", action="store_true", help="client: run an upload bandwidth test, then leave")
+    parser.add_argument("--config", metavar="PATH", help=f"configuration file, or the folder of one ({DEFAULT_PATH})")
+    parser.add_argument("--create-config", action="store_true", help="write a configuration file and leave")
+    parser.add_argument("--report", metavar="PATH", help="write what was measured to PATH as JSON when leaving")
+    parser.add_argument("--version", action="version", version=f"wynd (libcoop) {version()}")
+    keys = parser.add_argument_group("settings", "One flag for each key of the configuration file.")
+    defaults = Config()
+    for key, rule in RULES.items():
+        more: dict[str, Any] = {"type": _setting(key), "metavar": rule.unit.upper() or rule.kind.upper()}
+        if rule.kind == "flag":
+            more |= {"nargs": "?", "const": True}
+        if key == "test_delay":
+            more |= {"nargs": "?", "const": read_value(key, _BARE_TEST_DELAY, _flag(key))}
+        about = f"{rule.about}: {rule.allowed()} (default {getattr(defaults, key)})".replace("%", "%%")
+        keys.add_argument(_flag(key), dest=key, default=argparse.SUPPRESS, help=about, **more)
+    return parser
+
+
+def parse_args(arguments: Sequence[str]) -> Options | None:
+    """The options; None when --create-config did all there was to do. Raises SystemExit(2) on wrong use."""
+    parser = build_parser()
+    given = parser.parse_args(arguments)
+    flags = {key: value for key, value in vars(given).items() if key in RULES}
+    try:
+        if given.create_config:
+            print(f"Created {create_config(given.config, flags)}")
+            return None
+        config = load_config(given.config, flags)
+        if given.server is not None:
+            if given.target is not None or given.bwup:
+                parser.error("--server goes neither with a target nor with --bwup")
+            host, port = parse_address(given.server, (config.bind_addr, config.bind_port))
+            config = replace(config, bind_addr=host, bind_port=port)
+        target = parse_address(given.target or "", DEFAULT_TARGET)
+        if target[1] == 0:
+            parser.error(f"{given.target!r}: the port is 0: allowed is 1 to 65535")
+    except ValueError as error:
+        parser.error(str(error))
+    for key in ("port_parallelability", "connection_parallelibility"):
+        if getattr(config, key) is Parallel.PROCESS:
+            parser.error(f"{key}=PROCESS: process mode is not built yet; allowed for now is SINGLE or THREAD")
+    return Options(config, given.server is not None, target, given.bwup, given.report)
+
+
+__all__ = ["Options", "build_parser", "config_path", "parse_address", "parse_args", "version"]

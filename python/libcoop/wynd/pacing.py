@@ -1,0 +1,93 @@
+"""How fast an upload test may send: no limit until FLOW_CONTROL shows that the receiver was overrun.
+
+The protocol carries no rate, only what is missing. From that the pacer works out what the receiver took: each number is
+judged once, when a report first covers it, over the time in which it was sent. If more than `TOLERATED` of a stretch
+was lost, the limit becomes `GAIN` times what came through per second. While reports show less loss, the limit grows by
+`GROWTH` a report, and goes away when it has not held anything back for a while. Loss below about a tenth that does not
+come from the rate (a bad line) therefore never slows a test down.
+
+Rates are packets per second, times seconds of a monotonic clock. Guarantees: bounded memory, rate >= FLOOR.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+
+from .packet import MAX_SEQUENCE, Span
+
+FLOOR = 1000.0
+GAIN = 1.1
+GROWTH = 1.1
+TOLERATED = 0.02
+_LEAST_SAMPLE = 256  # numbers below which a stretch says nothing
+_GRAIN = 0.002  # seconds between entries of the history
+_HISTORY = 4096
+_BURST_SECONDS = 0.02  # of the rate that may be saved up
+
+
+class Pacer:
+    """The limit of one test."""
+
+    def __init__(self) -> None:
+        self.rate: float | None = None  # None: no limit
+        self._times: deque[float] = deque(maxlen=_HISTORY)
+        self._numbers: deque[int] = deque(maxlen=_HISTORY)
+        self._judged = 0
+        self._credit = 0.0
+        self._credited = 0.0
+
+    def allowance(self, now: float) -> int | None:
+        """Packets that may go out at `now`; None without a limit."""
+        if self.rate is None:
+            return None
+        self._credit = min(self._credit + (now - self._credited) * self.rate, max(self.rate * _BURST_SECONDS, 1.0))
+        self._credited = now
+        return int(self._credit)
+
+    def sent(self, now: float, count: int, unsent: int) -> None:
+        """`count` packets went out; `unsent` is the lowest number never sent."""
+        self._credit -= count
+        if not self._times or now - self._times[-1] >= _GRAIN:
+            self._times.append(now)
+            self._numbers.append(unsent)
+
+    def on_flow_control(self, now: float, spans: tuple[Span, ...], unsent: int) -> None:
+        """A report of the missing spans, lowest first."""
+        if not spans:
+            return
+        begin, end = spans[-1]
+        known = min(begin if end == MAX_SEQUENCE else end + 1, unsent)  # below it the report says everything
+        if known - self._judged < _LEAST_SAMPLE:
+            return
+        lower, self._judged = self._judged, known
+        missing = sum(min(end, known - 1) + 1 - max(begin, lower) for begin, end in spans if begin < known and end >= lower)
+        size = known - lower
+        seconds = self._seconds(lower, known)
+        if seconds is None:
+            return
+        if missing > size * TOLERATED:
+            self._limit(now, max(FLOOR, (size - missing) / seconds * GAIN))
+        elif self.rate is not None:
+            if size / seconds < self.rate / GROWTH**8:  # something else is slower than the limit by far
+                self.rate = None
+            else:
+                self._limit(now, self.rate * GROWTH)
+
+    def _limit(self, now: float, rate: float) -> None:
+        if self.rate is None:
+            self._credit, self._credited = 0.0, now
+        self.rate = rate
+
+    def _seconds(self, lower: int, upper: int) -> float | None:
+        """How long it took to send the numbers lower..upper-1; None where the history no longer or not yet says."""
+        numbers = self._numbers
+        if len(numbers) < 2:
+            return None
+        first = max(bisect_left(numbers, lower) - 1, 0)
+        last = min(bisect_left(numbers, upper), len(numbers) - 1)
+        covered = numbers[last] - numbers[first]
+        if last <= first or covered <= 0 or numbers[first] > upper:
+            return None
+        # The entries lie a little outside the stretch: in proportion.
+        return max((self._times[last] - self._times[first]) * (upper - lower) / covered, 1e-6)

@@ -1,0 +1,179 @@
+"""What every port handler does alike: batches, numbering, heartbeats' figures, counting what is dropped.
+
+Guarantees: no datagram raises; each is either taken or counted under one reason. A handler touches nothing outside
+itself but `ctx` and the mailbox, so it runs the same in every mode.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .config import Config
+from .events import Address, Event, Mailbox, PortSummary, What
+from .heartbeat import Latency, elapsed_ms
+from .packet import Kind, Packet, Reason, encode, parse
+
+if TYPE_CHECKING:
+    from libcoop import Batch, PortContext
+
+CONTROL, UPLOAD, DOWNLOAD = "CONTROL", "UPLOAD", "DOWNLOAD"
+PORTS = (CONTROL, UPLOAD, DOWNLOAD)
+_ALIVE_EVERY = 8  # times per silence limit that a port says it hears its peer
+_CHANNELS = 64  # channels whose numbering is remembered
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a set of ports was made for. `peer` is the other side's IP address, `key` the heartbeat_key."""
+
+    client: int
+    peer: str
+    key: int
+    config: Config
+
+
+def senders(batch: Batch) -> Iterator[tuple[int, int, Address]]:
+    """The batch as stretches begin..end-1 of datagrams that came from one address."""
+    address_of, count = batch.address, len(batch)
+    begin = 0
+    while begin < count:
+        address = address_of(begin)
+        end = begin + 1
+        while end < count and address_of(end) == address:
+            end += 1
+        yield begin, end, address
+        begin = end
+
+
+class PortHandler:
+    """The common part; subclasses say what they take."""
+
+    def __init__(self, terms: Terms, mailbox: Mailbox, silence: float) -> None:
+        self.terms = terms
+        self.config = terms.config
+        self.dropped: Counter[str] = Counter()
+        self.accepted = 0
+        self.latency = Latency()
+        self.test_dropped = 0
+        self._mailbox = mailbox
+        self._name = ""
+        self._sequences: dict[int, int] = {}
+        self._alive_every = min(1.0, silence / _ALIVE_EVERY)
+        self._told_alive = float("-inf")
+
+    # What a subclass is asked.
+
+    def admit(self, ctx: PortContext, packet: Packet, address: Address) -> Reason | None:
+        """Deal with a packet that is well formed; a reason when it is dropped instead."""
+        raise NotImplementedError
+
+    def stranger(self, address: Address) -> bool:
+        """Whether `address` is none of the peer's."""
+        return address[0] != self.terms.peer
+
+    # The handler protocol.
+
+    def on_start(self, ctx: PortContext) -> None:
+        """Learn the port's name."""
+        self._name = ctx.name
+
+    def on_batch(self, ctx: PortContext, batch: Batch) -> None:
+        """Each datagram by itself; ports that carry data replace this."""
+        self.pass_delay()
+        data, offsets = batch.data, batch.offsets
+        for begin, end, address in senders(batch):
+            if self.stranger(address):
+                self.dropped[Reason.STRANGER] += end - begin
+                continue
+            for index in range(begin, end):
+                batch.index = index
+                self.datagram(ctx, data[offsets[index] : offsets[index + 1]], address)
+
+    def on_message(self, ctx: PortContext, sender: str, message: object) -> None:
+        """Nothing by default."""
+
+    def on_timer(self, ctx: PortContext, timer: int) -> None:
+        """Nothing by default."""
+
+    def on_stop(self, ctx: PortContext) -> None:
+        """Hand in the figures."""
+        latency = self.latency
+        summary = PortSummary(
+            self.accepted, dict(self.dropped), self.test_dropped, latency.samples(), latency.count, latency.highest
+        )
+        self.tell(What.SUMMARY, summary)
+
+    # Tools.
+
+    def datagram(self, ctx: PortContext, data: memoryview, address: Address) -> None:
+        """One datagram from the peer's IP address."""
+        packet = parse(data)
+        reason = packet if isinstance(packet, Reason) else self.admit(ctx, packet, address)
+        if reason is None:
+            self.accept(1)
+        else:
+            self.dropped[reason] += 1
+            self.log(f"dropped {len(data)} bytes from {address[0]}:{address[1]}: {reason}")
+
+    def accept(self, count: int) -> None:
+        """`count` packets of the peer were taken."""
+        self.accepted += count
+        now = time.monotonic()
+        if now - self._told_alive >= self._alive_every:
+            self._told_alive = now
+            self.tell(What.ALIVE)
+
+    def measured(self, timestamp: float) -> Reason | None:
+        """A heartbeat came back that left at `timestamp` (seconds since the epoch)."""
+        milliseconds = elapsed_ms(time.time(), timestamp)
+        if milliseconds is None:
+            return Reason.CLOCK
+        self.latency.add(milliseconds)
+        self.tell(What.LATENCY, milliseconds)
+        return None
+
+    def next_sequence(self, channel: int) -> int:
+        """The next channel_sequence_number of this port on `channel`."""
+        sequence = self._sequences.pop(channel, 0)
+        self._sequences[channel] = (sequence + 1) % 2**64  # the channel used last stands last
+        if len(self._sequences) > _CHANNELS:
+            del self._sequences[next(iter(self._sequences))]
+        return sequence
+
+    def send(
+        self, ctx: PortContext, kind: Kind, channel: int, fields: dict[str, object], to: Address | None = None
+    ) -> None:
+        """A packet with a JSON payload, to `to` or the connected peer."""
+        self.transmit(ctx, encode(kind, channel, self.next_sequence(channel), 0, fields), to)
+
+    def transmit(self, ctx: PortContext, data: bytes, to: Address | None = None) -> None:
+        """One datagram, unless --test-drop-rate takes it."""
+        if self.unlucky():
+            self.test_dropped += 1
+        else:
+            ctx.sendto(data, to)
+
+    def unlucky(self) -> bool:
+        """Whether --test-drop-rate takes the next packet."""
+        rate = self.config.test_drop_rate
+        return rate > 0 and random.random() < rate
+
+    def pass_delay(self) -> None:
+        """--test-delay: this port's loop is slow on purpose."""
+        if self.config.test_delay:
+            time.sleep(self.config.test_delay / 1000)
+
+    def tell(self, what: What, detail: object = None) -> None:
+        """An event for the main thread."""
+        self._mailbox.put(Event(self.terms.client, self._name, what, detail))
+
+    def log(self, text: str) -> None:
+        """A line on stderr with --test-verbose."""
+        if self.config.test_verbose:
+            print(f"[{self.terms.client} {self._name}] {text}", file=sys.stderr, flush=True)
