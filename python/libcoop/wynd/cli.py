@@ -12,7 +12,17 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any, NoReturn
 
-from .config import DEFAULT_PATH, RULES, Config, ConfigError, Parallel, config_path, create_config, load_config, read_value
+from .config import (
+    DEFAULT_PATH,
+    RULES,
+    Config,
+    ConfigError,
+    Parallel,
+    config_path,
+    create_config,
+    load_config,
+    read_value,
+)
 
 DEFAULT_TARGET = ("127.0.0.1", 6711)
 _BARE_TEST_DELAY = "100"

@@ -87,7 +87,8 @@ class Client:
         if event.what is What.SUMMARY:
             self._figures.add(event.port, event.detail)
             return
-        self._heard = time.monotonic()
+        if event.what is not What.SENT:  # which a timer tells, not the server
+            self._heard = time.monotonic()
         match event.what:
             case What.LATENCY if not self._bwup or self._config.test_verbose:
                 print(f"Latency {event.port}: {event.detail:.3f} ms", flush=True)

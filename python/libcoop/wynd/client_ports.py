@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .events import Address, Mailbox, What
-from .packet import MAX_CHANNEL, Bwup, Echo, Kind, Packet, Reason, Result
 from .pacing import Pacer
+from .packet import MAX_CHANNEL, Bwup, Echo, Kind, Packet, Reason, Result
 from .ports import CONTROL, UPLOAD, PortHandler, Terms
 from .sending import Burst, Run, Sender
 
@@ -92,13 +92,14 @@ class ClientControl(ClientPort):
         """CONTROL answers."""
         self._ask(ctx)
 
-    def on_message(self, ctx: PortContext, sender: str, message: object) -> None:
+    def on_message(self, ctx: PortContext, sender: str, message: Any) -> None:
         """UPLOAD answers: the test can begin."""
         self._upload_up = True
         self._ask(ctx)
 
     def _ask(self, ctx: PortContext) -> None:
         if self.bwup and self._up and self._upload_up and not self._timer:
+            ctx.send(UPLOAD, ("channel", self._channel, 0.0))
             self._timer = ctx.set_timer(self.config.ucm_delay / 1000, repeat=True)
             self._send_bwup(ctx)
 
@@ -160,6 +161,7 @@ class ClientUpload(ClientPort):
         self._turn_timer = 0
         self._withheld = 0  # packets that --test-drop-rate took
         self._began = self._deadline = 0.0
+        self._ended = False
         self._most_send_time = terms.config.max_send_time / 1e6
         self._least_pause = max(terms.config.send_sleep / 1e6, terms.config.test_delay / 1e3)
 
@@ -167,12 +169,14 @@ class ClientUpload(ClientPort):
         """CONTROL waits for this before it asks for a test."""
         ctx.send(CONTROL, "up")
 
-    def on_message(self, ctx: PortContext, sender: str, message: object) -> None:
-        """CONTROL starts and stops the test."""
-        what, channel, duration = message  # type: ignore[misc]
-        if what == "start" and self._burst is None and not self._channel:
+    def on_message(self, ctx: PortContext, sender: str, message: Any) -> None:
+        """CONTROL names the channel, then starts and stops the test. The channel comes first, because FLOW_CONTROL
+        may be here before the acknowledgement of BWUP."""
+        what, channel, duration = message
+        if what == "channel":
             self._channel = channel
-            self._burst = Burst(channel, self.config.bw_packet_length)
+        elif what == "start" and not self._began:
+            self._burst = Burst(self._channel, self.config.bw_packet_length)
             self._began = time.monotonic()
             self._deadline = self._began + duration
             self._turn(ctx)
@@ -191,7 +195,7 @@ class ClientUpload(ClientPort):
             return Reason.UNEXPECTED
         if packet.channel != self._channel:
             return Reason.STALE
-        if self._burst is None:
+        if self._ended:
             return Reason.LATE
         spans: tuple[tuple[int, int], ...] = packet.body  # type: ignore[assignment]
         lost = self._sender.on_flow_control(packet.sequence, spans)
@@ -220,7 +224,7 @@ class ClientUpload(ClientPort):
         while count < most:
             run = self._sender.next_run(min(most - count, burst.most))
             self._emit(ctx, burst, run)
-            count += run.count
+            count += run.packets
             if time.monotonic() >= until:
                 break
         if count:
@@ -234,14 +238,15 @@ class ClientUpload(ClientPort):
             return
         view = memoryview(data)
         begin = 0
-        for index in range(run.count + 1):
-            if index == run.count or self.unlucky():
-                self._withheld += index < run.count
+        for index in range(run.packets + 1):
+            if index == run.packets or self.unlucky():
+                self._withheld += index < run.packets
                 if begin < index:
                     ctx.sendto(view[begin * size : index * size], segment_size=size)
                 begin = index + 1
 
     def _end(self, ctx: PortContext) -> None:
+        self._ended = True
         burst, self._burst = self._burst, None
         if burst is None:
             return

@@ -4,6 +4,8 @@ Guarantees: a value that is accepted is within the bounds that `--help` and each
 the line, the key, the value and what is allowed. The two spellings of parallel(e)lability are the peer's, and are kept.
 """
 
+# ruff: noqa: RUF009 -- _key answers a dataclass field, which is what stands for a default
+
 from __future__ import annotations
 
 import difflib
@@ -70,7 +72,7 @@ class Rule(NamedTuple):
 
     def read(self, text: str) -> object:
         """The value that `text` stands for; ValueError for any other text."""
-        if not text.isascii() or "_" in text and self.kind != "text":  # int() would take both
+        if not text.isascii() or ("_" in text and self.kind != "text"):  # int() would take both
             raise ValueError
         match self.kind:
             case "text":
@@ -116,7 +118,9 @@ class Config:
 
     bind_addr: str = _key("0.0.0.0", "text", "the server's address")
     bind_port: int = _key(6711, "integer", "the server's main port, 0 for any free one", "", 0, 65_535)
-    port_ranges: PortRanges = _key(PortRanges([(7000, 8000)]), "ranges", "where each client's three ports are taken from")
+    port_ranges: PortRanges = _key(
+        PortRanges([(7000, 8000)]), "ranges", "where each client's three ports are taken from"
+    )
     connection_parallelibility: Parallel = _key(Parallel.SINGLE, "mode", "how the main port runs")
     port_parallelability: Parallel = _key(Parallel.SINGLE, "mode", "how the three ports of a client run, on both sides")
     incoming_blocking_level: int = _key(0, "integer", IGNORED, "us", 0, 10**9)
@@ -140,7 +144,9 @@ class Config:
     test_drop_rate: float = _key(0.0, "number", "probability with which a packet is not sent: a bad line", "", 0, 1)
     max_clients: int = _key(256, "integer", "clients that the server keeps at a time", "", 1, 21_845)
     max_clients_per_address: int = _key(16, "integer", "clients of one IP address", "", 1, 21_845)
-    silence_timeout: float = _key(30.0, "number", "silence after which the server frees a client's ports", "s", 0.1, 86_400)
+    silence_timeout: float = _key(
+        30.0, "number", "silence after which the server frees a client's ports", "s", 0.1, 86_400
+    )
     client_timeout: float = _key(30.0, "number", "silence after which the client gives up", "s", 0.1, 86_400)
     ack_time: int = _key(5000, "integer", "how long the client goes on acknowledging the result", "ms", 0, _DAY_MS)
 

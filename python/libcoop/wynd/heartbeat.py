@@ -15,9 +15,9 @@ WINDOW = 4096
 
 
 class Summary(NamedTuple):
-    """Figures of a port, in milliseconds; `count` is the number of samples behind them."""
+    """Figures of a port, in milliseconds; `samples` is how many stand behind them."""
 
-    count: int
+    samples: int
     p50: float
     p99: float
     highest: float

@@ -61,7 +61,9 @@ class Pacer:
         if known - self._judged < _LEAST_SAMPLE:
             return
         lower, self._judged = self._judged, known
-        missing = sum(min(end, known - 1) + 1 - max(begin, lower) for begin, end in spans if begin < known and end >= lower)
+        missing = sum(
+            min(end, known - 1) + 1 - max(begin, lower) for begin, end in spans if begin < known and end >= lower
+        )
         size = known - lower
         seconds = self._seconds(lower, known)
         if seconds is None:

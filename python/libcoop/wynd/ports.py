@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .config import Config
 from .events import Address, Event, Mailbox, PortSummary, What
@@ -95,7 +95,7 @@ class PortHandler:
                 batch.index = index
                 self.datagram(ctx, data[offsets[index] : offsets[index + 1]], address)
 
-    def on_message(self, ctx: PortContext, sender: str, message: object) -> None:
+    def on_message(self, ctx: PortContext, sender: str, message: Any) -> None:
         """Nothing by default."""
 
     def on_timer(self, ctx: PortContext, timer: int) -> None:

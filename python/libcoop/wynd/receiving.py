@@ -10,13 +10,13 @@ headers of up to 256 are cut out by one struct call and compared with what they 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from .gaps import Gaps
 from .packet import HEADER, HEADER_BYTES, MAX_BYTES, Kind
 
+Offsets: TypeAlias = "memoryview[int]"  # begin of each datagram, and the end of the last
 _BLOCK = 256
 _RAMP = bytes(range(_BLOCK))
 _LOW_BYTE = 11  # place of the sequence number's lowest byte in the header
@@ -64,7 +64,7 @@ class Receiver:
         bandwidth = self.bytes_received * 8 / duration
         return Totals(self.bytes_received, bandwidth, self._retransmit_count, self.packet_count, duration)
 
-    def scan(self, data: memoryview, offsets: Sequence[int], begin: int, end: int) -> list[int]:
+    def scan(self, data: memoryview, offsets: Offsets, begin: int, end: int) -> list[int]:
         """Take the test's packets out of datagrams begin..end-1 (datagram i is data[offsets[i]:offsets[i+1]]);
         answers the indices of all others, in order."""
         others: list[int] = []
@@ -85,7 +85,7 @@ class Receiver:
         """One block of equal-sized datagrams, cut where the sequence number's lowest byte wraps."""
         word, sequence, offset = HEADER.unpack_from(data, start)
         low = sequence & 0xFF
-        count = min(stretch - at, _BLOCK - low)
+        count: int = min(stretch - at, _BLOCK - low)
         if count == 1:
             self._single(word, sequence, offset, size, at, others)
             return at + 1
@@ -137,12 +137,12 @@ class Receiver:
         return self._rows
 
 
-def _equal_sizes(offsets: Sequence[int], at: int, end: int, size: int) -> int:
+def _equal_sizes(offsets: Offsets, at: int, end: int, size: int) -> int:
     """The end of the stretch of datagrams of `size` bytes that begins at `at`."""
     while at < end:
         step = min(_BLOCK, end - at)
         start = offsets[at]
-        if offsets[at + step] - start != size * step or list(offsets[at : at + step]) != list(
+        if offsets[at + step] - start != size * step or offsets[at : at + step].tolist() != list(
             range(start, start + size * step, size)
         ):
             break

@@ -41,7 +41,7 @@ class Figures:
             if figures is not None:
                 lines.append(
                     f"Latency {port}: p50 {figures.p50:.3f} ms, p99 {figures.p99:.3f} ms, "
-                    f"max {figures.highest:.3f} ms, {figures.count} samples"
+                    f"max {figures.highest:.3f} ms, {figures.samples} samples"
                 )
         lines.append(f"Packets taken: {self.accepted}")
         lines.append(f"Packets dropped: {sum(self.dropped.values())}")

@@ -8,7 +8,7 @@ run share an offset, so a burst differs from packet to packet in the sequence nu
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from .packet import HEADER, HEADER_BYTES, MAX_SEQUENCE, Kind, Span, dummy_payload
@@ -20,11 +20,11 @@ _LOW_BYTE = 11
 
 
 class Run(NamedTuple):
-    """Packets sequence..sequence+count-1, all with `offset`; `again` when they are retransmissions."""
+    """Packets sequence..sequence+packets-1, all with `offset`; `again` when they are retransmissions."""
 
     sequence: int
     offset: int
-    count: int
+    packets: int
     again: bool
 
 
@@ -37,7 +37,7 @@ class SpanQueue:
     def __bool__(self) -> bool:
         return bool(self._spans)
 
-    def __iter__(self) -> Iterable[Span]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Span]:
         return iter(self._spans)
 
     def add(self, spans: Iterable[Span]) -> None:

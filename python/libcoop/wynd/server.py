@@ -135,7 +135,8 @@ class Server:
         client = self._clients.get(event.client)
         if client is None:
             return
-        client.heard = time.monotonic()
+        if event.what is not What.RESULT:  # which a timer tells, not the client
+            client.heard = time.monotonic()
         match event.what:
             case What.UP:
                 client.up.add(event.port)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter, deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .config import Config
 from .events import Address, Event, Mailbox, PortSummary, What
@@ -172,10 +172,10 @@ class ServerControl(ServerPort):
         ctx.send(UPLOAD, ("start", body.channel, self._duration))
         return None
 
-    def on_message(self, ctx: PortContext, sender: str, message: object) -> None:
+    def on_message(self, ctx: PortContext, sender: str, message: Any) -> None:
         """From UPLOAD: the test has started, or ended. BWUP is acknowledged only once UPLOAD knows the channel, so
         that no packet of the test can come before."""
-        what, channel, fields = message  # type: ignore[misc]
+        what, channel, fields = message
         if channel != self._channel:
             return
         if what == "started":
@@ -216,7 +216,8 @@ class ServerControl(ServerPort):
         self.send(ctx, Kind.CONTROL, channel, fields, self.pinned)
 
     def _send_result(self, ctx: PortContext) -> None:
-        assert self._channel is not None and self._result is not None
+        assert self._channel is not None
+        assert self._result is not None
         self.send(ctx, Kind.TEST_RESULT, self._channel, self._result, self.pinned)
 
 
@@ -253,9 +254,9 @@ class ServerUpload(ServerPort):
             return Reason.UNEXPECTED
         return Reason.LATE if packet.channel in self._finished else Reason.STALE
 
-    def on_message(self, ctx: PortContext, sender: str, message: object) -> None:
+    def on_message(self, ctx: PortContext, sender: str, message: Any) -> None:
         """CONTROL starts a test."""
-        _, channel, duration = message  # type: ignore[misc]
+        _, channel, duration = message
         self._receiver = Receiver(channel, time.monotonic())
         self._end_timer = ctx.set_timer(duration)
         self._report_timer = ctx.set_timer(self.config.flow_control_interval, repeat=True)
