@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 from .cli import parse_args
 
@@ -17,10 +19,16 @@ def main(arguments: Sequence[str]) -> int:
     if options.serve:
         from .server import Server
 
+        signal.signal(signal.SIGTERM, _interrupt)
         return Server(options.config, options.report).run()
     from .client import Client
 
     return Client(options.config, options.target, options.bwup, options.report).run()
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    """SIGTERM ends a server as Ctrl-C does, with its summary."""
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -79,6 +79,11 @@ class Sender:
         self.retransmitted = 0
         self.last_was_again = False
 
+    @property
+    def has_lost(self) -> bool:
+        """Whether numbers wait to go out again."""
+        return bool(self._waiting)
+
     def next_run(self, most: int) -> Run:
         """What to send next: at most `most` packets, never across a wrap of the sequence number's lowest byte."""
         most = min(most, 256 - (self.sequence & 0xFF))

@@ -132,11 +132,14 @@ class Server:
         if event.what is What.SUMMARY:
             self._figures.add(event.port, event.detail)
             return
+        if event.what is What.RESULT:
+            self._tests.append({"client": event.client, **event.detail})
+            self._log(f"client {event.client}: {event.detail}")
+            return
         client = self._clients.get(event.client)
         if client is None:
             return
-        if event.what is not What.RESULT:  # which a timer tells, not the client
-            client.heard = time.monotonic()
+        client.heard = time.monotonic()
         match event.what:
             case What.UP:
                 client.up.add(event.port)
@@ -145,9 +148,6 @@ class Server:
             case What.STARTED:
                 client.silence = self._config.silence_timeout
                 self._log(f"client {client.number}: test of {event.detail} s")
-            case What.RESULT:
-                self._tests.append({"client": client.number, **event.detail})
-                self._log(f"client {client.number}: {event.detail}")
             case What.ACKED:
                 client.silence = min(_AFTER_RESULT, self._config.silence_timeout)
             case What.LATENCY:

@@ -1,0 +1,260 @@
+"""Real processes for the end-to-end tests, and a hand-made peer that speaks the protocol over plain sockets.
+
+Nothing here waits for a time to pass: a test waits for a line, a datagram or the end of a process, within WAIT.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from hypothesis import settings
+from libcoop.wynd.packet import CONNECT, Kind, Packet, Reason, encode, parse, parse_answer
+
+settings.register_profile("wynd", deadline=None)
+settings.load_profile("wynd")
+
+WAIT = 60.0  # seconds: far more than anything takes
+LOOPBACK = "127.0.0.1"
+
+
+class Lines:
+    """The lines of a stream, as they come."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.lines: list[str] = []
+        self._more = threading.Condition()
+        self._ended = False
+        self._stream = stream
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        for line in self._stream:
+            with self._more:
+                self.lines.append(line.rstrip("\n"))
+                self._more.notify_all()
+        with self._more:
+            self._ended = True
+            self._more.notify_all()
+
+    def close(self) -> None:
+        """Once the process has ended."""
+        self._thread.join(WAIT)
+        self._stream.close()
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """The first line that matches, now or later."""
+
+        def found() -> re.Match[str] | None:
+            return next((match for line in self.lines if (match := re.search(pattern, line))), None)
+
+        with self._more:
+            self._more.wait_for(lambda: found() or self._ended, WAIT)
+            match = found()
+            assert match, f"no line {pattern!r} in {self.lines}"
+            return match
+
+
+class Wynd:
+    """A running `python -m libcoop.wynd`."""
+
+    def __init__(self, report: Path, arguments: tuple[str, ...]) -> None:
+        command = [sys.executable, "-m", "libcoop.wynd", *arguments, "--report", str(report)]
+        self._report = report
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.out, self.err = Lines(self.process.stdout), Lines(self.process.stderr)
+
+    def wait(self) -> int:
+        """The exit status; nothing may have ended in a traceback."""
+        status = self.process.wait(WAIT)
+        self.out.close()
+        self.err.close()
+        assert not [line for line in self.out.lines + self.err.lines if "Traceback" in line], self.err.lines
+        return status
+
+    def interrupt(self) -> int:
+        """Ctrl-C; the exit status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.wait()
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What --report wrote."""
+        contents: dict[str, Any] = json.loads(self._report.read_text())
+        return contents
+
+
+class Server(Wynd):
+    """A server on loopback, once it has started."""
+
+    def __init__(self, report: Path, arguments: tuple[str, ...]) -> None:
+        super().__init__(report, arguments)
+        self.port = int(self.out.wait_for(r"^Server started on .*:(\d+)$")[1])
+        self.address = (LOOPBACK, self.port)
+
+    @property
+    def target(self) -> str:
+        """As the client's command line takes it."""
+        return f"{LOOPBACK}:{self.port}"
+
+
+class Peer:
+    """A client made by hand: one socket for CONNECT and one for each port."""
+
+    def __init__(self, server: tuple[str, int], host: str = LOOPBACK) -> None:
+        self._server = server
+        self.main = self._socket(host)
+        self.socks = [self._socket(host) for _ in range(3)]
+        self.ports: list[int] = []
+        self.key = -1
+        self._sequences: dict[tuple[int, int], int] = {}
+
+    @staticmethod
+    def _socket(host: str) -> socket.socket:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((host, 0))
+        sock.settimeout(WAIT)
+        return sock
+
+    def close(self) -> None:
+        """All sockets."""
+        for sock in [self.main, *self.socks]:
+            sock.close()
+
+    def connect(self) -> bytes:
+        """CONNECT until it is answered; the answer."""
+        deadline = time.monotonic() + WAIT
+        while time.monotonic() < deadline:
+            self.main.sendto(CONNECT, self._server)
+            if select.select([self.main], [], [], 1.0)[0]:
+                data = self.main.recv(2048)
+                answer = parse_answer(data)
+                assert not isinstance(answer, Reason)
+                self.ports, self.key = list(answer[:3]), answer[3]
+                return data
+        raise AssertionError("CONNECT was not answered")
+
+    def send(self, port: int, data: bytes) -> None:
+        """To the server's port 0, 1 or 2, from the socket that belongs to it."""
+        self.socks[port].sendto(data, (self._server[0], self.ports[port]))
+
+    def packet(self, port: int, kind: Kind, channel: int, /, **fields: object) -> None:
+        """A JSON packet with the next sequence number."""
+        sequence = self._sequences.get((port, channel), 0)
+        self._sequences[port, channel] = sequence + 1
+        self.send(port, encode(kind, channel, sequence, 0, fields))
+
+    def heartbeat(self, port: int) -> Packet:
+        """HEARTBEAT_0 and its echo: all that was sent on this port before has been dealt with."""
+        self.packet(port, Kind.HEARTBEAT_0, self.key, timestamp=time.time())
+        return self.receive(port, Kind.HEARTBEAT_1)
+
+    def receive(self, port: int, kind: Kind) -> Packet:
+        """The next packet of this kind; others are passed over."""
+        while True:
+            packet = parse(self.socks[port].recv(65_536))
+            assert isinstance(packet, Packet), packet
+            if packet.kind is kind:
+                return packet
+
+    def join(self) -> None:
+        """CONNECT and a heartbeat on each port."""
+        self.connect()
+        for port in range(3):
+            self.heartbeat(port)
+
+
+def _free_range(size: int) -> str:
+    """A range of ports that nobody has now."""
+    for _ in range(100):
+        first = random.randrange(20_000, 60_000)
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in range(first, first + size):
+                    probe = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                    probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return f"{first}-{first + size - 1}"
+    raise AssertionError("no free range of ports")
+
+
+@pytest.fixture
+def free_range() -> Callable[[int], str]:
+    """free_range(size): `a-b`."""
+    return _free_range
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Wynd]]:
+    """What was started in this test; whatever still runs afterwards is killed."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    running: list[Wynd] = []
+    yield running
+    for wynd in running:
+        if wynd.process.poll() is None:
+            wynd.process.kill()
+        wynd.process.wait()
+        wynd.out.close()
+        wynd.err.close()
+
+
+@pytest.fixture
+def serve(started: list[Wynd], tmp_path: Path) -> Callable[..., Server]:
+    """serve(*flags): a server on loopback."""
+
+    def start(*flags: str) -> Server:
+        ranges = () if "--port-ranges" in flags else ("--port-ranges", _free_range(48))
+        report = tmp_path / f"server-{len(started)}.json"
+        server = Server(report, ("--server", f"{LOOPBACK}:0", *ranges, *flags))
+        started.append(server)
+        return server
+
+    return start
+
+
+@pytest.fixture
+def run(started: list[Wynd], tmp_path: Path) -> Callable[..., Wynd]:
+    """run(*arguments): any other process; it is not waited for."""
+
+    def start(*arguments: str) -> Wynd:
+        wynd = Wynd(tmp_path / f"run-{len(started)}.json", arguments)
+        started.append(wynd)
+        return wynd
+
+    return start
+
+
+@pytest.fixture
+def peer() -> Iterator[Callable[..., Peer]]:
+    """peer(server address, own host): a client made by hand."""
+    peers: list[Peer] = []
+
+    def make(server: tuple[str, int], host: str = LOOPBACK) -> Peer:
+        peers.append(Peer(server, host))
+        return peers[-1]
+
+    yield make
+    for each in peers:
+        each.close()

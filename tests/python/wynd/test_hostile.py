@@ -1,0 +1,206 @@
+"""The server against hand-made clients: bad datagrams, strangers, limits, repeated and late messages."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from libcoop.wynd.packet import HEADER, MAX_SEQUENCE, Kind, Reason, Result, dummy_payload
+
+MODES = ["SINGLE", "THREAD"]
+CONTROL, UPLOAD, DOWNLOAD = range(3)
+CHANNEL = 99_999
+
+
+def junk() -> list[bytes]:
+    """Datagrams that no port takes."""
+    chance = random.Random(3)
+    sized = [bytes(size) for size in (0, 19, 1401, 65_507)]
+    return sized + [chance.randbytes(chance.randint(1, 1500)) for _ in range(40)]
+
+
+def data_packet(sequence: int, offset: int = 0, channel: int = CHANNEL) -> bytes:
+    return HEADER.pack(Kind.BANDWIDTH_TEST << 24 | channel, sequence, offset) + dummy_payload(100)
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Flags for both kinds of ports."""
+    return "--port-parallelability", request.param, "--connection-parallelibility", request.param
+
+
+def test_bad_datagrams_on_every_port_are_counted(
+    serve: Callable[..., Any], peer: Callable[..., Any], mode: tuple[str, ...]
+) -> None:
+    server = serve(*mode)
+    client = peer(server.address)
+    client.join()
+    for data in junk():
+        for port in range(3):
+            client.send(port, data)
+            client.heartbeat(port)  # one at a time: the kernel drops none
+        client.main.sendto(data, server.address)
+    other = peer(server.address)
+    other.join()
+    assert server.interrupt() == 0
+    dropped = server.report["dropped"]
+    assert dropped[Reason.SHORT] >= 6
+    assert dropped[Reason.OVERSIZE] >= 6
+    assert dropped[Reason.NOT_CONNECT] == len(junk())
+    assert sum(dropped.values()) == 4 * len(junk())
+
+
+def test_strangers_and_wrong_ports_are_counted(
+    serve: Callable[..., Any], peer: Callable[..., Any], mode: tuple[str, ...]
+) -> None:
+    server = serve(*mode)
+    client = peer(server.address)
+    client.connect()
+    client.packet(UPLOAD, Kind.HEARTBEAT_0, client.key + 1, timestamp=1.0)  # wrong key: does not pin
+    client.packet(UPLOAD, Kind.HEARTBEAT_2, client.key, client_timestamp=1.0, server_timestamp=1.0)  # before pinning
+    for port in range(3):
+        client.heartbeat(port)
+    stranger, neighbour = peer(server.address, "127.0.0.2"), peer(server.address)
+    for other in (stranger, neighbour):
+        other.ports, other.key = client.ports, client.key
+        for port in range(3):
+            for _ in range(5):
+                other.packet(port, Kind.HEARTBEAT_0, other.key, timestamp=1.0)
+            client.heartbeat(port)
+    client.packet(CONTROL, Kind.HEARTBEAT_2, client.key, client_timestamp=1.0, server_timestamp=2e12)
+    client.packet(DOWNLOAD, Kind.CONTROL, CHANNEL, cmd="BWUP", channel=CHANNEL, duration=1)
+    client.packet(CONTROL, Kind.CONTROL, CHANNEL, cmd="BWDOWN", channel=CHANNEL, duration=1)
+    client.send(UPLOAD, data_packet(0))
+    for port in range(3):
+        client.heartbeat(port)
+    assert server.interrupt() == 0
+    assert server.report["dropped"] == {
+        Reason.WRONG_KEY: 1,
+        Reason.UNPINNED: 1,
+        Reason.STRANGER: 15,
+        Reason.WRONG_PORT: 15,
+        Reason.CLOCK: 1,
+        Reason.UNEXPECTED: 1,
+        Reason.UNKNOWN_COMMAND: 1,
+        Reason.STALE: 1,
+    }
+
+
+def test_the_same_answer_until_all_ports_are_in_use(
+    serve: Callable[..., Any], peer: Callable[..., Any], mode: tuple[str, ...]
+) -> None:
+    server = serve(*mode)
+    client = peer(server.address)
+    answer = client.connect()
+    assert client.connect() == answer
+    client.heartbeat(CONTROL)
+    client.heartbeat(UPLOAD)
+    assert client.connect() == answer
+    client.heartbeat(DOWNLOAD)
+    assert server.interrupt() == 0
+    assert server.report["clients"] == 1
+
+
+def test_limits(serve: Callable[..., Any], peer: Callable[..., Any], mode: tuple[str, ...]) -> None:
+    server = serve(*mode, "--max-clients", "3", "--max-clients-per-address", "2")
+    kept = [peer(server.address), peer(server.address), peer(server.address, "127.0.0.2")]
+    kept[0].connect()
+    kept[1].connect()
+    refused = peer(server.address)
+    refused.main.sendto(b"CONNECT", server.address)
+    kept[2].connect()
+    refused.main.sendto(b"CONNECT", server.address)
+    kept[2].connect()  # answered after the one before was dealt with
+    assert server.interrupt() == 0
+    assert server.report["clients"] == 3
+    assert server.report["dropped"] == {Reason.LIMIT_ADDRESS: 1, Reason.LIMIT_ALL: 1}
+
+
+def test_no_free_port_and_ports_come_back(
+    serve: Callable[..., Any], peer: Callable[..., Any], free_range: Callable[[int], str], mode: tuple[str, ...]
+) -> None:
+    ports = free_range(5)
+    taken = int(ports.split("-")[0]) + 1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as foreign:
+        foreign.bind(("127.0.0.1", taken))
+        server = serve(*mode, "--port-ranges", ports, "--silence-timeout", "0.5", "--test-verbose")
+        client = peer(server.address)
+        client.connect()
+        assert taken not in client.ports
+        second = peer(server.address)
+        second.main.sendto(b"CONNECT", server.address)
+        server.err.wait_for(r"refused: no free port")
+        server.err.wait_for(r"client 1: freed")
+        second.connect()
+        assert server.interrupt() == 0
+    assert server.report["dropped"][Reason.NO_PORTS] >= 1
+    assert server.report["clients"] == 2
+
+
+def test_a_test_by_hand(serve: Callable[..., Any], peer: Callable[..., Any], mode: tuple[str, ...]) -> None:
+    """Every figure of the result is what was sent; repeated and late messages change nothing."""
+    server = serve(*mode, "--adjustment-delay", "100")
+    client = peer(server.address)
+    client.join()
+    for _ in range(3):  # a repeated BWUP is acknowledged and restarts nothing
+        client.packet(CONTROL, Kind.CONTROL, CHANNEL, cmd="BWUP", channel=CHANNEL, duration=1.0)
+    ack = client.receive(CONTROL, Kind.CONTROL)
+    assert (ack.channel, ack.body) == (CHANNEL, (CHANNEL, 1.0, True))
+    assert client.receive(UPLOAD, Kind.FLOW_CONTROL).body == ((0, MAX_SEQUENCE),)
+    client.packet(CONTROL, Kind.CONTROL, CHANNEL + 1, cmd="BWUP", channel=CHANNEL + 1, duration=1.0)
+    for sequence in (0, 1, 2, 5, 6, 6):
+        client.send(UPLOAD, data_packet(sequence))
+    client.send(UPLOAD, data_packet(7, 3))  # number 4, sent again
+    client.send(UPLOAD, data_packet(8, 9))
+    client.send(UPLOAD, data_packet(0, channel=CHANNEL + 1))
+    while client.receive(UPLOAD, Kind.FLOW_CONTROL).body != ((3, 3), (7, MAX_SEQUENCE)):
+        pass
+    results = [client.receive(CONTROL, Kind.TEST_RESULT) for _ in range(3)]  # sent until acknowledged
+    result = results[0].body
+    assert isinstance(result, Result)
+    assert {packet.body for packet in results} == {result}
+    assert [packet.sequence for packet in results] == sorted({packet.sequence for packet in results})
+    assert (result.channel, result.packet_count, result.bytes_received) == (CHANNEL, 7, 7 * len(data_packet(0)))
+    assert result.retransmit_count == 3
+    assert result.duration >= 1.0
+    assert result.bandwidth_bps == pytest.approx(result.bytes_received * 8 / result.duration)
+    client.send(UPLOAD, data_packet(9))
+    client.packet(CONTROL, Kind.TEST_RESULT, CHANNEL, cmd="TEST_RESULT", ack=0, guid="another")
+    for _ in range(2):
+        client.packet(CONTROL, Kind.TEST_RESULT, CHANNEL, cmd="TEST_RESULT", ack=0, guid=result.guid)
+    client.packet(CONTROL, Kind.CONTROL, CHANNEL, cmd="BWUP", channel=CHANNEL, duration=1.0)
+    client.receive(CONTROL, Kind.CONTROL)
+    client.heartbeat(UPLOAD)
+    client.heartbeat(CONTROL)
+    assert server.interrupt() == 0
+    assert len(server.report["tests"]) == 1
+    dropped = server.report["dropped"]
+    assert dropped == {
+        Reason.BUSY: 1,
+        Reason.BAD_OFFSET: 1,
+        Reason.STALE: 2,
+        Reason.LATE: 1,
+        Reason.REPEATED: 1,
+    }
+
+
+def test_a_second_test_of_the_same_client(
+    serve: Callable[..., Any], peer: Callable[..., Any], mode: tuple[str, ...]
+) -> None:
+    server = serve(*mode)
+    client = peer(server.address)
+    client.join()
+    for channel in (5, 6):
+        client.packet(CONTROL, Kind.CONTROL, channel, cmd="BWUP", channel=channel, duration=0.2)
+        client.receive(CONTROL, Kind.CONTROL)
+        client.send(UPLOAD, data_packet(0, channel=channel))
+        result = client.receive(CONTROL, Kind.TEST_RESULT)
+        while result.channel != channel:  # the first test's result was never acknowledged
+            result = client.receive(CONTROL, Kind.TEST_RESULT)
+        assert isinstance(result.body, Result)
+        assert result.body.packet_count == 1
+    assert server.interrupt() == 0
+    assert len(server.report["tests"]) == 2

@@ -1,0 +1,169 @@
+"""Server and client as real processes on loopback."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+MODES = ["SINGLE", "THREAD"]
+QUICK = ("--bwup", "--duration", "1", "--ack-time", "300")
+RESULT = [
+    r"^Duration: (\d+\.\d\d) seconds$",
+    r"^Packets Received: (\d+)$",
+    r"^Bytes Received: (\d+)$",
+    r"^Bandwidth: (\d+\.\d\d) bps \((\d+\.\d\d) Mbps\)$",
+    r"^Retransmitted Packets: (\d+)$",
+]
+
+
+def check_upload(server: Any, client: Any, packet_bytes: int) -> None:
+    """An upload test that has ended: what both sides say fits together, and something was moved."""
+    status = client.wait()
+    assert status == 0, client.err.lines
+    assert server.interrupt() == 0
+    found = [client.out.wait_for(pattern) for pattern in RESULT]
+    result, sent = client.report["result"], client.report["sent"]
+    assert int(found[1][1]) == result["packet_count"] > 100
+    assert int(found[2][1]) == result["bytes_received"] == result["packet_count"] * packet_bytes
+    assert result["bandwidth_bps"] == pytest.approx(result["bytes_received"] * 8 / result["duration"])
+    assert float(found[3][2]) == pytest.approx(result["bandwidth_bps"] / 1e6, abs=0.01)
+    assert result["duration"] >= 1.0
+    assert result["packet_count"] <= sent["packets_sent"]
+    assert server.report["clients"] == 1
+    (test,) = server.report["tests"]
+    assert test == {"client": 1} | {key: result[key] for key in test if key != "client"}
+    for side in (server, client):
+        assert set(side.report["latency_ms"]) == {"CONTROL", "UPLOAD", "DOWNLOAD"}
+        for figures in side.report["latency_ms"].values():
+            assert 0 <= figures["p50"] <= figures["p99"] <= figures["highest"]
+    assert any(line.startswith("Packets taken: ") for line in server.out.lines)
+
+
+@pytest.mark.parametrize("server_mode", MODES)
+@pytest.mark.parametrize("client_mode", MODES)
+def test_upload(serve: Callable[..., Any], run: Callable[..., Any], server_mode: str, client_mode: str) -> None:
+    server = serve("--port-parallelability", server_mode, "--connection-parallelibility", server_mode)
+    client = run(server.target, *QUICK, "--port-parallelability", client_mode)
+    check_upload(server, client, 938)
+    assert client.report["sent"]["withheld"] == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_upload_over_a_bad_line(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
+    flags = ("--port-parallelability", mode, "--test-drop-rate", "0.1")
+    server = serve(*flags)
+    # Reports every 20 ms, five of them kept: what is lost goes out again within the second.
+    fast = (
+        "--adjustment-delay",
+        "100",
+        "--flow-control-rate",
+        "5",
+        "--bw-packet-length",
+        "100",
+        "--heartbeat-rate",
+        "50",
+    )
+    client = run(server.target, *QUICK, *flags, *fast)
+    check_upload(server, client, 138)
+    sent = client.report["sent"]
+    assert 0 < sent["withheld"] < sent["packets_sent"]
+    assert server.report["test_dropped"] >= 0
+
+
+def test_a_slow_client(serve: Callable[..., Any], run: Callable[..., Any]) -> None:
+    server = serve()
+    client = run(server.target, *QUICK, "--max-send-time", "200", "--send-sleep", "1000", "--test-delay", "1")
+    check_upload(server, client, 938)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_heartbeats_until_ctrl_c(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
+    server = serve("--port-parallelability", mode)
+    client = run(server.target, "--heartbeat-rate", "20", "--port-parallelability", mode)
+    for port in ("CONTROL", "UPLOAD", "DOWNLOAD"):
+        client.out.wait_for(rf"^Latency {port}: \d+\.\d+ ms$")
+    assert client.interrupt() == 130
+    for port in ("CONTROL", "UPLOAD", "DOWNLOAD"):
+        client.out.wait_for(rf"^Latency {port}: p50 ")
+    assert server.interrupt() == 0
+    server.out.wait_for(r"^Clients served: 1$")
+    server.out.wait_for(r"^Latency CONTROL: p50 ")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_ctrl_c_in_the_middle_of_a_test(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
+    server = serve("--port-parallelability", mode, "--test-verbose")
+    client = run(server.target, "--bwup", "--duration", "60", "--port-parallelability", mode)
+    server.err.wait_for(r"client 1: test of 60")
+    assert server.interrupt() == 0
+    assert client.interrupt() == 130
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_client_that_vanishes_is_freed(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
+    server = serve("--port-parallelability", mode, "--silence-timeout", "1", "--test-verbose")
+    client = run(server.target, "--bwup", "--duration", "60")
+    ports = re.findall(r"\d+", client.out.wait_for(r"^Ports: .*")[0])
+    server.err.wait_for(r"client 1: test of 60")
+    client.kill()
+    server.err.wait_for(r"client 1: freed after 1.0 s of silence")
+    for port in ports:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("127.0.0.1", int(port)))
+    # And the server goes on.
+    assert run(server.target, *QUICK).wait() == 0
+    assert server.interrupt() == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_server_that_vanishes_ends_the_client(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
+    server = serve("--test-verbose")
+    client = run(server.target, "--bwup", "--duration", "60", "--client-timeout", "1", "--port-parallelability", mode)
+    server.err.wait_for(r"client 1: test of 60")
+    server.kill()
+    assert client.wait() == 1
+    assert client.err.lines == [f"the server {server.target} has been silent for 1 s"]
+
+
+def test_no_server(run: Callable[..., Any], free_range: Callable[[int], str]) -> None:
+    port = free_range(1).split("-")[0]
+    client = run(f"127.0.0.1:{port}", "--bwup")
+    assert client.wait() == 1
+    (line,) = client.err.lines
+    assert f"no answer from 127.0.0.1:{port} to 5 CONNECT" in line
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_main_port_in_use(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
+    server = serve()
+    second = run("--server", server.target, "--connection-parallelibility", mode)
+    assert second.wait() == 2
+    (line,) = second.err.lines
+    assert server.target in line
+    assert server.interrupt() == 0
+
+
+def test_ranges_without_three_ports(run: Callable[..., Any]) -> None:
+    server = run("--server", "127.0.0.1:0", "--port-ranges", "7000-7001")
+    assert server.wait() == 2
+    (line,) = server.err.lines
+    assert "port_ranges=7000-7001" in line
+
+
+def test_process_mode_says_that_it_is_not_built(run: Callable[..., Any]) -> None:
+    client = run("--port-parallelability", "PROCESS")
+    assert client.wait() == 2
+    (line,) = client.err.lines
+    assert "process mode is not built yet" in line
+
+
+def test_terminated_server_prints_its_summary(serve: Callable[..., Any]) -> None:
+    server = serve()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.wait() == 0
+    server.out.wait_for(r"^Clients served: 0$")
