@@ -152,8 +152,8 @@ class Config:
 
     @property
     def flow_control_interval(self) -> float:
-        """Seconds from one FLOW_CONTROL to the next."""
-        return self.adjustment_delay / 1000 / self.flow_control_rate
+        """Seconds from one FLOW_CONTROL to the next; no less than a millisecond, the loop's own grain."""
+        return max(self.adjustment_delay / 1000 / self.flow_control_rate, 0.001)
 
 
 RULES: dict[str, Rule] = {entry.name: entry.metadata["rule"] for entry in fields(Config)}

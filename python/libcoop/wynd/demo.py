@@ -55,23 +55,23 @@ class Outcome:
         """Packets that were sent and not counted by the server before its test ended."""
         return int(self.client["sent"]["packets_sent"]) - int(self.result["packet_count"])
 
-    def row(self) -> list[str]:
-        """The mode's line in the table."""
+    def figures(self) -> dict[str, str]:
+        """The mode's column in the table."""
         result, sent = self.result, self.client["sent"]["packets_sent"]
         latency = self.client["latency_ms"]
-        ports = [
-            f"{latency[port]['p50']:.2f} / {latency[port]['p99']:.2f}" if port in latency else "no sample"
+        shown = {
+            f"latency {port}, p50 / p99 ms": f"{latency[port]['p50']:.2f} / {latency[port]['p99']:.2f}"
+            if port in latency
+            else "no sample"
             for port in PORTS
-        ]
-        return [
-            self.mode.value,
-            *ports,
-            f"{result['packet_count'] / result['duration']:,.0f}",
-            f"{result['bandwidth_bps'] / 1e6:,.1f}",
-            f"{self.lost:,} ({100 * self.lost / sent:.2f} %)",
-            f"{self.server_cpu:.2f}",
-            f"{self.client_cpu:.2f}",
-        ]
+        }
+        return shown | {
+            "packets/s": f"{result['packet_count'] / result['duration']:,.0f}",
+            "Mbit/s": f"{result['bandwidth_bps'] / 1e6:,.1f}",
+            "lost": f"{self.lost:,} ({100 * self.lost / max(sent, 1):.2f} %)",
+            "CPU of the server, s": f"{self.server_cpu:.2f}",
+            "CPU of the client, s": f"{self.client_cpu:.2f}",
+        }
 
 
 def _start(arguments: list[str]) -> subprocess.Popen[str]:
@@ -148,25 +148,31 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m libcoop.wynd.demo", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seconds", type=float, default=3.0, help="length of each upload test (default 3)")
     seconds = parser.parse_args(arguments).seconds
-    table = Table(title=f"wynd on loopback: upload of {seconds:g} s, server and client each a process")
-    table.add_column("mode (both sides)")
-    for port in PORTS:
-        table.add_column(f"{port} ms\np50 / p99", justify="right")
-    for column in ("packets/s", "Mbit/s", "lost", "server\nCPU s", "client\nCPU s"):
-        table.add_column(column, justify="right")
-    failed = False
+    outcomes: list[Outcome] = []
     for mode in MODES:
         try:
             with tempfile.TemporaryDirectory(prefix="wynd-demo-") as folder:
                 outcome = run_mode(mode, seconds, Path(folder))
-            table.add_row(*outcome.row())
             if not outcome.result["packet_count"]:
                 raise DemoError("nothing was moved")
+            outcomes.append(outcome)
         except DemoError as error:
-            failed = True
             print(f"{mode}: {error}", file=sys.stderr)
-    Console().print(table)
-    return 1 if failed else 0
+    if outcomes:
+        Console().print(_table(seconds, outcomes))
+    return 0 if len(outcomes) == len(MODES) else 1
+
+
+def _table(seconds: float, outcomes: list[Outcome]) -> Table:
+    """A column for each mode, so that it fits a narrow terminal."""
+    table = Table(title=f"wynd on loopback: upload of {seconds:g} s, server and client a process each")
+    table.add_column("mode of both sides")
+    columns = [outcome.figures() for outcome in outcomes]
+    for outcome in outcomes:
+        table.add_column(outcome.mode.value, justify="right")
+    for name in columns[0]:
+        table.add_row(name, *(column[name] for column in columns))
+    return table
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from .config import Config
@@ -40,13 +41,15 @@ class Terms:
 
 def senders(batch: Batch) -> Iterator[tuple[int, int, Address]]:
     """The batch as stretches begin..end-1 of datagrams that came from one address."""
-    address_of, count = batch.address, len(batch)
+    addresses = list(map(batch.address, range(len(batch))))
+    if not addresses:
+        return
+    if addresses.count(addresses[0]) == len(addresses):  # as with a port that has its peer
+        yield 0, len(addresses), addresses[0]
+        return
     begin = 0
-    while begin < count:
-        address = address_of(begin)
-        end = begin + 1
-        while end < count and address_of(end) == address:
-            end += 1
+    for address, alike in groupby(addresses):
+        end = begin + sum(1 for _ in alike)
         yield begin, end, address
         begin = end
 

@@ -93,6 +93,7 @@ class Server:
         self._pool = PortPool(config.port_ranges.numbers(), config.bind_addr)
         self._clients: dict[int, _Client] = {}
         self._served = 0
+        self._closing = False  # nothing is started or told any more, only counted
         self._figures = Figures()
         self._tests: list[dict[str, Any]] = []
         main = Port(MAIN, MainPort, (config, self._mailbox), bind=(config.bind_addr, config.bind_port))
@@ -126,15 +127,17 @@ class Server:
     # Events, all on the loop's thread.
 
     def _deliver(self, event: Event) -> None:
-        if event.what is What.CONNECT:
-            self._connect(event.detail)
-            return
         if event.what is What.SUMMARY:
             self._figures.add(event.port, event.detail)
             return
         if event.what is What.RESULT:
             self._tests.append({"client": event.client, **event.detail})
             self._log(f"client {event.client}: {event.detail}")
+            return
+        if self._closing:
+            return
+        if event.what is What.CONNECT:
+            self._connect(event.detail)
             return
         client = self._clients.get(event.client)
         if client is None:
@@ -209,6 +212,7 @@ class Server:
     # The end.
 
     def _close(self) -> None:
+        self._closing = True
         self._loop.stop()
         for client in list(self._clients.values()):
             self._free(client)
