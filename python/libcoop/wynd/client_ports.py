@@ -216,8 +216,8 @@ class ClientUpload(ClientPort):
         most = _TURN_PACKETS if ctx.backlog < _BACKLOG_PACKETS else 0
         held = most == 0
         allowance = self._pacer.allowance(now)
-        if allowance is not None:
-            most = min(most, allowance)
+        if allowance is not None and allowance < most:
+            most = allowance
             held = True
         until = now + self._most_send_time if self._most_send_time else self._deadline
         count = 0

@@ -1,4 +1,7 @@
-"""How fast an upload test may send: no limit until FLOW_CONTROL shows that the receiver was overrun.
+"""How fast an upload test may send: a ramp until FLOW_CONTROL shows that the receiver was overrun.
+
+A test begins at `START` and doubles every `DOUBLING` seconds, with reports or without (some servers send none), until
+loss is reported or the ramp has passed every machine.
 
 The protocol carries no rate, only what is missing. From that the pacer works out what the receiver took: each number is
 judged once, when a report first covers it, over the time in which it was sent. If more than `TOLERATED` of a stretch
@@ -17,10 +20,15 @@ from collections import deque
 from .packet import MAX_SEQUENCE, Span
 
 FLOOR = 1000.0
+START = 100_000.0
+DOUBLING = 0.1
+TOP = 10_000_000.0
 GAIN = 1.1
 GROWTH = 1.1
 TOLERATED = 0.02
+LEAST_CUT = 0.5  # a report takes at most half
 _LEAST_SAMPLE = 256  # numbers below which a stretch says nothing
+_LEAST_SECONDS = 0.05  # of sending that a judgement stands on
 _GRAIN = 0.002  # seconds between entries of the history
 _HISTORY = 4096
 _BURST_SECONDS = 0.02  # of the rate that may be saved up
@@ -30,7 +38,9 @@ class Pacer:
     """The limit of one test."""
 
     def __init__(self) -> None:
-        self.rate: float | None = None  # None: no limit
+        self.rate: float | None = START  # None: no limit
+        self._ramping = True
+        self._began: float | None = None
         self._times: deque[float] = deque(maxlen=_HISTORY)
         self._numbers: deque[int] = deque(maxlen=_HISTORY)
         self._judged = 0
@@ -39,6 +49,12 @@ class Pacer:
 
     def allowance(self, now: float) -> int | None:
         """Packets that may go out at `now`; None without a limit."""
+        if self._began is None:
+            self._began = self._credited = now
+        if self._ramping:
+            self.rate = START * 2 ** min((now - self._began) / DOUBLING, 64)
+            if self.rate > TOP:
+                self.rate, self._ramping = None, False
         if self.rate is None:
             return None
         self._credit = min(self._credit + (now - self._credited) * self.rate, max(self.rate * _BURST_SECONDS, 1.0))
@@ -60,17 +76,22 @@ class Pacer:
         known = min(begin if end == MAX_SEQUENCE else end + 1, unsent)  # below it the report says everything
         if known - self._judged < _LEAST_SAMPLE:
             return
-        lower, self._judged = self._judged, known
+        lower = self._judged
+        seconds = self._seconds(lower, known)
+        if seconds is not None and seconds < _LEAST_SECONDS:
+            return  # with the next report it is longer
+        self._judged = known
         missing = sum(
             min(end, known - 1) + 1 - max(begin, lower) for begin, end in spans if begin < known and end >= lower
         )
         size = known - lower
-        seconds = self._seconds(lower, known)
         if seconds is None:
             return
         if missing > size * TOLERATED:
-            self._limit(now, max(FLOOR, (size - missing) / seconds * GAIN))
-        elif self.rate is not None:
+            came = (size - missing) / seconds * GAIN
+            # One hiccup of the receiver must not cost the whole test.
+            self._limit(now, max(FLOOR, came, (self.rate or size / seconds) * LEAST_CUT))
+        elif self.rate is not None and not self._ramping:
             if size / seconds < self.rate / GROWTH**8:  # something else is slower than the limit by far
                 self.rate = None
             else:
@@ -79,7 +100,7 @@ class Pacer:
     def _limit(self, now: float, rate: float) -> None:
         if self.rate is None:
             self._credit, self._credited = 0.0, now
-        self.rate = rate
+        self.rate, self._ramping = rate, False
 
     def _seconds(self, lower: int, upper: int) -> float | None:
         """How long it took to send the numbers lower..upper-1; None where the history no longer or not yet says."""

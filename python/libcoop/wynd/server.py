@@ -202,7 +202,11 @@ class Server:
 
     def _free(self, client: _Client) -> None:
         del self._clients[client.number]
-        client.port_set.stop()
+        try:
+            client.port_set.stop()
+        except libcoop.Timeout as error:  # a handler that does not return: its ports are not free yet
+            print(f"client {client.number}: {os_reason(error)}", file=sys.stderr, flush=True)
+            return
         self._pool.give_back(client.ports)
 
     def _log(self, text: str) -> None:

@@ -122,29 +122,30 @@ def test_result_is_printed_as_the_page_has_it(run: Callable[..., Any], server: H
 
 @pytest.mark.parametrize("mode", MODES)
 def test_bad_datagrams_are_counted(run: Callable[..., Any], server: HandMade, mode: str) -> None:
-    client = run(server.target, "--bwup", "--duration", "60", "--ack-time", "0", "--port-parallelability", mode)
-    channel = server.accept_test()
+    client = run(server.target, "--heartbeat-rate", "3600000", "--port-parallelability", mode)
+    server.answer_connect()
+    for port in range(3):
+        server.echo(port)
     for port in range(3):
         for size in (0, 19, 1401, 65_507):
             server.send(port, b"\xff" * size)
         server.send(port, encode(Kind.HEARTBEAT_1, KEY + 1, 0, 0, {"client_timestamp": 1, "server_timestamp": 1}))
-        server.send(port, encode(Kind.HEARTBEAT_0, KEY, 0, 0, {"timestamp": 1}))
+        server.send(port, encode(Kind.HEARTBEAT_1, KEY, 0, 0, {"client_timestamp": 2e12, "server_timestamp": 1}))
+        server.send(port, encode_flow_control(7, 0, [(0, 5)]))
+        server.send(port, encode(Kind.TEST_RESULT, 7, 0, 0, {"cmd": "TEST_RESULT", "ack": 0, "guid": "g"}))
         # A heartbeat that is answered: what came before on this port has been dealt with.
-        server.send(port, encode(Kind.HEARTBEAT_1, KEY, 0, 0, {"client_timestamp": 1, "server_timestamp": 1}))
-        server.receive(port, Kind.HEARTBEAT_2)
-    server.send(UPLOAD, encode_flow_control(channel ^ 1, 0, [(0, 5)]))
-    server.send(UPLOAD, encode(Kind.HEARTBEAT_1, KEY, 0, 0, {"client_timestamp": 1, "server_timestamp": 1}))
-    server.receive(UPLOAD, Kind.HEARTBEAT_2)
-    server.result(channel ^ 1)
-    server.result(channel)
-    assert client.wait() == 0, client.err.lines
+        server.send(port, encode(Kind.HEARTBEAT_1, KEY, 0, 0, {"client_timestamp": 3, "server_timestamp": 3}))
+        while server.receive(port, Kind.HEARTBEAT_2).body != (3, 3):
+            pass
+    assert client.interrupt() == 130
     assert client.report["dropped"] == {
         Reason.BAD_ANSWER: 1,
         Reason.SHORT: 6,
         Reason.OVERSIZE: 6,
         Reason.WRONG_KEY: 3,
-        Reason.UNEXPECTED: 2,  # on CONTROL a packet of no known channel is stale
-        Reason.STALE: 3,
+        Reason.CLOCK: 3,
+        Reason.STALE: 3,  # both on CONTROL, FLOW_CONTROL on UPLOAD
+        Reason.UNEXPECTED: 3,  # the result on UPLOAD, both on DOWNLOAD
     }
 
 
