@@ -18,7 +18,7 @@ from .config import Config
 from .events import Event, Mailbox, What
 from .joining import Joined, JoinError, join
 from .packet import Reason, Result
-from .ports import CONTROL, DOWNLOAD, UPLOAD, Terms
+from .ports import BUFFER_BYTES, CONTROL, DOWNLOAD, UPLOAD, Terms
 from .report import Figures, result_lines, write_report
 from .server import mode_of, os_reason
 
@@ -69,7 +69,9 @@ class Client:
             Port(name, kind, (terms, mailbox, self._bwup), bind=(joined.local, 0), connect=(joined.host, port))
             for (name, kind), port in zip(kinds.items(), joined.ports, strict=True)
         ]
-        port_set = PortSet(ports, mode=self._mode, loop=loop if self._mode is Mode.SINGLE else None)
+        port_set = PortSet(
+            ports, mode=self._mode, loop=loop if self._mode is Mode.SINGLE else None, buffer_bytes=BUFFER_BYTES
+        )
         try:
             port_set.start()
             self._joined_at = self._heard = time.monotonic()

@@ -20,8 +20,8 @@ from collections import deque
 from .packet import MAX_SEQUENCE, Span
 
 FLOOR = 1000.0
-START = 100_000.0
-DOUBLING = 0.1
+START = 50_000.0
+DOUBLING = 0.05
 TOP = 10_000_000.0
 GAIN = 1.1
 GROWTH = 1.1

@@ -20,7 +20,7 @@ from libcoop import EventLoop, Mode, Port, PortSet
 from .config import Config, Parallel
 from .events import Address, Event, Mailbox, What
 from .packet import MAX_HEARTBEAT_KEY, encode_answer
-from .ports import CONTROL, DOWNLOAD, PORTS, UPLOAD, Terms
+from .ports import BUFFER_BYTES, CONTROL, DOWNLOAD, PORTS, UPLOAD, Terms
 from .report import Figures, write_report
 from .server_ports import MAIN, MainPort, ServerControl, ServerPort, ServerUpload
 
@@ -122,7 +122,7 @@ class Server:
         return self._print_summary()
 
     def _make_set(self, ports: list[Port], mode: Mode) -> PortSet:
-        return PortSet(ports, mode=mode, loop=self._loop if mode is Mode.SINGLE else None)
+        return PortSet(ports, mode=mode, loop=self._loop if mode is Mode.SINGLE else None, buffer_bytes=BUFFER_BYTES)
 
     # Events, all on the loop's thread.
 

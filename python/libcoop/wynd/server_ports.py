@@ -227,6 +227,7 @@ class ServerUpload(ServerPort):
     def __init__(self, terms: Terms, mailbox: Mailbox) -> None:
         super().__init__(terms, mailbox)
         self._receiver: Receiver | None = None
+        self._ended: Receiver | None = None  # of the last test: its totals are out, it only finds what comes late
         self._finished: deque[int] = deque(maxlen=_REMEMBERED)
         self._end_timer = 0
         self._report_timer = 0
@@ -240,10 +241,14 @@ class ServerUpload(ServerPort):
                 self.dropped[Reason.STRANGER] += end - begin
                 continue
             rest: range | list[int] = range(begin, end)
-            if self._receiver is not None and address == self.pinned:
-                rest = self._receiver.scan(data, offsets, begin, end)
-                if len(rest) < end - begin:
-                    self.accept(end - begin - len(rest))
+            scanner = self._receiver or self._ended
+            if scanner is not None and address == self.pinned:
+                rest = scanner.scan(data, offsets, begin, end)
+                taken = end - begin - len(rest)
+                if taken and scanner is self._receiver:
+                    self.accept(taken)
+                elif taken:
+                    self.dropped[Reason.LATE] += taken
             for index in rest:
                 batch.index = index
                 self.datagram(ctx, data[offsets[index] : offsets[index + 1]], address)
@@ -275,6 +280,7 @@ class ServerUpload(ServerPort):
             ctx.cancel_timer(self._report_timer)
             self._end_timer = self._report_timer = 0
             receiver, self._receiver = self._receiver, None
+            self._ended = receiver
             totals = receiver.finish(time.monotonic())
             self._finished.append(receiver.channel)
             self.log(f"test ended: {totals}, {receiver.distinct} distinct, {receiver.gaps.forgotten} forgotten")
