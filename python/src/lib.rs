@@ -32,7 +32,8 @@ mod _libcoop {
     #[pymodule_export]
     use super::{
         event_loop::{EventLoop, Timer, Watch},
-        pool::NativePool,
+        exit::end_orphans,
+        pool::{NativePool, calls_ended},
         port::{Batch, PortContext, PortSet, PortStats},
         runtime::Runtime,
         thread_state::leave_threads,

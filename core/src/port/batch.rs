@@ -41,6 +41,12 @@ impl Batch {
         self.datagrams.address(self.first + index)
     }
 
+    /// The senders in turn: each with the indices `first..end` of the datagrams that came from it in a row.
+    pub fn senders(&self) -> impl Iterator<Item = (usize, usize, SocketAddr)> + '_ {
+        let runs = self.datagrams.runs().filter(|(_, end, _)| *end > self.first);
+        runs.map(|(first, end, from)| (first.saturating_sub(self.first), end - self.first, from))
+    }
+
     /// Whether datagram `index` was cut by a slot that was too short for it.
     pub fn truncated(&self, index: usize) -> bool {
         self.datagrams.truncated(self.first + index)
@@ -95,6 +101,20 @@ mod test {
         let mut rest = rest;
         rest.index = usize::MAX;
         assert!(rest.after_fault().is_empty(), "an index past the end skips the last one");
+    }
+
+    #[test]
+    fn senders_are_told_in_turn() {
+        let mut datagrams = Datagrams::new();
+        let [a, b] = ["127.0.0.1:1", "127.0.0.1:2"].map(|address| address.parse().unwrap());
+        for from in [a, a, b, a] {
+            assert!(datagrams.push(b"x", from, false));
+        }
+        let mut batch = Batch::new(datagrams);
+        assert_eq!(batch.senders().collect::<Vec<_>>(), [(0, 2, a), (2, 3, b), (3, 4, a)]);
+        batch.index = 0;
+        assert_eq!(batch.after_fault().senders().collect::<Vec<_>>(), [(0, 1, a), (1, 2, b), (2, 3, a)]);
+        assert_eq!(Batch::new(Datagrams::new()).senders().count(), 0);
     }
 
     #[test]

@@ -9,10 +9,9 @@ from __future__ import annotations
 import random
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from .config import Config
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
 
 CONTROL, UPLOAD, DOWNLOAD = "CONTROL", "UPLOAD", "DOWNLOAD"
 PORTS = (CONTROL, UPLOAD, DOWNLOAD)
-BUFFER_BYTES = (
-    16 << 20
-)  # of each port: what one callback may be given, so that none runs for long, and a stop is prompt
+BUFFER_BYTES = 16 << 20  # of each port: what one callback may be given, so that none runs for long
 _ALIVE_EVERY = 8  # times per silence limit that a port says it hears its peer
 _CHANNELS = 64  # channels whose numbering is remembered
 
@@ -42,22 +39,7 @@ class Terms:
     config: Config
 
 
-def senders(batch: Batch) -> Iterator[tuple[int, int, Address]]:
-    """The batch as stretches begin..end-1 of datagrams that came from one address."""
-    addresses = list(map(batch.address, range(len(batch))))
-    if not addresses:
-        return
-    if addresses.count(addresses[0]) == len(addresses):  # as with a port that has its peer
-        yield 0, len(addresses), addresses[0]
-        return
-    begin = 0
-    for address, alike in groupby(addresses):
-        end = begin + sum(1 for _ in alike)
-        yield begin, end, address
-        begin = end
-
-
-class PortHandler:
+class PortHandler(ABC):
     """The common part; subclasses say what they take."""
 
     def __init__(self, terms: Terms, mailbox: Mailbox, silence: float) -> None:
@@ -75,9 +57,9 @@ class PortHandler:
 
     # What a subclass is asked.
 
+    @abstractmethod
     def admit(self, ctx: PortContext, packet: Packet, address: Address) -> Reason | None:
         """Deal with a packet that is well formed; a reason when it is dropped instead."""
-        raise NotImplementedError
 
     def stranger(self, address: Address) -> bool:
         """Whether `address` is none of the peer's."""
@@ -93,7 +75,7 @@ class PortHandler:
         """Each datagram by itself; ports that carry data replace this."""
         self.pass_delay()
         data, offsets = batch.data, batch.offsets
-        for begin, end, address in senders(batch):
+        for begin, end, address in batch.senders():
             if self.stranger(address):
                 self.dropped[Reason.STRANGER] += end - begin
                 continue

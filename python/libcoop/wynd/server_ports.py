@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .config import Config
 from .events import Address, Event, Mailbox, PortSummary, What
 from .packet import CONNECT, Bwup, Echo, Kind, Packet, Reason, ResultAck, encode_flow_control
-from .ports import CONTROL, UPLOAD, PortHandler, Terms, senders
+from .ports import CONTROL, UPLOAD, PortHandler, Terms
 from .receiving import Receiver
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class ServerUpload(ServerPort):
         """The test's packets are counted by runs; only what is left is looked at one by one."""
         self.pass_delay()
         data, offsets = batch.data, batch.offsets
-        for begin, end, address in senders(batch):
+        for begin, end, address in batch.senders():
             if self.stranger(address):
                 self.dropped[Reason.STRANGER] += end - begin
                 continue

@@ -101,6 +101,11 @@ impl Batch {
         address::to_py(py, self.batch.address(self.check(index)?))
     }
 
+    /// The senders in turn, as (begin, end, address): datagrams begin to end - 1 came from that address in a row.
+    fn senders<'py>(&self, py: Python<'py>) -> PyResult<Vec<(usize, usize, Bound<'py, PyTuple>)>> {
+        self.batch.senders().map(|(begin, end, from)| Ok((begin, end, address::to_py(py, from)?))).collect()
+    }
+
     fn truncated(&self, index: isize) -> PyResult<bool> {
         Ok(self.batch.truncated(self.check(index)?))
     }

@@ -85,6 +85,12 @@ impl Datagrams {
         self.runs[self.runs.partition_point(|run| run.first as usize <= index) - 1].from
     }
 
+    /// The senders in turn: each with the indices `first..end` of the datagrams that came from it in a row.
+    pub fn runs(&self) -> impl Iterator<Item = (usize, usize, SocketAddr)> + '_ {
+        let ends = self.runs.iter().skip(1).map(|run| run.first as usize).chain([self.len()]);
+        self.runs.iter().zip(ends).map(|(run, end)| (run.first as usize, end, run.from))
+    }
+
     /// Whether datagram `index` was longer than its slot and is cut.
     pub fn truncated(&self, index: usize) -> bool {
         u32::try_from(index).is_ok_and(|index| self.truncated.binary_search(&index).is_ok())
