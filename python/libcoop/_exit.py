@@ -16,7 +16,6 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable
 from typing import Protocol
 
 from libcoop import _libcoop
@@ -70,22 +69,7 @@ def _stop_all() -> None:
             break
         except Error as error:
             logging.getLogger("libcoop").warning("at exit: %r: %s", obj, error)
-    try:
-        if not wait_while_calls_end(_libcoop._end_orphans):
-            _status = _status or 1
-            logging.getLogger("libcoop").warning("at exit: a callback of something that was collected does not end")
-    except KeyboardInterrupt:
-        _status = 130
     _libcoop._leave_threads()
-
-
-def wait_while_calls_end(wait: Callable[[float], bool]) -> bool:
-    """Call `wait(seconds)` until it is true; false once no call of a pool has ended for `POOL_PATIENCE` seconds."""
-    ended = -1
-    while not wait(POOL_PATIENCE):
-        if ended == (ended := _libcoop._calls_ended()):
-            return False
-    return True
 
 
 def _end_if_busy() -> None:

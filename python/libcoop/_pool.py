@@ -130,8 +130,10 @@ class Pool(ThreadPoolExecutor):
     def _stop_at_exit(self, patience: float) -> None:
         # What was accepted runs, however long it takes in all; a call that never ends is not waited for for ever.
         self.shutdown(wait=False)
-        if not _exit.wait_while_calls_end(self._native.join):
-            raise Timeout(f"{self!r} has a call that does not end")
+        ended = -1
+        while not self._native.join(_exit.POOL_PATIENCE):
+            if ended == (ended := self._native.ended):
+                raise Timeout(f"{self!r} has a call that does not end")
 
     def __repr__(self) -> str:
         state = "shut down" if self._shutdown else "open"

@@ -162,8 +162,13 @@ impl EventLoop {
 
 impl Drop for EventLoop {
     fn drop(&mut self) {
-        if let Some(owner) = self.owner.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
-            exit::collected(exit::Orphan::EventLoop(owner));
+        let owner = self.owner.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if owner.is_some() {
+            // Its thread may be waiting to attach.
+            let mut owner = Some(owner);
+            if Python::try_attach(|py| py.detach(|| drop(owner.take()))).is_none() {
+                drop(owner);
+            }
         }
     }
 }

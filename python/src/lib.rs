@@ -32,8 +32,7 @@ mod _libcoop {
     #[pymodule_export]
     use super::{
         event_loop::{EventLoop, Timer, Watch},
-        exit::end_orphans,
-        pool::{NativePool, calls_ended},
+        pool::NativePool,
         port::{Batch, PortContext, PortSet, PortStats},
         runtime::Runtime,
         thread_state::leave_threads,

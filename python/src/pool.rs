@@ -16,18 +16,11 @@ use pyo3::{
 
 use crate::{
     errors::{OrRaise, to_py},
-    exit, report, thread_state, wait,
+    report, thread_state, wait,
 };
 
 /// How many calls have ended, of all pools: whether there is progress.
 static ENDED: AtomicU64 = AtomicU64::new(0);
-
-/// How many calls of all pools have ended so far.
-#[pyfunction]
-#[pyo3(name = "_calls_ended")]
-pub(crate) fn calls_ended() -> u64 {
-    ENDED.load(Ordering::Relaxed)
-}
 
 /// One call of a `concurrent.futures.Future`: it ends the future, by its run or instead of it.
 struct Work {
@@ -160,6 +153,12 @@ impl NativePool {
         self.with(py, Pool::worker_cpus)
     }
 
+    /// How many calls of all pools have ended so far.
+    #[getter]
+    fn ended(&self) -> u64 {
+        ENDED.load(Ordering::Relaxed)
+    }
+
     /// Closes it: what is queued runs, unless it is discarded. Does not wait.
     fn close(&self, py: Python<'_>, discard: bool) -> PyResult<()> {
         let close = |pool: &Pool| {
@@ -190,10 +189,11 @@ impl NativePool {
 
 impl Drop for NativePool {
     fn drop(&mut self) {
+        // Nobody can wait for it any more, but what was accepted still runs, as with concurrent.futures.
         if let Source::Own(pool) = &mut self.source
             && let Some(pool) = pool.take()
         {
-            exit::collected(exit::Orphan::Pool(pool));
+            pool.disown();
         }
     }
 }

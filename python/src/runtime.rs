@@ -120,11 +120,10 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        // Calls hold this object, so there is no other owner; but a call of its pool may be under way.
-        match self.take().map(Arc::try_unwrap) {
-            None => {}
-            Some(Ok(runtime)) => exit::collected(exit::Orphan::Runtime(runtime)),
-            Some(Err(shared)) => drop(shared),
+        let mut owner = self.take();
+        // Its threads may be waiting to attach.
+        if owner.is_some() && Python::try_attach(|py| py.detach(|| drop(owner.take()))).is_none() {
+            drop(owner);
         }
     }
 }

@@ -145,8 +145,10 @@ impl PortSet {
 
 impl Drop for PortSet {
     fn drop(&mut self) {
-        if let Some(set) = self.set.take() {
-            exit::collected(exit::Orphan::PortSet(set));
+        let mut set = self.set.take();
+        // Its threads may be waiting to attach.
+        if Python::try_attach(|py| py.detach(|| drop(set.take()))).is_none() {
+            drop(set);
         }
     }
 }
