@@ -15,7 +15,7 @@
 //!
 //! # Where things are
 //!
-//! `handle.rs` the calls, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
+//! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
 //! callbacks, `watch.rs` file descriptors, `dispatch.rs` callbacks in a pool, `udp/` datagrams in batches.
 
 // Not forbidden: `udp/batch.rs` below it is the one file with raw sockets.
@@ -24,6 +24,7 @@
 mod dispatch;
 mod handle;
 mod run;
+mod shared;
 mod timer;
 pub mod udp;
 mod wake;
@@ -37,7 +38,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use self::handle::Shared;
+use self::shared::Shared;
 pub use self::{
     dispatch::{Dispatcher, On},
     handle::Handle,

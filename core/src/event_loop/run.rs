@@ -27,7 +27,7 @@ use std::{
 
 use mio::Token;
 
-use super::handle::Shared;
+use super::shared::Shared;
 use super::{timer, watch};
 use crate::{
     error::{Error, Result},

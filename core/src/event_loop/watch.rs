@@ -27,7 +27,7 @@ use mio::{Token, event::Event, unix::SourceFd};
 
 use super::{
     dispatch::{On, Place},
-    handle::Shared,
+    shared::Shared,
 };
 use crate::{
     error::{Error, Result},

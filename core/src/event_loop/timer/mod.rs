@@ -23,7 +23,7 @@ use std::{
 use self::wheel::Wheel;
 use super::{
     dispatch::{On, Place},
-    handle::Shared,
+    shared::Shared,
 };
 use crate::{
     error::{Error, Result},

@@ -1,0 +1,103 @@
+//! What a loop shares with the threads that use it and with the callbacks on their way.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fmt, io,
+    sync::{Arc, Condvar, Mutex},
+    thread::JoinHandle,
+};
+
+use crossbeam_queue::SegQueue;
+
+use super::{
+    dispatch::Dispatcher,
+    run::{Driver, Runner, WAKE},
+    timer::Timers,
+    wake::WakeFlag,
+    watch::Watches,
+};
+use crate::{
+    error::{Error, Result},
+    fork::ForkGuard,
+    gate::Gate,
+    job::Job,
+};
+
+pub(super) struct Shared {
+    pub(super) fork: ForkGuard,
+    pub(super) name: String,
+    /// Open until `stop`; passed by every post, so that stop knows when the last accepted one is in the queue.
+    pub(super) gate: Gate,
+    pub(super) posts: SegQueue<Job>,
+    pub(super) wake_flag: WakeFlag,
+    waker: mio::Waker,
+    pub(super) timers: Timers,
+    pub(super) watches: Watches,
+    pub(super) pool: Option<Arc<dyn Dispatcher>>,
+    pub(super) runner: Runner,
+    /// Held by whoever runs the loop.
+    pub(super) driver: Mutex<Driver>,
+    /// The loop's own thread, if `start` made one.
+    pub(super) thread: Mutex<Option<JoinHandle<()>>>,
+    /// Told when a run ends.
+    pub(super) run_ended: Condvar,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop")
+            .field("name", &self.name)
+            .field("timers", &self.timers)
+            .field("watches", &self.watches)
+            .field("stopped", &self.gate.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(super) fn new(name: String, pool: Option<Arc<dyn Dispatcher>>) -> Result<Self> {
+        let failed = |error: io::Error| Error::os("make an event loop", &error);
+        let poll = mio::Poll::new().map_err(failed)?;
+        let waker = mio::Waker::new(poll.registry(), WAKE).map_err(failed)?;
+        let registry = poll.registry().try_clone().map_err(failed)?;
+        Ok(Self {
+            fork: ForkGuard::new("event loop"),
+            name,
+            gate: Gate::new(),
+            posts: SegQueue::new(),
+            wake_flag: WakeFlag::new(),
+            waker,
+            timers: Timers::new(),
+            watches: Watches::new(registry),
+            pool,
+            runner: Runner::new(),
+            driver: Mutex::new(Driver::new(poll)),
+            thread: Mutex::new(None),
+            run_ended: Condvar::new(),
+        })
+    }
+
+    /// Wakes the loop if it sleeps, or is about to; call it after adding work.
+    #[inline]
+    pub(super) fn wake_if_asleep(&self) {
+        if self.wake_flag.must_wake() {
+            self.wake();
+        }
+    }
+
+    pub(super) fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::error!(target: "coop", "cannot wake event loop {:?}: {error}", self.name);
+        }
+    }
+
+    /// Drops all that waits: posts, timers, watches.
+    pub(super) fn discard(&self) {
+        while let Some(job) = self.posts.pop() {
+            job.drop_caught("event loop");
+        }
+        self.timers.clear();
+        self.watches.clear();
+    }
+}
