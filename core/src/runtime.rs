@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     cpu,
     error::{Error, Refused, Result},
-    event_loop::{Dispatcher, EventLoop, EventLoopOptions, RunMode},
+    event_loop::{Dispatcher, EventLoop, EventLoopOptions, Handle, RunMode},
     job::Job,
     pool::{Pool, PoolOptions, ShutdownMode, SubmitOptions},
     priority::Priority,
@@ -62,7 +62,22 @@ impl TryFrom<i32> for StartMode {
 pub struct Runtime {
     // The loop goes first: its callbacks are in the pool.
     event_loop: EventLoop,
+    pool: Ending,
+}
+
+/// The runtime's hold on its pool, which ends with it: a handle of the loop may hold the pool for longer.
+#[derive(Debug)]
+struct Ending {
     pool: Arc<Pool>,
+    event_loop: Handle,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // Inside a callback of the loop nothing is waited for: a task may be waiting for that callback.
+        let inside = self.event_loop.is_loop_thread();
+        let _ = self.pool.shutdown(ShutdownMode::Discard, inside.then_some(Duration::ZERO));
+    }
 }
 
 /// The pool as the loop sees it.
@@ -84,12 +99,13 @@ impl Runtime {
         pool.workers = pool.workers.or_else(|| Some((cpu::usable_count() / 2).max(4)));
         let pool = Arc::new(Pool::new(pool)?);
         let event_loop = EventLoop::with_dispatcher(event_loop, Arc::new(InPool(pool.clone())))?;
+        let pool = Ending { pool, event_loop: event_loop.handle() };
         Ok(Self { event_loop, pool })
     }
 
     /// Its pool. Shutting that down alone leaves the loop's sources without a place to run: they are dropped when they fire.
     pub fn pool(&self) -> &Pool {
-        &self.pool
+        &self.pool.pool
     }
 
     /// Its loop.
@@ -116,14 +132,14 @@ impl Runtime {
     pub fn stop(&self, timeout: Option<Duration>) -> Result<()> {
         let deadline = Deadline::after(timeout);
         self.event_loop.stop()?;
-        if !self.event_loop.is_loop_thread() && !self.pool.is_worker_thread() {
+        if !self.event_loop.is_loop_thread() && !self.pool().is_worker_thread() {
             if let Err(late) = self.event_loop.join(deadline.remaining()) {
-                let _ = self.pool.shutdown(ShutdownMode::Discard, Some(Duration::ZERO));
+                let _ = self.pool().shutdown(ShutdownMode::Discard, Some(Duration::ZERO));
                 return Err(late);
             }
-            return self.pool.shutdown(ShutdownMode::Drain, deadline.remaining());
+            return self.pool().shutdown(ShutdownMode::Drain, deadline.remaining());
         }
-        self.pool.close()
+        self.pool().close()
     }
 }
 
@@ -227,6 +243,18 @@ mod test {
             drop(runtime);
             told.recv_timeout(LONG).expect("it hung");
         }
+    }
+
+    #[test]
+    fn a_handle_that_outlives_the_runtime_keeps_no_thread() {
+        let runtime = runtime();
+        let handle = runtime.event_loop().handle();
+        runtime.start(StartMode::Return).unwrap();
+        let pool = Arc::downgrade(&runtime.pool.pool);
+        drop(runtime);
+        let pool = pool.upgrade().expect("held by the handle");
+        pool.join(Some(Duration::ZERO)).expect("its threads have ended");
+        assert!(handle.post(|| {}).is_err() && pool.submit(|| {}).is_err());
     }
 
     #[test]

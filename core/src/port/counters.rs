@@ -13,6 +13,8 @@ pub struct PortStats {
     pub received_bytes: u64,
     /// Datagrams taken from the socket and dropped, because the buffer was full.
     pub dropped: u64,
+    /// What the kernel dropped before, because its own buffer was full; in its units, a coalesced run may be one.
+    pub kernel_dropped: u64,
     /// Of those received: longer than a slot, and cut.
     pub truncated: u64,
     /// Datagrams that the system took.
@@ -44,13 +46,29 @@ macro_rules! counters {
     };
 }
 
-counters!(received, received_bytes, dropped, truncated, sent, sent_bytes, send_dropped, peer_errors, messages, errors);
+counters!(
+    received,
+    received_bytes,
+    dropped,
+    kernel_dropped,
+    truncated,
+    sent,
+    sent_bytes,
+    send_dropped,
+    peer_errors,
+    messages,
+    errors
+);
 
-/// A count that only goes up.
+/// A count.
 #[derive(Debug, Default)]
 pub(super) struct Count(AtomicU64);
 
 impl Count {
+    pub(super) fn set(&self, number: u64) {
+        self.0.store(number, Ordering::Relaxed);
+    }
+
     pub(super) fn add(&self, number: usize) {
         if number > 0 {
             self.0.fetch_add(number as u64, Ordering::Relaxed);

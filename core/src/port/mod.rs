@@ -289,7 +289,7 @@ impl PortSet {
     /// As [`PortSet::addresses`].
     pub fn stats(&self) -> Result<Vec<(String, PortStats)>> {
         let members = self.members()?;
-        Ok(members.workers.iter().map(|worker| (worker.name.clone(), worker.counters.snapshot())).collect())
+        Ok(members.workers.iter().map(|worker| (worker.name.clone(), worker.stats())).collect())
     }
 
     /// Sends a message to a port from outside the set: `on_message` with an empty sender.

@@ -23,7 +23,7 @@ use super::{
     Mode,
     batch::Batch,
     context::Context,
-    counters::Counters,
+    counters::{Counters, PortStats},
     handler::{Build, Handler, Message, Outcome},
     inbox::Inbox,
     members::Members,
@@ -48,7 +48,7 @@ pub(super) struct Worker {
     pub(super) address: SocketAddr,
     /// The loop that the handler runs on.
     pub(super) handle: Handle,
-    pub(super) counters: Counters,
+    counters: Counters,
     members: Weak<Members>,
     inbox: Inbox,
     handler: Mutex<Option<Box<dyn Handler>>>,
@@ -122,6 +122,19 @@ impl Worker {
         self.current.load(Ordering::SeqCst) == thread::number()
     }
 
+    pub(super) fn stats(&self) -> PortStats {
+        if let Some(socket) = &lock(&self.out).socket {
+            self.count_kernel_dropped(socket);
+        }
+        self.counters.snapshot()
+    }
+
+    fn count_kernel_dropped(&self, socket: &UdpSocket) {
+        if let Some(dropped) = socket.kernel_dropped() {
+            self.counters.kernel_dropped.set(u64::from(dropped));
+        }
+    }
+
     // --- life ---------------------------------------------------------------------------------------------------------
 
     /// On the handler's loop: builds the handler, starts it, begins to read.
@@ -167,6 +180,9 @@ impl Worker {
             let mut out = lock(&self.out);
             self.counters.send_dropped.add(out.queue.len());
             out.queue.clear();
+            if let Some(socket) = &out.socket {
+                self.count_kernel_dropped(socket);
+            }
             (out.socket.take(), out.writable.take())
         };
         if let Some((watch, fd)) = writable {

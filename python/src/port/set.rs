@@ -198,4 +198,16 @@ macro_rules! counts {
     };
 }
 
-counts!(received, received_bytes, dropped, truncated, sent, sent_bytes, send_dropped, peer_errors, messages, errors);
+counts!(
+    received,
+    received_bytes,
+    dropped,
+    kernel_dropped,
+    truncated,
+    sent,
+    sent_bytes,
+    send_dropped,
+    peer_errors,
+    messages,
+    errors
+);

@@ -68,6 +68,26 @@ pub(super) fn has_gso(socket: &UdpSocket) -> bool {
     failed == 0
 }
 
+/// Messages that the kernel has dropped because its buffer for this socket was full, modulo 2^32.
+pub(super) fn kernel_dropped(socket: &UdpSocket) -> io::Result<u32> {
+    // The places of `struct sk_meminfo` (linux/sock_diag.h): the last one counts drops.
+    const VARS: usize = 9;
+    let mut memory = [0u32; VARS];
+    #[allow(clippy::cast_possible_truncation, reason = "36")]
+    let mut length = size_of_val(&memory) as libc::socklen_t;
+    // SAFETY: both pointers are to locals, and `length` is the size of the one that is written to.
+    let failed = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            memory.as_mut_ptr().cast::<c_void>(),
+            &raw mut length,
+        )
+    };
+    if failed == 0 { Ok(memory[VARS - 1]) } else { Err(io::Error::last_os_error()) }
+}
+
 /// From now on the kernel may coalesce what it receives.
 pub(super) fn enable_gro(socket: &UdpSocket) -> io::Result<()> {
     let on: c_int = 1;

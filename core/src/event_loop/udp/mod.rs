@@ -162,6 +162,12 @@ impl UdpSocket {
         self.socket.peer_addr().map_err(|error| Error::os("getpeername", &error))
     }
 
+    /// What the kernel has dropped because its buffer for this socket was full, in its own units (a run that was sent with GSO
+    /// may count as one), modulo 2^32. `None` where it does not say.
+    pub fn kernel_dropped(&self) -> Option<u32> {
+        system::kernel_dropped(&self.socket).ok()
+    }
+
     /// Whether segment runs are sent with GSO: not with `no_gso`, nor once the kernel or the device has refused it.
     pub fn sends_segments(&self) -> bool {
         self.gso_limit.load(Ordering::Relaxed) > 0

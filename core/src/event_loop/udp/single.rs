@@ -16,6 +16,10 @@ pub(super) fn has_gso(_: &UdpSocket) -> bool {
     false
 }
 
+pub(super) fn kernel_dropped(_: &UdpSocket) -> Result<u32> {
+    Err(Error::from(ErrorKind::Unsupported))
+}
+
 pub(super) fn enable_gro(_: &UdpSocket) -> Result<()> {
     Err(Error::from(ErrorKind::Unsupported))
 }

@@ -268,6 +268,7 @@ fn the_loop_that_stands_in_where_there_is_no_recvmmsg() {
         out.push(&pattern(length, 0), None).unwrap();
     }
     assert!(!single::has_gso(&sender.socket) && single::enable_gro(&sender.socket).is_err());
+    assert!(single::kernel_dropped(&receiver.socket).is_err());
     assert_eq!(single::send(&sender.socket, out.messages(0)).unwrap(), 3);
     await_readable(&receiver);
     let (mut sink, mut received) = (Datagrams::new(), Received::default());
@@ -318,4 +319,18 @@ proptest! {
         prop_assert_eq!((sent.datagrams, sent.errors), (expected.len(), 0));
         prop_assert_eq!(texts(&receive(&receiver, &mut scratch, expected.len())), expected);
     }
+}
+
+#[test]
+fn what_the_kernel_drops_is_told() {
+    let small = UdpOptions { recv_buffer: Some(4096), ..UdpOptions::default() };
+    let receiver = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), &small).unwrap();
+    assert_eq!(receiver.kernel_dropped(), Some(0));
+    let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for _ in 0..1000 {
+        sender.send_to(&[0; 1000], receiver.local_addr().unwrap()).unwrap();
+    }
+    let (mut scratch, mut sink) = (Receiver::default(), Datagrams::new());
+    while !receiver.receive(&mut scratch, &mut sink, usize::MAX).unwrap().would_block {}
+    assert_eq!(sink.len() + receiver.kernel_dropped().unwrap() as usize, 1000);
 }
