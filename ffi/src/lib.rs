@@ -1,1 +1,33 @@
-//! libcoop C ABI.
+//! libcoop's C ABI: one file per C type, thin over `coop_core`.
+//!
+//! What is written above an item here is what C users read in `include/coop.h`, which cbindgen makes of this crate.
+//!
+//! # What holds in every function
+//!
+//! * It is a [`guard`](guard): a panic becomes `COOP_E_PANIC`, an error becomes its number and this thread's last message.
+//! * Options are copied in [`options`] before anything else is done, and a callback becomes a `Foreign` (foreign.rs), which
+//!   owns its argument, last: a call that fails never drops the argument.
+//! * A call may be on the stack, or in another thread, while a callback frees its object. So nothing that runs callbacks, waits,
+//!   or touches the object after it has let a callback start borrows from the object's box (handle.rs).
+
+// Every function that takes a pointer asks for the same: what coop.h says. A heading for it would leak into the header.
+#![allow(clippy::missing_safety_doc, reason = "the comments are the header's, for readers of C")]
+#![allow(non_camel_case_types, reason = "C's names")]
+
+pub mod address;
+pub mod cpu_set;
+pub mod event_loop;
+mod foreign;
+mod guard;
+mod handle;
+pub mod io_watch;
+pub mod log;
+mod options;
+pub mod pool;
+pub mod runtime;
+pub mod status;
+pub mod timer;
+pub mod udp;
+pub mod version;
+
+pub use foreign::coop_callback;

@@ -1,0 +1,145 @@
+//! Watches of file descriptors.
+
+use std::ffi::c_void;
+
+use coop_core::{
+    Error, Result,
+    event_loop::{Interest, Readiness, WatchId, WatchOptions},
+};
+
+use crate::{
+    event_loop::{coop_event_loop, place},
+    foreign::{Foreign, refused},
+    guard::guard,
+    options::{self, Options},
+    status::coop_status,
+};
+
+/// A read would not block. In options: tell so.
+pub const COOP_IO_READ: u32 = 1;
+/// A write would not block. In options: tell so.
+pub const COOP_IO_WRITE: u32 = 2;
+/// The descriptor has an error to fetch. Told unasked.
+pub const COOP_IO_ERROR: u32 = 4;
+/// The other side has closed, or shut down its writing half. Told unasked.
+pub const COOP_IO_HANG_UP: u32 = 8;
+
+/// Names a watch of one loop; never 0, and never used again for another one.
+pub type coop_io_watch_id = u64;
+
+/// A function that runs when a descriptor is ready. drop(arg) is called once: when the watch is cancelled, or when
+/// the loop is freed. See coop_callback.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct coop_io_watch_callback {
+    /// ready: COOP_IO_* bits. Must not be NULL.
+    pub r#fn: Option<unsafe extern "C" fn(arg: *mut c_void, ready: u32)>,
+    /// Handed to both functions; may be NULL.
+    pub arg: *mut c_void,
+    /// May be NULL.
+    pub drop: Option<unsafe extern "C" fn(arg: *mut c_void)>,
+}
+
+type Run = unsafe extern "C" fn(arg: *mut c_void, ready: u32);
+
+/// How to watch a descriptor. Zero in any field but size is the default.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct coop_io_watch_options {
+    /// sizeof(coop_io_watch_options).
+    pub size: usize,
+    /// COOP_IO_READ, COOP_IO_WRITE or both; 0 is COOP_IO_READ.
+    pub interest: u32,
+    /// 1 tells once for each change: read or write until it would block. 0 tells for as long as the descriptor is
+    /// ready.
+    pub edge: i32,
+    /// One of COOP_ON_*.
+    pub on: i32,
+    /// One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+    pub priority: i32,
+}
+
+// SAFETY: numbers, five fields that fill 24 bytes (tests/c/layout.c), any bytes are a value.
+unsafe impl Options for coop_io_watch_options {
+    const NAME: &'static str = "coop_io_watch_options";
+    const FIRST: usize = size_of::<Self>();
+}
+
+/// Has the loop call the function when a descriptor is ready: a socket, a pipe, an eventfd; not a file or a
+/// directory.
+///
+/// fd: stays the caller's, who cancels the watch before closing it. One watch covers both directions, and there is
+/// one for each fd. options: copied; NULL is reads, for as long as it is ready. callback: the loop owns
+/// callback.arg if this answers COOP_OK. id: set to the watch's id, for coop_io_watch_cancel; may be NULL. The
+/// function may run before id is set.
+///
+/// Any thread, also the loop's own callbacks. COOP_E_NULL, COOP_E_INVALID for fd, interest, place or priority,
+/// COOP_E_EXISTS if fd has a watch in this loop, COOP_E_OS if the system cannot watch it, COOP_E_UNSUPPORTED for
+/// options, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_event_loop_watch(
+    event_loop: *mut coop_event_loop,
+    fd: i32,
+    options: *const coop_io_watch_options,
+    callback: coop_io_watch_callback,
+    id: *mut coop_io_watch_id,
+) -> coop_status {
+    guard!({
+        // SAFETY: a loop that is not freed yet; the callback may free it.
+        let handle = unsafe { coop_event_loop::handle(event_loop) }?;
+        // SAFETY: options are NULL or as long as they say.
+        let options = watch_options(unsafe { options::read(options) }?)?;
+        let run: Option<Run> = callback.r#fn;
+        let foreign = Foreign::new(run, callback.arg, callback.drop)?;
+        let watch = handle.watch(fd, options, move |ready| foreign.call_with(bits(ready))).map_err(refused)?;
+        if !id.is_null() {
+            // SAFETY: a place for a number.
+            unsafe { id.write(watch.0) };
+        }
+        Ok(())
+    })
+}
+
+/// Ends a watch: its function does not begin any more, and its argument is dropped now; if it is running (it may
+/// be the caller), when it returns. The descriptor may be closed after this.
+///
+/// Any thread, also the loop's own callbacks. COOP_E_STALE if it was cancelled or is of no watch of this loop;
+/// COOP_E_NULL, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_io_watch_cancel(event_loop: *mut coop_event_loop, id: coop_io_watch_id) -> coop_status {
+    guard!({
+        // SAFETY: a loop that is not freed yet; the drop of the argument may free it.
+        let handle = unsafe { coop_event_loop::handle(event_loop) }?;
+        handle.cancel_watch(WatchId(id))
+    })
+}
+
+fn watch_options(read: coop_io_watch_options) -> Result<WatchOptions> {
+    let interest = match read.interest {
+        0 | COOP_IO_READ => Interest::READ,
+        COOP_IO_WRITE => Interest::WRITE,
+        3 => Interest::BOTH,
+        other => {
+            return Err(Error::Invalid(format!(
+                "interest {other} is out of range: COOP_IO_READ is 1, COOP_IO_WRITE is 2, both is 3"
+            )));
+        }
+    };
+    let edge = options::flag(read.edge, "coop_io_watch_options.edge")?;
+    Ok(WatchOptions { interest, edge, on: place(read.on, read.priority)? })
+}
+
+fn bits(ready: Readiness) -> u32 {
+    let bit = |is, bit| if is { bit } else { 0 };
+    bit(ready.readable, COOP_IO_READ)
+        | bit(ready.writable, COOP_IO_WRITE)
+        | bit(ready.error, COOP_IO_ERROR)
+        | bit(ready.hang_up, COOP_IO_HANG_UP)
+}
+
+impl Foreign<Run> {
+    fn call_with(&self, ready: u32) {
+        // SAFETY: C gave the function for this argument.
+        unsafe { (self.run)(self.arg, ready) };
+    }
+}

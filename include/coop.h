@@ -1,0 +1,1025 @@
+/* libcoop: an event loop, a pinned priority pool, and datagrams in batches.
+ *
+ * Objects (coop_pool *, coop_event_loop *, ...) have one owner, who frees them; using one after that is undefined, as in
+ * any C library. Small things (timers, watches) are ids, and a stale id is answered COOP_E_STALE. Every function may be
+ * called from any thread, but not from a signal handler.
+ *
+ * Functions that can fail answer a coop_status, and coop_last_error() has the reason in words. Outputs are written only
+ * on success. Times are nanoseconds. Texts are UTF-8, with their length. Options begin with their size; zero in a field is
+ * its default, and NULL for all of them is all defaults:
+ *
+ *     coop_pool_options options = {sizeof options};
+ *     options.workers = 2;
+ *
+ * After fork(), in the child, every object that was made before answers COOP_E_FORKED; it may be freed, and new ones may
+ * be made. */
+
+#ifndef COOP_H
+#define COOP_H
+
+/* Made by cbindgen from ffi/: change it there, then run .ci/header --write. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The version that this header is of, as text. */
+#define COOP_VERSION_STRING "0.1.0"
+
+/*
+ The bytes of a buffer that every address fits into as text, with its NUL.
+ */
+#define COOP_ADDRESS_TEXT 64
+
+/*
+ Runs until the loop is stopped.
+ */
+#define COOP_RUN_DEFAULT 0
+
+/*
+ One turn that waits for something to do.
+ */
+#define COOP_RUN_ONCE 1
+
+/*
+ One turn of what is ready now, without waiting.
+ */
+#define COOP_RUN_NOWAIT 2
+
+/*
+ Runs until no post, timer or watch is left.
+ */
+#define COOP_RUN_UNTIL_IDLE 3
+
+/*
+ A source's callbacks run on the loop's thread; a runtime's loop: in the runtime's pool, at normal priority.
+ */
+#define COOP_ON_DEFAULT 0
+
+/*
+ They run on the loop's thread.
+ */
+#define COOP_ON_LOOP 1
+
+/*
+ They run in the runtime's pool, at the priority given beside it. Callbacks of one source do not overlap there
+ either.
+ */
+#define COOP_ON_POOL 2
+
+/*
+ A read would not block. In options: tell so.
+ */
+#define COOP_IO_READ 1
+
+/*
+ A write would not block. In options: tell so.
+ */
+#define COOP_IO_WRITE 2
+
+/*
+ The descriptor has an error to fetch. Told unasked.
+ */
+#define COOP_IO_ERROR 4
+
+/*
+ The other side has closed, or shut down its writing half. Told unasked.
+ */
+#define COOP_IO_HANG_UP 8
+
+/*
+ No messages.
+ */
+#define COOP_LOG_OFF 0
+
+/*
+ Something was lost: a callback failed, a source ended.
+ */
+#define COOP_LOG_ERROR 1
+
+/*
+ The program does something that it probably does not mean.
+ */
+#define COOP_LOG_WARN 2
+
+/*
+ What an operator wants to know.
+ */
+#define COOP_LOG_INFO 3
+
+/*
+ What a developer wants to know.
+ */
+#define COOP_LOG_DEBUG 4
+
+/*
+ Everything.
+ */
+#define COOP_LOG_TRACE 5
+
+/*
+ When there is nothing better to do.
+ */
+#define COOP_PRIORITY_LOW -1
+
+/*
+ What most tasks are.
+ */
+#define COOP_PRIORITY_NORMAL 0
+
+/*
+ Before everything else.
+ */
+#define COOP_PRIORITY_HIGH 1
+
+/*
+ What is queued runs, and so do the tasks that it submits.
+ */
+#define COOP_SHUTDOWN_DRAIN 0
+
+/*
+ What is queued is dropped.
+ */
+#define COOP_SHUTDOWN_DISCARD 1
+
+/*
+ coop_runtime_start runs the loop in the calling thread, until the runtime is stopped.
+ */
+#define COOP_START_WAIT 0
+
+/*
+ coop_runtime_start has a thread of its own run the loop, and returns.
+ */
+#define COOP_START_RETURN 1
+
+/*
+ Zero or off, where a field's zero means "the default" and off has a meaning.
+ */
+#define COOP_NONE -1
+
+/*
+ A timeout that never comes.
+ */
+#define COOP_FOREVER -1
+
+/*
+ In coop_datagram.flags, of one that came: it was longer than the library takes and is cut.
+ */
+#define COOP_DATAGRAM_TRUNCATED 1
+
+/*
+ The version that this header is of; coop_version() is the library's.
+ */
+#define COOP_VERSION_MAJOR 0
+
+/*
+ Until 1.0 a new minor version may change the ABI, and the library's SONAME changes with it.
+ */
+#define COOP_VERSION_MINOR 1
+
+/*
+ Versions that differ in it only are compatible.
+ */
+#define COOP_VERSION_PATCH 0
+
+/*
+ An event loop: posts, timers and watches of file descriptors, on one thread.
+ */
+typedef struct coop_event_loop coop_event_loop;
+
+/*
+ A pool of worker threads, pinned to CPUs, that run short tasks: the higher priority first, each task inside its
+ CPU set.
+ */
+typedef struct coop_pool coop_pool;
+
+/*
+ An event loop and a pool as one: the loop's timers and watches run their callbacks in the pool unless they say
+ otherwise, posts run on the loop's thread.
+ */
+typedef struct coop_runtime coop_runtime;
+
+/*
+ A UDP socket that receives and sends in batches: up to 64 messages per system call, and many datagrams per
+ message where the kernel has GRO and GSO. It never blocks; its descriptor is closed on exec.
+ */
+typedef struct coop_udp coop_udp;
+
+/*
+ What a function answers: COOP_OK (0), or a negative COOP_E_* number. Numbers are never reused.
+ */
+typedef int32_t coop_status;
+
+/*
+ The address of an IPv4 or IPv6 socket: the bytes of a struct sockaddr_in or struct sockaddr_in6, and how many
+ they are. It is copied by assignment, and in and out of the system's functions by memcpy. length 0 is no
+ address.
+ */
+typedef struct {
+    /*
+     sizeof(struct sockaddr_in), sizeof(struct sockaddr_in6), or 0.
+     */
+    uint32_t length;
+    /*
+     The struct; aligned for it.
+     */
+    uint8_t bytes[28];
+} coop_address;
+
+/*
+ How a loop is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_event_loop_options).
+     */
+    size_t size;
+    /*
+     What the loop's own thread is called, if coop_event_loop_start makes one: UTF-8, copied. NULL: "coop-loop".
+     */
+    const char *name;
+    /*
+     The bytes of name.
+     */
+    size_t name_length;
+} coop_event_loop_options;
+
+/*
+ A function that runs once, with its argument.
+
+ When a call takes it (answers COOP_OK), drop(arg) is called exactly once: after fn has run, or instead of it;
+ on any thread, with no lock held, so that it may call the library. When the call fails, neither is called and
+ arg is still the caller's. Neither function may throw or longjmp out of the library.
+ */
+typedef struct {
+    /*
+     Must not be NULL.
+     */
+    void (*fn)(void *arg);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL: then nothing is called when arg is not needed any more.
+     */
+    void (*drop)(void *arg);
+} coop_callback;
+
+/*
+ How to watch a descriptor. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_io_watch_options).
+     */
+    size_t size;
+    /*
+     COOP_IO_READ, COOP_IO_WRITE or both; 0 is COOP_IO_READ.
+     */
+    uint32_t interest;
+    /*
+     1 tells once for each change: read or write until it would block. 0 tells for as long as the descriptor is
+     ready.
+     */
+    int32_t edge;
+    /*
+     One of COOP_ON_*.
+     */
+    int32_t on;
+    /*
+     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+     */
+    int32_t priority;
+} coop_io_watch_options;
+
+/*
+ A function that runs when a descriptor is ready. drop(arg) is called once: when the watch is cancelled, or when
+ the loop is freed. See coop_callback.
+ */
+typedef struct {
+    /*
+     ready: COOP_IO_* bits. Must not be NULL.
+     */
+    void (*fn)(void *arg, uint32_t ready);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_io_watch_callback;
+
+/*
+ Names a watch of one loop; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_io_watch_id;
+
+/*
+ Called with each message. drop(arg) is called once, when the function is replaced and its last call has returned.
+ */
+typedef struct {
+    /*
+     level is one of COOP_LOG_ERROR to COOP_LOG_TRACE. message is UTF-8, ends with a NUL and is valid during the
+     call.
+     */
+    void (*fn)(void *arg, int32_t level, const char *message);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_log_callback;
+
+/*
+ How a pool is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_pool_options).
+     */
+    size_t size;
+    /*
+     How many workers, up to 1024. 0: as many as this process has CPUs to use, at least 4 (a runtime's pool:
+     half, at least 4).
+     */
+    size_t workers;
+    /*
+     1 leaves the workers where the system puts them; such a pool takes no CPU sets. 0 pins each to a CPU.
+     */
+    int32_t no_pin;
+    /*
+     After how many tasks above a priority one of it runs, if it has one. 0: 64. COOP_NONE: never, the order is
+     strict.
+     */
+    int32_t ageing;
+    /*
+     What the threads are called, "name-0", "name-1" and so on: UTF-8, copied. NULL: "coop-pool".
+     */
+    const char *name;
+    /*
+     The bytes of name.
+     */
+    size_t name_length;
+} coop_pool_options;
+
+/*
+ A set of CPU numbers, 0 to 1023: bit b of words[w] is CPU 64 * w + b. words NULL (and count 0) is "any CPU"; a
+ set that is present and empty is COOP_E_INVALID. The library copies it.
+ */
+typedef struct {
+    /*
+     The bits, or NULL.
+     */
+    const uint64_t *words;
+    /*
+     How many words.
+     */
+    size_t count;
+} coop_cpu_set;
+
+/*
+ How a task is to run. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_submit_options).
+     */
+    size_t size;
+    /*
+     One of COOP_PRIORITY_*.
+     */
+    int32_t priority;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+    /*
+     Where it may run: on the workers whose CPU is in the set. CPUs without a worker do no harm beside one that
+     has one.
+     */
+    coop_cpu_set cpus;
+} coop_submit_options;
+
+/*
+ How a runtime is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_runtime_options).
+     */
+    size_t size;
+    /*
+     Its pool, with its own size; NULL is all defaults.
+     */
+    const coop_pool_options *pool;
+    /*
+     Its loop, with its own size; NULL is all defaults.
+     */
+    const coop_event_loop_options *event_loop;
+} coop_runtime_options;
+
+/*
+ When a timer fires and where its callback runs. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_timer_options).
+     */
+    size_t size;
+    /*
+     Nanoseconds from now to the first time; 0 is the loop's next turn. The clock is monotonic; a timer never
+     fires early.
+     */
+    int64_t after_ns;
+    /*
+     Nanoseconds from one time to the next, without drift; 0 is once.
+     */
+    int64_t every_ns;
+    /*
+     One of COOP_ON_*.
+     */
+    int32_t on;
+    /*
+     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+     */
+    int32_t priority;
+} coop_timer_options;
+
+/*
+ A function that runs at its times. drop(arg) is called once: after the only run of a timer that does not
+ repeat, when the timer is cancelled, or when the loop is freed. See coop_callback.
+ */
+typedef struct {
+    /*
+     expirations: how many of the timer's times have come, 1, and more if times of a repeating timer were
+     missed. Must not be NULL.
+     */
+    void (*fn)(void *arg, uint64_t expirations);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_timer_callback;
+
+/*
+ Names a timer of one loop; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_timer_id;
+
+/*
+ How a socket is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_udp_options).
+     */
+    size_t size;
+    /*
+     Where to bind: "127.0.0.1:7000", "[::1]:7000"; port 0 takes a free one. NULL: "0.0.0.0:0".
+     */
+    const char *address;
+    /*
+     The bytes of address.
+     */
+    size_t address_length;
+    /*
+     Bytes that the kernel may hold until they are received; it may allow less. 0 is the system's default.
+     */
+    size_t recv_buffer;
+    /*
+     Bytes that the kernel may hold of what is sent; it may allow less. 0 is the system's default.
+     */
+    size_t send_buffer;
+    /*
+     1: several sockets may bind this address, and the kernel spreads the senders over them.
+     */
+    int32_t reuse_port;
+    /*
+     1: the kernel never joins datagrams that it received.
+     */
+    int32_t no_gro;
+    /*
+     1: the kernel is never asked to cut what is sent.
+     */
+    int32_t no_gso;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+} coop_udp_options;
+
+/*
+ A datagram that came or is to be sent. This struct does not grow.
+ */
+typedef struct {
+    /*
+     Its bytes; may be NULL if there are none. Of one that came: the library's, valid until the next
+     coop_udp_receive on this socket.
+     */
+    const void *data;
+    /*
+     How many bytes, 0 to 65507 over IPv4.
+     */
+    size_t length;
+    /*
+     Who sent it, or who it is for; no address is the peer of coop_udp_connect.
+     */
+    coop_address address;
+    /*
+     When sending: if not 0, data holds datagrams of this size back to back, the last one perhaps shorter, as
+     many as one likes. 0 in one that came.
+     */
+    uint32_t segment_size;
+    /*
+     COOP_DATAGRAM_* in one that came; 0 when sending.
+     */
+    uint32_t flags;
+} coop_datagram;
+
+/*
+ It was done.
+ */
+#define COOP_OK 0
+
+/*
+ An argument is outside what is allowed.
+ */
+#define COOP_E_INVALID -1
+
+/*
+ A pointer or a function that must be there is NULL.
+ */
+#define COOP_E_NULL -2
+
+/*
+ The id names something that has ended or was cancelled.
+ */
+#define COOP_E_STALE -3
+
+/*
+ The object was stopped, shut down or closed.
+ */
+#define COOP_E_CLOSED -4
+
+/*
+ A bounded queue has no room.
+ */
+#define COOP_E_QUEUE_FULL -5
+
+/*
+ The deadline passed first.
+ */
+#define COOP_E_TIMEOUT -6
+
+/*
+ A CPU set names no worker, or a CPU that this process may not use.
+ */
+#define COOP_E_AFFINITY -7
+
+/*
+ The call would wait for itself.
+ */
+#define COOP_E_WOULD_DEADLOCK -8
+
+/*
+ The object was made before fork(), and this is the child.
+ */
+#define COOP_E_FORKED -9
+
+/*
+ This build, this version or this system cannot do it.
+ */
+#define COOP_E_UNSUPPORTED -10
+
+/*
+ A defect inside the library was caught at its edge.
+ */
+#define COOP_E_PANIC -11
+
+/*
+ The operating system refused; coop_last_os_errno() says why.
+ */
+#define COOP_E_OS -12
+
+/*
+ There is one already.
+ */
+#define COOP_E_EXISTS -13
+
+/*
+ A handler's start failed.
+ */
+#define COOP_E_FAILED -14
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/*
+ Reads an address: "127.0.0.1:7000", "[::1]:7000". Names are not looked up.
+
+ text, text_length: UTF-8 and its bytes. out: set to the address. Any thread. COOP_E_NULL, COOP_E_INVALID for
+ another text.
+ */
+coop_status coop_address_parse(const char *text, size_t text_length, coop_address *out);
+
+/*
+ Writes an address as text: "127.0.0.1:7000", "[::1]:7000", and a NUL.
+
+ buffer, capacity: where to, and its bytes; COOP_ADDRESS_TEXT are always enough. Any thread. COOP_E_NULL,
+ COOP_E_INVALID for no address or a buffer that is too small.
+ */
+coop_status coop_address_text(const coop_address *address, char *buffer, size_t capacity);
+
+/*
+ Makes an event loop. It takes posts, timers and watches at once; nothing runs before coop_event_loop_run or
+ _start.
+
+ options: copied; NULL is all defaults. out: set to the loop, which the caller frees with coop_event_loop_free.
+
+ Any thread. COOP_E_NULL without out, COOP_E_INVALID or COOP_E_UNSUPPORTED for options, COOP_E_OS if the process
+ has no file descriptor left.
+ */
+coop_status coop_event_loop_new(const coop_event_loop_options *options, coop_event_loop **out);
+
+/*
+ Stops the loop, discards what is queued (each post, timer and watch is dropped, none is run), waits for the
+ callback that runs, and releases the loop.
+
+ From one of the loop's own callbacks on its thread it returns at once, and the rest happens when that callback
+ has returned; the loop must not be used after that, but the coop_event_loop_run that is under way returns as
+ ever. A runtime's loop belongs to the runtime and is left alone, with a warning. NULL does nothing.
+
+ Any thread; once, with no call begun after it. In a forked child it touches no thread and leaves the loop's
+ descriptors, which are the parent's too, to exec or exit.
+ */
+void coop_event_loop_free(coop_event_loop *event_loop);
+
+/*
+ Has the loop's thread run the callback, once. Posts of one thread run in their order.
+
+ callback: the loop owns callback.arg if this answers COOP_OK; see coop_callback.
+
+ Any thread, also the loop's own callbacks. COOP_E_NULL, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_post(coop_event_loop *event_loop, coop_callback callback);
+
+/*
+ Runs the loop in the calling thread.
+
+ mode: COOP_RUN_DEFAULT, COOP_RUN_ONCE, COOP_RUN_NOWAIT or COOP_RUN_UNTIL_IDLE. Every mode returns when the loop
+ was stopped or interrupted.
+
+ Any thread, one at a time. COOP_E_NULL, COOP_E_INVALID for another mode, COOP_E_EXISTS if another thread runs it,
+ COOP_E_WOULD_DEADLOCK from one of its own callbacks, COOP_E_CLOSED if it was stopped and has nothing left to run,
+ COOP_E_OS, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_run(coop_event_loop *event_loop, int32_t mode);
+
+/*
+ Runs the loop in a thread of its own until it is stopped.
+
+ Any thread. COOP_E_NULL, COOP_E_EXISTS if it runs already, COOP_E_CLOSED if it was stopped and has nothing left
+ to run, COOP_E_OS if the system has no thread left, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_start(coop_event_loop *event_loop);
+
+/*
+ Closes the loop for good, runs nothing itself and returns. From now on posts are refused; the loop finishes the
+ callback at hand and the posts accepted so far, then coop_event_loop_run returns or the loop's thread ends.
+ Timers and watches do not fire any more and are dropped when the loop is freed. A loop that does not run
+ finishes in its next coop_event_loop_run.
+
+ Any thread, also the loop's own callbacks, any number of times. Not from a signal handler. COOP_E_NULL,
+ COOP_E_FORKED.
+ */
+coop_status coop_event_loop_stop(coop_event_loop *event_loop);
+
+/*
+ Makes the coop_event_loop_run that is under way return after the callback at hand. The loop stays open and may
+ run again.
+
+ Any thread, also the loop's own callbacks, any number of times. COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_interrupt(coop_event_loop *event_loop);
+
+/*
+ Waits until nobody runs the loop: after coop_event_loop_stop, until it has finished.
+
+ timeout_ns: nanoseconds, 0 does not wait, COOP_FOREVER waits as long as it takes.
+
+ Any thread but the loop's own callbacks: COOP_E_WOULD_DEADLOCK. COOP_E_TIMEOUT, and it may be called again;
+ COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_join(coop_event_loop *event_loop, int64_t timeout_ns);
+
+/*
+ Whether the caller is one of the loop's callbacks, on its thread. False for NULL and in a forked child. Any
+ thread.
+ */
+bool coop_event_loop_is_loop_thread(const coop_event_loop *event_loop);
+
+/*
+ Has the loop call the function when a descriptor is ready: a socket, a pipe, an eventfd; not a file or a
+ directory.
+
+ fd: stays the caller's, who cancels the watch before closing it. One watch covers both directions, and there is
+ one for each fd. options: copied; NULL is reads, for as long as it is ready. callback: the loop owns
+ callback.arg if this answers COOP_OK. id: set to the watch's id, for coop_io_watch_cancel; may be NULL. The
+ function may run before id is set.
+
+ Any thread, also the loop's own callbacks. COOP_E_NULL, COOP_E_INVALID for fd, interest, place or priority,
+ COOP_E_EXISTS if fd has a watch in this loop, COOP_E_OS if the system cannot watch it, COOP_E_UNSUPPORTED for
+ options, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_watch(coop_event_loop *event_loop,
+                                  int32_t fd,
+                                  const coop_io_watch_options *options,
+                                  coop_io_watch_callback callback,
+                                  coop_io_watch_id *id);
+
+/*
+ Ends a watch: its function does not begin any more, and its argument is dropped now; if it is running (it may
+ be the caller), when it returns. The descriptor may be closed after this.
+
+ Any thread, also the loop's own callbacks. COOP_E_STALE if it was cancelled or is of no watch of this loop;
+ COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_io_watch_cancel(coop_event_loop *event_loop, coop_io_watch_id id);
+
+/*
+ Has the function called with each message of this level or a more severe one, instead of the one set before.
+ Until one is set there are no messages.
+
+ level: one of COOP_LOG_*; with COOP_LOG_OFF callback.fn must be NULL, and what was set is removed.
+ callback: the library owns callback.arg if this answers COOP_OK.
+
+ The function is called from any thread, perhaps from several at once, with no lock held. It may call the
+ library; calls made inside it are not logged. A message that comes while another thread is in this function may
+ be lost.
+
+ Any thread, any number of times. COOP_E_INVALID for another level or a function beside COOP_LOG_OFF,
+ COOP_E_NULL without one, COOP_E_EXISTS if the program is in Rust and has set a tracing subscriber of its own.
+ */
+coop_status coop_set_log(int32_t level, coop_log_callback callback);
+
+/*
+ Makes a pool and starts its workers.
+
+ options: copied; NULL is all defaults. out: set to the pool, which the caller frees with coop_pool_free.
+
+ Any thread. COOP_E_NULL without out, COOP_E_INVALID or COOP_E_UNSUPPORTED for options, COOP_E_AFFINITY or
+ COOP_E_UNSUPPORTED if a worker cannot be pinned (see no_pin), COOP_E_OS if the system has no thread left.
+ */
+coop_status coop_pool_new(const coop_pool_options *options, coop_pool **out);
+
+/*
+ Discards the queued tasks (each is dropped, none is run), waits for those that run, ends the workers and
+ releases the pool.
+
+ From one of the pool's own tasks it discards and returns at once, and the workers end when their tasks have
+ returned; the pool must not be used after that, nor by tasks that still run. A runtime's pool belongs to the
+ runtime and is left alone, with a warning. NULL does nothing.
+
+ Any thread; once, with no call begun after it. In a forked child it releases memory and touches no thread.
+ */
+void coop_pool_free(coop_pool *pool);
+
+/*
+ Has a worker run the task, once.
+
+ options: copied; NULL is normal priority, any worker. task: the pool owns task.arg if this answers COOP_OK; see
+ coop_callback. A task must be short and must not wait for another task of its pool.
+
+ Any thread, also the pool's own tasks. COOP_E_NULL for pool, task.fn or cpus.words, COOP_E_INVALID for another
+ priority or an empty CPU set, COOP_E_AFFINITY for a CPU set without a worker, COOP_E_UNSUPPORTED,
+ COOP_E_FORKED, and COOP_E_CLOSED once the pool was shut down (its own tasks may submit while it drains).
+ */
+coop_status coop_pool_submit(coop_pool *pool, const coop_submit_options *options, coop_callback task);
+
+/*
+ Says how many workers the pool has.
+
+ out: set to the number. Any thread. COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_pool_workers(const coop_pool *pool, size_t *out);
+
+/*
+ Says which CPU a worker is pinned to.
+
+ index: which worker, from 0. out: set to the CPU's number, or to COOP_NONE if the pool was made with no_pin.
+ Any thread. COOP_E_NULL, COOP_E_INVALID past the last worker, COOP_E_FORKED.
+ */
+coop_status coop_pool_worker_cpu(const coop_pool *pool, size_t index, int32_t *out);
+
+/*
+ Whether the caller is one of the pool's own tasks. False for NULL and in a forked child. Any thread.
+ */
+bool coop_pool_is_worker_thread(const coop_pool *pool);
+
+/*
+ Closes the pool and returns at once: what is queued still runs, and what that submits, and then the workers end.
+
+ Any thread, any number of times. COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_pool_close(coop_pool *pool);
+
+/*
+ Closes the pool, has what is queued run or dropped, waits for what runs, and ends the workers.
+
+ mode: COOP_SHUTDOWN_DRAIN or COOP_SHUTDOWN_DISCARD. timeout_ns: nanoseconds, 0 does not wait, COOP_FOREVER
+ waits as long as it takes.
+
+ At COOP_E_TIMEOUT the pool stays closed, queued tasks are dropped, running ones go on, and it may be called
+ again. From one of the pool's own tasks it returns at once, and the workers end when their tasks have returned.
+
+ Any thread, any number of times. COOP_E_NULL, COOP_E_INVALID for another mode or time, COOP_E_FORKED.
+ */
+coop_status coop_pool_shutdown(coop_pool *pool, int32_t mode, int64_t timeout_ns);
+
+/*
+ Makes a runtime. It takes posts, timers, watches and tasks at once; tasks run at once, the loop after
+ coop_runtime_start.
+
+ options: copied; NULL is all defaults. out: set to the runtime, which the caller frees with coop_runtime_free.
+
+ Any thread. The errors of coop_pool_new and coop_event_loop_new.
+ */
+coop_status coop_runtime_new(const coop_runtime_options *options, coop_runtime **out);
+
+/*
+ Stops the loop, discards what is queued in both (each is dropped, none is run), waits for the callbacks that
+ run, and releases the runtime, its loop and its pool.
+
+ From one of the runtime's own callbacks it returns at once, and the rest happens when the callbacks that run
+ have returned; the runtime, its loop and its pool must not be used after that, but the coop_runtime_start that
+ is under way returns as ever. NULL does nothing.
+
+ Any thread; once, with no call begun after it. In a forked child it releases memory and touches no thread.
+ */
+void coop_runtime_free(coop_runtime *runtime);
+
+/*
+ Runs the loop, in this thread until the runtime is stopped, or in one of its own.
+
+ mode: COOP_START_WAIT or COOP_START_RETURN. A runtime that was stopped is not started again.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for another mode, COOP_E_EXISTS if it runs already,
+ COOP_E_WOULD_DEADLOCK from a callback on the loop's thread, COOP_E_CLOSED once it was stopped, COOP_E_OS,
+ COOP_E_FORKED.
+ */
+coop_status coop_runtime_start(coop_runtime *runtime, int32_t mode);
+
+/*
+ Stops the loop, waits until it has run what it had accepted, then drains the pool and waits until its workers
+ have ended.
+
+ timeout_ns: nanoseconds for both, 0 does not wait, COOP_FOREVER waits as long as it takes.
+
+ At COOP_E_TIMEOUT both stay closed, tasks that are queued are dropped, and it may be called again. From one of
+ the runtime's own callbacks it closes both and returns at once, and they end when the callbacks have returned.
+
+ Any thread, any number of times. COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
+ */
+coop_status coop_runtime_stop(coop_runtime *runtime, int64_t timeout_ns);
+
+/*
+ The runtime's pool, which belongs to the runtime: it is valid until coop_runtime_free and is not freed by the
+ caller. NULL for NULL. Any thread.
+ */
+coop_pool *coop_runtime_pool(coop_runtime *runtime);
+
+/*
+ The runtime's loop, which belongs to the runtime: it is valid until coop_runtime_free and is not freed by the
+ caller. NULL for NULL. Any thread.
+ */
+coop_event_loop *coop_runtime_event_loop(coop_runtime *runtime);
+
+/*
+ The name of a status: "COOP_E_TIMEOUT". A number that is none is "(no coop_status)". The text is the library's
+ and lives as long as the program. Any thread.
+ */
+const char *coop_status_str(coop_status status);
+
+/*
+ The message of the last call that failed in this thread, in words: "cpu set {5} names no worker; workers are on
+ {0, 1}". Never NULL; "" if none has failed. The text is the library's: UTF-8, valid until the next call that
+ fails in this thread. Calls that succeed leave it as it is.
+ */
+const char *coop_last_error(void);
+
+/*
+ The system's error number (EADDRINUSE, EMFILE, ...) of the last call that failed in this thread; 0 if that was
+ not COOP_E_OS. The C library's errno is not used.
+ */
+int32_t coop_last_os_errno(void);
+
+/*
+ Has the loop call the function at a time, once or repeatedly.
+
+ options: copied; NULL is once, at the loop's next turn. callback: the loop owns callback.arg if this answers
+ COOP_OK. id: set to the timer's id, for coop_timer_cancel; may be NULL. The function may run before id is set.
+
+ Any thread, also the loop's own callbacks. COOP_E_NULL, COOP_E_INVALID for a time, place or priority,
+ COOP_E_UNSUPPORTED for options, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_timer(coop_event_loop *event_loop,
+                                  const coop_timer_options *options,
+                                  coop_timer_callback callback,
+                                  coop_timer_id *id);
+
+/*
+ Ends a timer: its function does not begin any more, and its argument is dropped now; if it is running (it may
+ be the caller), when it returns.
+
+ Any thread, also the loop's own callbacks. COOP_E_STALE if it has fired its only time or was cancelled, or is
+ of no timer of this loop; COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_timer_cancel(coop_event_loop *event_loop, coop_timer_id id);
+
+/*
+ Makes a socket and binds it.
+
+ options: copied; NULL is all defaults. out: set to the socket, which the caller frees with coop_udp_free.
+
+ Any thread. COOP_E_NULL without out, COOP_E_INVALID or COOP_E_UNSUPPORTED for options, COOP_E_OS if the address
+ is taken, is not this machine's, or the process has no file descriptor left.
+ */
+coop_status coop_udp_new(const coop_udp_options *options, coop_udp **out);
+
+/*
+ Closes the socket and releases it, with the data of the last receive. Cancel its watch first. NULL does nothing.
+
+ Any thread; once, with no call under way. In a forked child it closes the child's copy of the descriptor.
+ */
+void coop_udp_free(coop_udp *udp);
+
+/*
+ Sets the peer: what has no address of its own is sent to it, and only what it sends is received.
+
+ peer: copied. Any thread. COOP_E_NULL, COOP_E_INVALID for no address, COOP_E_OS, COOP_E_FORKED.
+ */
+coop_status coop_udp_connect(coop_udp *udp, const coop_address *peer);
+
+/*
+ Says which address and port the socket is bound to; coop_address_text makes words of it.
+
+ out: set to the address. Any thread. COOP_E_NULL, COOP_E_OS, COOP_E_FORKED.
+ */
+coop_status coop_udp_local_address(const coop_udp *udp, coop_address *out);
+
+/*
+ The socket's descriptor, to watch it; it stays the socket's. COOP_E_NULL or COOP_E_FORKED, which are negative,
+ if there is none. Any thread.
+ */
+int32_t coop_udp_fd(const coop_udp *udp);
+
+/*
+ Takes datagrams that have come, in their order, without waiting.
+
+ out, capacity: where to put them, and how many there is room for; from 1. count: set to how many there were.
+
+ The kernel gives many at a time. What has no room in out is kept for the next call, and the descriptor does not
+ show it: call again until count is 0, and then wait until the descriptor is readable. The data is the library's
+ and lies where it is until the next coop_udp_receive on this socket, from whatever thread: so one thread at a
+ time receives. That the network refused something sent earlier is no error here.
+
+ COOP_E_NULL, COOP_E_INVALID for no capacity, COOP_E_OS, COOP_E_FORKED.
+ */
+coop_status coop_udp_receive(coop_udp *udp, coop_datagram *out, size_t capacity, size_t *count);
+
+/*
+ Hands datagrams to the kernel, in their order, without waiting.
+
+ datagrams, count: what to send; not needed any more when this returns. sent: set to how many of the array were
+ taken. Fewer than count: the kernel's buffer is full; the rest is still the caller's, to be sent when the
+ descriptor is writable. One of many segments that the kernel took a part of counts as taken, and the library
+ sends its rest first in the next call (count may be 0). refused: set to how many datagrams, segments counted
+ singly, the network refused (no route, too long for it) among those that were taken; they are lost, as
+ datagrams may be. May be NULL.
+
+ Any thread; datagrams of calls at the same time do not mix. COOP_E_NULL, COOP_E_INVALID for an address, size or
+ flag of the first datagram (one further on ends the call before it), COOP_E_OS, COOP_E_FORKED.
+ */
+coop_status coop_udp_send(coop_udp *udp, const coop_datagram *datagrams, size_t count, size_t *sent, size_t *refused);
+
+/*
+ The version of the library that is loaded: "0.1.0". The text is the library's and lives as long as the program.
+ */
+const char *coop_version(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* COOP_H */
