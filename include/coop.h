@@ -8,8 +8,7 @@
  * on success. Times are nanoseconds. Texts are UTF-8, with their length. Options begin with their size; zero in a field is
  * its default, and NULL for all of them is all defaults:
  *
- *     coop_pool_options options = {sizeof options};
- *     options.workers = 2;
+ *     coop_pool_options options = {.size = sizeof options, .workers = 2};
  *
  * After fork(), in the child, every object that was made before answers COOP_E_FORKED; it may be freed, and new ones may
  * be made. */

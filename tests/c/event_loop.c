@@ -1,0 +1,195 @@
+/* The loop: posts, timers, watches, and every argument dropped once, however its callback ends. */
+#include "check.h"
+
+typedef struct {
+    int order[100], count;
+} sequence;
+static sequence seen;
+static void note(void *arg) { seen.order[seen.count++] = (int)(intptr_t)arg; }
+
+static void posts_run_in_order(void) {
+    coop_event_loop *loop = new_loop();
+    probe p = {0, 0};
+    for (int i = 0; i < 100; i++) {
+        coop_callback callback = {note, (void *)(intptr_t)i, NULL};
+        CHECK_OK(coop_event_loop_post(loop, callback));
+    }
+    CHECK_OK(coop_event_loop_post(loop, counted(&p)));
+    CHECK_OK(coop_event_loop_run(loop, COOP_RUN_UNTIL_IDLE));
+    for (int i = 0; i < 100; i++) CHECK_EQ(seen.order[i], i);
+    CHECK(runs(&p) == 1 && drops(&p) == 1);
+    CHECK_OK(coop_event_loop_run(loop, COOP_RUN_NOWAIT));
+    coop_event_loop_free(loop);
+}
+
+static void what_is_freed_is_dropped(void) {
+    coop_event_loop *loop = new_loop();
+    probe post = {0, 0}, timer = {0, 0}, watch = {0, 0};
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    CHECK_OK(coop_event_loop_post(loop, counted(&post)));
+    CHECK_OK(coop_event_loop_timer(loop, NULL, counted_timer(&timer), NULL));
+    CHECK_OK(coop_event_loop_watch(loop, fds[0], NULL, counted_watch(&watch), NULL));
+    coop_event_loop_free(loop);
+    CHECK_EQ(runs(&post) + runs(&timer) + runs(&watch), 0);
+    CHECK(drops(&post) == 1 && drops(&timer) == 1 && drops(&watch) == 1);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+typedef struct {
+    coop_event_loop *loop;
+    coop_timer_id id;
+    int left;
+    probe p;
+} ticker;
+
+static void tick(void *arg, uint64_t times) {
+    ticker *t = arg;
+    CHECK(times >= 1 && coop_event_loop_is_loop_thread(t->loop));
+    count_run(&t->p);
+    if (--t->left > 0) return;
+    CHECK_OK(coop_timer_cancel(t->loop, t->id));
+    CHECK_STATUS(coop_timer_cancel(t->loop, t->id), COOP_E_STALE);
+    CHECK_EQ(drops(&t->p), 0); /* not while it runs */
+}
+static void tick_drop(void *arg) { count_drop(&((ticker *)arg)->p); }
+
+static void timers(void) {
+    ticker t = {new_loop(), 0, 3, {0, 0}};
+    coop_timer_options options = {sizeof options, 1000, 1000000, COOP_ON_LOOP, 0};
+    coop_timer_callback repeating = {tick, &t, tick_drop};
+    CHECK_OK(coop_event_loop_timer(t.loop, &options, repeating, &t.id));
+    probe once = {0, 0}, never = {0, 0};
+    coop_timer_id once_id = 0, never_id = 0;
+    CHECK_OK(coop_event_loop_timer(t.loop, NULL, counted_timer(&once), &once_id));
+    options.after_ns = LONG_NS;
+    CHECK_OK(coop_event_loop_timer(t.loop, &options, counted_timer(&never), &never_id));
+    CHECK(once_id != 0 && never_id != 0 && once_id != never_id);
+    CHECK_OK(coop_timer_cancel(t.loop, never_id));
+    CHECK(runs(&never) == 0 && drops(&never) == 1);
+    CHECK_STATUS(coop_timer_cancel(t.loop, never_id), COOP_E_STALE);
+    CHECK_OK(coop_event_loop_run(t.loop, COOP_RUN_UNTIL_IDLE));
+    CHECK(runs(&t.p) == 3 && drops(&t.p) == 1 && runs(&once) == 1 && drops(&once) == 1);
+    CHECK_SAYS(coop_timer_cancel(t.loop, once_id), COOP_E_STALE, "timer");
+    CHECK_STATUS(coop_timer_cancel(t.loop, 0), COOP_E_STALE);
+    CHECK_STATUS(coop_timer_cancel(t.loop, UINT64_MAX), COOP_E_STALE);
+    coop_event_loop_free(t.loop);
+}
+
+typedef struct {
+    coop_event_loop *loop;
+    int fd;
+    uint32_t ready;
+    probe p;
+} reader;
+
+static void read_one(void *arg, uint32_t ready) {
+    reader *r = arg;
+    char byte;
+    r->ready |= ready;
+    count_run(&r->p);
+    if (read(r->fd, &byte, 1) == 0) CHECK_OK(coop_event_loop_stop(r->loop));
+}
+static void reader_drop(void *arg) { count_drop(&((reader *)arg)->p); }
+
+static void watches(void) {
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    reader r = {new_loop(), fds[0], 0, {0, 0}};
+    coop_io_watch_callback callback = {read_one, &r, reader_drop};
+    coop_io_watch_id id = 0;
+    probe second = {0, 0};
+    CHECK_OK(coop_event_loop_watch(r.loop, fds[0], NULL, callback, &id));
+    CHECK_SAYS(coop_event_loop_watch(r.loop, fds[0], NULL, counted_watch(&second), NULL), COOP_E_EXISTS, "has a watch");
+    CHECK(write(fds[1], "abc", 3) == 3);
+    close(fds[1]);
+    CHECK_OK(coop_event_loop_run(r.loop, COOP_RUN_DEFAULT));
+    CHECK_EQ(runs(&r.p), 4); /* level-triggered: a byte each time, then the end */
+    CHECK(r.ready & COOP_IO_READ && r.ready & COOP_IO_HANG_UP);
+    CHECK_OK(coop_io_watch_cancel(r.loop, id));
+    CHECK_EQ(drops(&r.p), 1);
+    CHECK_STATUS(coop_io_watch_cancel(r.loop, id), COOP_E_STALE);
+    coop_event_loop_free(r.loop);
+    CHECK_EQ(drops(&r.p), 1);
+    CHECK_EQ(runs(&second) + drops(&second), 0);
+    close(fds[0]);
+}
+
+static void refuse_after_stop(coop_event_loop *loop) {
+    probe p = {0, 0};
+    CHECK_SAYS(coop_event_loop_post(loop, counted(&p)), COOP_E_CLOSED, "event loop is closed");
+    CHECK_STATUS(coop_event_loop_timer(loop, NULL, counted_timer(&p), NULL), COOP_E_CLOSED);
+    CHECK_STATUS(coop_event_loop_watch(loop, 0, NULL, counted_watch(&p), NULL), COOP_E_CLOSED);
+    CHECK_EQ(runs(&p) + drops(&p), 0);
+}
+
+static void stop_and_refuse(void *arg) {
+    CHECK_OK(coop_event_loop_stop(arg));
+    CHECK_OK(coop_event_loop_stop(arg));
+    refuse_after_stop(arg);
+    CHECK_STATUS(coop_event_loop_join(arg, COOP_FOREVER), COOP_E_WOULD_DEADLOCK);
+    CHECK_STATUS(coop_event_loop_run(arg, COOP_RUN_NOWAIT), COOP_E_WOULD_DEADLOCK);
+}
+
+static void stops(void) {
+    probe p = {0, 0};
+    /* From a callback, with a post behind it, in the caller's thread. */
+    coop_event_loop *loop = new_loop();
+    coop_callback stopping = {stop_and_refuse, loop, NULL};
+    CHECK_OK(coop_event_loop_post(loop, stopping));
+    CHECK_OK(coop_event_loop_post(loop, counted(&p)));
+    CHECK_OK(coop_event_loop_run(loop, COOP_RUN_DEFAULT));
+    CHECK(runs(&p) == 1 && drops(&p) == 1);
+    CHECK_STATUS(coop_event_loop_run(loop, COOP_RUN_DEFAULT), COOP_E_CLOSED);
+    CHECK_STATUS(coop_event_loop_start(loop), COOP_E_CLOSED);
+    CHECK_OK(coop_event_loop_stop(loop));
+    coop_event_loop_free(loop);
+    /* Before the start: what was accepted runs. */
+    loop = new_loop();
+    CHECK_OK(coop_event_loop_post(loop, counted(&p)));
+    CHECK_OK(coop_event_loop_stop(loop));
+    refuse_after_stop(loop);
+    CHECK_OK(coop_event_loop_start(loop));
+    CHECK_OK(coop_event_loop_join(loop, LONG_NS));
+    CHECK(runs(&p) == 2 && drops(&p) == 2);
+    coop_event_loop_free(loop);
+    /* From another thread. */
+    loop = new_loop();
+    latch begun = LATCH;
+    CHECK_OK(coop_event_loop_start(loop));
+    CHECK_STATUS(coop_event_loop_start(loop), COOP_E_EXISTS);
+    CHECK_OK(coop_event_loop_post(loop, opening(&begun)));
+    latch_wait(&begun);
+    CHECK(!coop_event_loop_is_loop_thread(loop));
+    CHECK_SAYS(coop_event_loop_join(loop, 1000), COOP_E_TIMEOUT, "coop-loop");
+    CHECK_OK(coop_event_loop_stop(loop));
+    CHECK_OK(coop_event_loop_join(loop, COOP_FOREVER));
+    CHECK_OK(coop_event_loop_join(loop, 0));
+    coop_event_loop_free(loop);
+}
+
+static void interrupt(void *arg) { CHECK_OK(coop_event_loop_interrupt(arg)); }
+
+static void an_interrupted_loop_runs_again(void) {
+    coop_event_loop *loop = new_loop();
+    probe p = {0, 0};
+    coop_callback interrupting = {interrupt, loop, NULL};
+    CHECK_OK(coop_event_loop_post(loop, interrupting));
+    CHECK_OK(coop_event_loop_post(loop, counted(&p)));
+    CHECK_OK(coop_event_loop_run(loop, COOP_RUN_DEFAULT));
+    CHECK_EQ(runs(&p), 0);
+    CHECK_OK(coop_event_loop_run(loop, COOP_RUN_ONCE));
+    CHECK(runs(&p) == 1 && drops(&p) == 1);
+    coop_event_loop_free(loop);
+}
+
+int main(void) {
+    posts_run_in_order();
+    what_is_freed_is_dropped();
+    timers();
+    watches();
+    stops();
+    an_interrupted_loop_runs_again();
+    return 0;
+}

@@ -1,0 +1,106 @@
+/* In a forked child every object made before answers COOP_E_FORKED and may be freed; new ones work. The parent notices nothing. */
+#include <sys/wait.h>
+
+#include "check.h"
+
+static coop_pool *pool;
+static coop_event_loop *loop;
+static coop_runtime *runtime;
+static coop_udp *udp;
+static coop_timer_id timer_id;
+static coop_io_watch_id watch_id;
+static probe p, waiting_timer, waiting_watch;
+
+#define FORKED(call) CHECK_STATUS(call, COOP_E_FORKED)
+
+static void in_the_child(void) {
+    size_t count = 0;
+    int32_t cpu = 0;
+    coop_address address = {0, {0}};
+    coop_datagram datagram = {"x", 1, {0, {0}}, 0, 0};
+
+    FORKED(coop_pool_submit(pool, NULL, counted(&p)));
+    FORKED(coop_pool_workers(pool, &count));
+    FORKED(coop_pool_worker_cpu(pool, 0, &cpu));
+    FORKED(coop_pool_close(pool));
+    FORKED(coop_pool_shutdown(pool, COOP_SHUTDOWN_DRAIN, COOP_FOREVER));
+    CHECK(!coop_pool_is_worker_thread(pool));
+
+    CHECK_SAYS(coop_event_loop_post(loop, counted(&p)), COOP_E_FORKED, "event loop was made before fork()");
+    FORKED(coop_event_loop_timer(loop, NULL, counted_timer(&p), NULL));
+    FORKED(coop_timer_cancel(loop, timer_id));
+    FORKED(coop_event_loop_watch(loop, 0, NULL, counted_watch(&p), NULL));
+    FORKED(coop_io_watch_cancel(loop, watch_id));
+    FORKED(coop_event_loop_run(loop, COOP_RUN_DEFAULT));
+    FORKED(coop_event_loop_start(loop));
+    FORKED(coop_event_loop_stop(loop));
+    FORKED(coop_event_loop_interrupt(loop));
+    FORKED(coop_event_loop_join(loop, COOP_FOREVER));
+    CHECK(!coop_event_loop_is_loop_thread(loop));
+
+    FORKED(coop_runtime_start(runtime, COOP_START_WAIT));
+    FORKED(coop_runtime_stop(runtime, COOP_FOREVER));
+    FORKED(coop_pool_submit(coop_runtime_pool(runtime), NULL, counted(&p)));
+    FORKED(coop_event_loop_post(coop_runtime_event_loop(runtime), counted(&p)));
+
+    FORKED(coop_udp_connect(udp, &address));
+    FORKED(coop_udp_local_address(udp, &address));
+    FORKED(coop_udp_receive(udp, &datagram, 1, &count));
+    FORKED(coop_udp_send(udp, &datagram, 1, &count, NULL));
+    CHECK_EQ(coop_udp_fd(udp), COOP_E_FORKED);
+
+    coop_pool_free(pool);
+    coop_event_loop_free(loop);
+    coop_runtime_free(runtime);
+    coop_udp_free(udp);
+    CHECK_EQ(runs(&p) + drops(&p), 0);
+
+    pool = new_pool(1);
+    latch done = LATCH;
+    CHECK_OK(coop_pool_submit(pool, NULL, opening(&done)));
+    latch_wait(&done);
+    coop_pool_free(pool);
+    loop = new_loop();
+    CHECK_OK(coop_event_loop_post(loop, counted(&p)));
+    CHECK_OK(coop_event_loop_run(loop, COOP_RUN_UNTIL_IDLE));
+    coop_event_loop_free(loop);
+    CHECK(runs(&p) == 1 && drops(&p) == 1);
+}
+
+int main(void) {
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    pool = new_pool(2);
+    loop = new_loop();
+    runtime = new_runtime();
+    CHECK_OK(coop_udp_new(NULL, &udp));
+    CHECK_OK(coop_event_loop_start(loop));
+    CHECK_OK(coop_runtime_start(runtime, COOP_START_RETURN));
+    coop_timer_options far = {sizeof far, LONG_NS, 0, 0, 0};
+    CHECK_OK(coop_event_loop_timer(loop, &far, counted_timer(&waiting_timer), &timer_id));
+    CHECK_OK(coop_event_loop_watch(loop, fds[0], NULL, counted_watch(&waiting_watch), &watch_id));
+
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        in_the_child();
+        _exit(0);
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+
+    latch posted = LATCH, submitted = LATCH;
+    CHECK_OK(coop_event_loop_post(loop, opening(&posted)));
+    CHECK_OK(coop_pool_submit(pool, NULL, opening(&submitted)));
+    latch_wait(&posted);
+    latch_wait(&submitted);
+    CHECK_OK(coop_io_watch_cancel(loop, watch_id));
+    CHECK_OK(coop_timer_cancel(loop, timer_id));
+    CHECK(drops(&waiting_timer) == 1 && drops(&waiting_watch) == 1);
+    coop_udp_free(udp);
+    coop_runtime_free(runtime);
+    coop_event_loop_free(loop);
+    coop_pool_free(pool);
+    return 0;
+}

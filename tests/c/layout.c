@@ -1,0 +1,96 @@
+/* The structs of the interface have no padding, and the fields that every version has are where they were. */
+#include "check.h"
+
+#define FIRST(type, field) _Static_assert(offsetof(type, field) == 0, #type " begins with " #field)
+#define NEXT(type, before, field)                                                                          \
+    _Static_assert(offsetof(type, field) == offsetof(type, before) + sizeof(((type *)0)->before),          \
+                   "padding before " #type "." #field)
+#define LAST(type, field, bytes)                                                                           \
+    _Static_assert(offsetof(type, field) + sizeof(((type *)0)->field) == sizeof(type), "padding after " #type); \
+    _Static_assert(sizeof(type) == (bytes), "the size of " #type)
+
+FIRST(coop_callback, fn);
+NEXT(coop_callback, fn, arg);
+NEXT(coop_callback, arg, drop);
+LAST(coop_callback, drop, 24);
+
+FIRST(coop_timer_callback, fn);
+NEXT(coop_timer_callback, fn, arg);
+NEXT(coop_timer_callback, arg, drop);
+LAST(coop_timer_callback, drop, 24);
+
+FIRST(coop_io_watch_callback, fn);
+NEXT(coop_io_watch_callback, fn, arg);
+NEXT(coop_io_watch_callback, arg, drop);
+LAST(coop_io_watch_callback, drop, 24);
+
+FIRST(coop_log_callback, fn);
+NEXT(coop_log_callback, fn, arg);
+NEXT(coop_log_callback, arg, drop);
+LAST(coop_log_callback, drop, 24);
+
+FIRST(coop_cpu_set, words);
+NEXT(coop_cpu_set, words, count);
+LAST(coop_cpu_set, count, 16);
+
+FIRST(coop_pool_options, size);
+NEXT(coop_pool_options, size, workers);
+NEXT(coop_pool_options, workers, no_pin);
+NEXT(coop_pool_options, no_pin, ageing);
+NEXT(coop_pool_options, ageing, name);
+NEXT(coop_pool_options, name, name_length);
+LAST(coop_pool_options, name_length, 40);
+
+FIRST(coop_submit_options, size);
+NEXT(coop_submit_options, size, priority);
+NEXT(coop_submit_options, priority, reserved);
+NEXT(coop_submit_options, reserved, cpus);
+LAST(coop_submit_options, cpus, 32);
+
+FIRST(coop_event_loop_options, size);
+NEXT(coop_event_loop_options, size, name);
+NEXT(coop_event_loop_options, name, name_length);
+LAST(coop_event_loop_options, name_length, 24);
+
+FIRST(coop_timer_options, size);
+NEXT(coop_timer_options, size, after_ns);
+NEXT(coop_timer_options, after_ns, every_ns);
+NEXT(coop_timer_options, every_ns, on);
+NEXT(coop_timer_options, on, priority);
+LAST(coop_timer_options, priority, 32);
+
+FIRST(coop_io_watch_options, size);
+NEXT(coop_io_watch_options, size, interest);
+NEXT(coop_io_watch_options, interest, edge);
+NEXT(coop_io_watch_options, edge, on);
+NEXT(coop_io_watch_options, on, priority);
+LAST(coop_io_watch_options, priority, 24);
+
+FIRST(coop_runtime_options, size);
+NEXT(coop_runtime_options, size, pool);
+NEXT(coop_runtime_options, pool, event_loop);
+LAST(coop_runtime_options, event_loop, 24);
+
+FIRST(coop_udp_options, size);
+NEXT(coop_udp_options, size, address);
+NEXT(coop_udp_options, address, address_length);
+NEXT(coop_udp_options, address_length, recv_buffer);
+NEXT(coop_udp_options, recv_buffer, send_buffer);
+NEXT(coop_udp_options, send_buffer, reuse_port);
+NEXT(coop_udp_options, reuse_port, no_gro);
+NEXT(coop_udp_options, no_gro, no_gso);
+NEXT(coop_udp_options, no_gso, reserved);
+LAST(coop_udp_options, reserved, 56);
+
+FIRST(coop_address, length);
+NEXT(coop_address, length, bytes);
+LAST(coop_address, bytes, 32);
+
+FIRST(coop_datagram, data);
+NEXT(coop_datagram, data, length);
+NEXT(coop_datagram, length, address);
+NEXT(coop_datagram, address, segment_size);
+NEXT(coop_datagram, segment_size, flags);
+LAST(coop_datagram, flags, 56);
+
+int main(void) { return 0; }

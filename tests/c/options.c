@@ -1,0 +1,110 @@
+/* Options of every size: what is too short or from the future is refused in words, and a refused callback is the caller's. */
+#include "check.h"
+
+enum { FUTURE = 16 };
+
+static coop_event_loop *loop;
+static coop_pool *pool;
+static probe refused;
+static const probe fresh;
+
+/* Each tries one function with options and undoes what it made. */
+static coop_status try_pool(const void *options) {
+    coop_pool *made = NULL;
+    coop_status status = coop_pool_new(options, &made);
+    CHECK((status == COOP_OK) == (made != NULL));
+    coop_pool_free(made);
+    return status;
+}
+static coop_status try_event_loop(const void *options) {
+    coop_event_loop *made = NULL;
+    coop_status status = coop_event_loop_new(options, &made);
+    CHECK((status == COOP_OK) == (made != NULL));
+    coop_event_loop_free(made);
+    return status;
+}
+static coop_status try_runtime(const void *options) {
+    coop_runtime *made = NULL;
+    coop_status status = coop_runtime_new(options, &made);
+    CHECK((status == COOP_OK) == (made != NULL));
+    coop_runtime_free(made);
+    return status;
+}
+static coop_status try_udp(const void *options) {
+    coop_udp *made = NULL;
+    coop_status status = coop_udp_new(options, &made);
+    CHECK((status == COOP_OK) == (made != NULL));
+    coop_udp_free(made);
+    return status;
+}
+static coop_status try_submit(const void *options) { return coop_pool_submit(pool, options, counted(&refused)); }
+static coop_status try_timer(const void *options) {
+    coop_timer_id id = 0;
+    coop_status status = coop_event_loop_timer(loop, options, counted_timer(&refused), &id);
+    CHECK((status == COOP_OK) == (id != 0));
+    if (id != 0) CHECK_OK(coop_timer_cancel(loop, id));
+    return status;
+}
+static coop_status try_watch(const void *options) {
+    coop_io_watch_id id = 0;
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    coop_status status = coop_event_loop_watch(loop, fds[0], options, counted_watch(&refused), &id);
+    CHECK((status == COOP_OK) == (id != 0));
+    if (id != 0) CHECK_OK(coop_io_watch_cancel(loop, id));
+    close(fds[0]);
+    close(fds[1]);
+    return status;
+}
+
+static const struct {
+    const char *name;
+    size_t size;
+    coop_status (*try_it)(const void *options);
+} kinds[] = {
+    {"coop_pool_options", sizeof(coop_pool_options), try_pool},
+    {"coop_event_loop_options", sizeof(coop_event_loop_options), try_event_loop},
+    {"coop_runtime_options", sizeof(coop_runtime_options), try_runtime},
+    {"coop_udp_options", sizeof(coop_udp_options), try_udp},
+    {"coop_submit_options", sizeof(coop_submit_options), try_submit},
+    {"coop_timer_options", sizeof(coop_timer_options), try_timer},
+    {"coop_io_watch_options", sizeof(coop_io_watch_options), try_watch},
+};
+
+static void *sized(void *place, size_t size) {
+    memcpy(place, &size, sizeof size);
+    return place;
+}
+
+int main(void) {
+    loop = new_loop();
+    pool = new_pool(1);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        size_t known = kinds[i].size;
+        unsigned char *bytes = calloc(1, known + FUTURE);
+        CHECK(bytes != NULL);
+        CHECK_SAYS(kinds[i].try_it(sized(bytes, 0)), COOP_E_INVALID, kinds[i].name);
+        CHECK_SAYS(kinds[i].try_it(sized(bytes, known - 1)), COOP_E_INVALID, "set it to sizeof");
+        CHECK_SAYS(kinds[i].try_it(sized(bytes, SIZE_MAX)), COOP_E_INVALID, "set it to sizeof");
+        bytes[known + FUTURE - 1] = 1;
+        CHECK_SAYS(kinds[i].try_it(sized(bytes, known + FUTURE)), COOP_E_UNSUPPORTED, kinds[i].name);
+        CHECK_EQ(runs(&refused) + drops(&refused), 0);
+        bytes[known + FUTURE - 1] = 0;
+        CHECK_OK(kinds[i].try_it(sized(bytes, known + FUTURE)));
+        CHECK_OK(kinds[i].try_it(sized(bytes, known)));
+        CHECK_OK(kinds[i].try_it(NULL));
+        CHECK_OK(coop_pool_shutdown(pool, COOP_SHUTDOWN_DRAIN, LONG_NS));
+        coop_pool_free(pool);
+        pool = new_pool(1);
+        refused = fresh;
+        free(bytes);
+    }
+
+    /* Options inside options have a size of their own. */
+    coop_pool_options of_pool = {0, 0, 0, 0, NULL, 0};
+    coop_runtime_options of_runtime = {sizeof of_runtime, &of_pool, NULL};
+    CHECK_SAYS(try_runtime(&of_runtime), COOP_E_INVALID, "coop_pool_options.size is 0");
+    coop_event_loop_free(loop);
+    coop_pool_free(pool);
+    return 0;
+}

@@ -1,0 +1,129 @@
+/* The runtime: where callbacks run, what stop and free do, and objects that belong to it. */
+#include "check.h"
+
+typedef struct {
+    coop_runtime *runtime;
+    int in_pool, on_loop;
+    latch done;
+} place;
+
+static void where(void *arg) {
+    place *p = arg;
+    p->in_pool = coop_pool_is_worker_thread(coop_runtime_pool(p->runtime));
+    p->on_loop = coop_event_loop_is_loop_thread(coop_runtime_event_loop(p->runtime));
+    latch_open(&p->done);
+}
+static void where_timer(void *arg, uint64_t times) {
+    (void)times;
+    where(arg);
+}
+
+static void where_callbacks_run(void) {
+    coop_runtime *runtime = new_runtime();
+    coop_event_loop *loop = coop_runtime_event_loop(runtime);
+    static const struct {
+        int32_t on, priority;
+        int in_pool;
+    } cases[] = {{COOP_ON_DEFAULT, 0, 1}, {COOP_ON_LOOP, 0, 0}, {COOP_ON_POOL, COOP_PRIORITY_HIGH, 1}};
+    CHECK_OK(coop_runtime_start(runtime, COOP_START_RETURN));
+    CHECK_STATUS(coop_runtime_start(runtime, COOP_START_RETURN), COOP_E_EXISTS);
+    for (int i = 0; i < 3; i++) {
+        place p = {runtime, 0, 0, LATCH};
+        coop_timer_options options = {sizeof options, 0, 0, cases[i].on, cases[i].priority};
+        coop_timer_callback callback = {where_timer, &p, NULL};
+        CHECK_OK(coop_event_loop_timer(loop, &options, callback, NULL));
+        latch_wait(&p.done);
+        CHECK(p.in_pool == cases[i].in_pool && p.on_loop == !cases[i].in_pool);
+    }
+    place p = {runtime, 0, 0, LATCH};
+    coop_callback post = {where, &p, NULL};
+    CHECK_OK(coop_event_loop_post(loop, post));
+    latch_wait(&p.done);
+    CHECK(p.on_loop && !p.in_pool);
+    CHECK_OK(coop_runtime_stop(runtime, LONG_NS));
+    coop_runtime_free(runtime);
+}
+
+static void stop_runs_what_was_accepted(void) {
+    coop_runtime *runtime = new_runtime();
+    static probe posts[200], tasks[200];
+    for (int i = 0; i < 200; i++) {
+        CHECK_OK(coop_event_loop_post(coop_runtime_event_loop(runtime), counted(&posts[i])));
+        CHECK_OK(coop_pool_submit(coop_runtime_pool(runtime), NULL, counted(&tasks[i])));
+    }
+    CHECK_OK(coop_runtime_start(runtime, COOP_START_RETURN));
+    CHECK_OK(coop_runtime_stop(runtime, LONG_NS));
+    CHECK_OK(coop_runtime_stop(runtime, 0));
+    for (int i = 0; i < 200; i++)
+        CHECK(runs(&posts[i]) == 1 && drops(&posts[i]) == 1 && runs(&tasks[i]) == 1 && drops(&tasks[i]) == 1);
+    CHECK_STATUS(coop_runtime_start(runtime, COOP_START_WAIT), COOP_E_CLOSED);
+    coop_runtime_free(runtime);
+}
+
+static void stop_from_inside(void *arg) { CHECK_OK(coop_runtime_stop(arg, COOP_FOREVER)); }
+
+static void wait_mode_ends_at_a_stop(void) {
+    for (int in_pool = 0; in_pool < 2; in_pool++) {
+        coop_runtime *runtime = new_runtime();
+        coop_callback stop = {stop_from_inside, runtime, NULL};
+        if (in_pool) CHECK_OK(coop_pool_submit(coop_runtime_pool(runtime), NULL, stop));
+        else CHECK_OK(coop_event_loop_post(coop_runtime_event_loop(runtime), stop));
+        coop_status status = coop_runtime_start(runtime, COOP_START_WAIT);
+        CHECK(status == COOP_OK || (in_pool && status == COOP_E_CLOSED));
+        coop_runtime_free(runtime);
+    }
+}
+
+static void a_late_stop_says_so(void) {
+    coop_runtime *runtime = new_runtime();
+    latch go = LATCH;
+    probe behind = {0, 0};
+    CHECK_OK(coop_runtime_start(runtime, COOP_START_RETURN));
+    CHECK_OK(coop_pool_submit(coop_runtime_pool(runtime), NULL, waiting(&go)));
+    CHECK_OK(coop_pool_submit(coop_runtime_pool(runtime), NULL, waiting(&go)));
+    CHECK_OK(coop_pool_submit(coop_runtime_pool(runtime), NULL, counted(&behind)));
+    CHECK_STATUS(coop_runtime_stop(runtime, 1000000), COOP_E_TIMEOUT);
+    CHECK_EQ(drops(&behind), 1);
+    latch_open(&go);
+    CHECK_OK(coop_runtime_stop(runtime, LONG_NS));
+    coop_runtime_free(runtime);
+}
+
+/* Freed without a stop: each is dropped once, and a drop may call what is being freed. */
+static coop_runtime *asked;
+static void ask(void *arg) {
+    probe p = {0, 0};
+    count_drop(arg);
+    CHECK_STATUS(coop_event_loop_post(coop_runtime_event_loop(asked), counted(&p)), COOP_E_CLOSED);
+    CHECK_OK(coop_pool_close(coop_runtime_pool(asked)));
+    CHECK_EQ(runs(&p) + drops(&p), 0);
+}
+
+static void free_drops_what_is_queued(void) {
+    asked = new_runtime();
+    latch begun = LATCH;
+    probe post = {0, 0}, timer = {0, 0}, p = {0, 0};
+    coop_callback posted = {count_run, &post, ask};
+    coop_timer_callback timed = {count_timer, &timer, ask};
+    coop_timer_options far = {sizeof far, LONG_NS, 0, 0, 0};
+    CHECK_OK(coop_event_loop_post(coop_runtime_event_loop(asked), posted));
+    CHECK_OK(coop_event_loop_timer(coop_runtime_event_loop(asked), &far, timed, NULL));
+    CHECK_OK(coop_pool_submit(coop_runtime_pool(asked), NULL, opening(&begun)));
+    CHECK_OK(coop_pool_submit(coop_runtime_pool(asked), NULL, counted(&p)));
+    latch_wait(&begun);
+    /* They belong to the runtime: left alone. */
+    coop_pool_free(coop_runtime_pool(asked));
+    coop_event_loop_free(coop_runtime_event_loop(asked));
+    coop_runtime_free(asked);
+    CHECK(runs(&post) == 0 && drops(&post) == 1 && runs(&timer) == 0 && drops(&timer) == 1);
+    CHECK_EQ(drops(&p), 1);
+}
+
+int main(void) {
+    where_callbacks_run();
+    stop_runs_what_was_accepted();
+    wait_mode_ends_at_a_stop();
+    a_late_stop_says_so();
+    free_drops_what_is_queued();
+    return 0;
+}
