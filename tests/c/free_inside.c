@@ -45,12 +45,20 @@ typedef struct {
 static void free_and_tell(void *arg) { coop_event_loop_free(((freed_loop *)arg)->loop); }
 static void tell(void *arg) { latch_open(&((freed_loop *)arg)->done); }
 
-/* On the loop's own thread, while the post that asked for it is still returning. */
+static void spin(void *go) {
+    while (!__atomic_load_n((int *)go, __ATOMIC_ACQUIRE)) sched_yield();
+}
+
+/* On the loop's own thread, while the post that asked for it is still returning. The loop is kept awake until then, so that it need
+ * not be woken by that post. */
 static void while_a_post_returns(void) {
     for (int i = 0; i < 2000; i++) {
         freed_loop f = {new_loop(), LATCH};
-        coop_callback post = {free_and_tell, &f, tell};
+        int go = 0;
+        coop_callback busy = {spin, &go, NULL}, post = {free_and_tell, &f, tell};
+        CHECK_OK(coop_event_loop_post(f.loop, busy));
         CHECK_OK(coop_event_loop_start(f.loop));
+        __atomic_store_n(&go, 1, __ATOMIC_RELEASE);
         CHECK_OK(coop_event_loop_post(f.loop, post));
         latch_wait(&f.done);
     }
