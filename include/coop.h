@@ -46,7 +46,7 @@
 #define COOP_RUN_NOWAIT 2
 
 /*
- Runs until no post, timer or watch is left.
+ Runs until no post, timer or watch (but for those that are unref) is left.
  */
 #define COOP_RUN_UNTIL_IDLE 3
 
@@ -290,6 +290,14 @@ typedef struct {
      One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
      */
     int32_t priority;
+    /*
+     1: a COOP_RUN_UNTIL_IDLE does not wait for this watch.
+     */
+    int32_t unref;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
 } coop_io_watch_options;
 
 /*
@@ -845,6 +853,16 @@ coop_status coop_pool_close(coop_pool *pool);
  Any thread, any number of times. COOP_E_NULL, COOP_E_INVALID for another mode or time, COOP_E_FORKED.
  */
 coop_status coop_pool_shutdown(coop_pool *pool, int32_t mode, int64_t timeout_ns);
+
+/*
+ Waits until a pool that was closed has ended, and joins its threads.
+
+ timeout_ns: nanoseconds, 0 does not wait, COOP_FOREVER waits as long as it takes.
+
+ Any thread but the pool's own tasks: COOP_E_WOULD_DEADLOCK. COOP_E_TIMEOUT changes nothing, and it may be
+ called again; COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
+ */
+coop_status coop_pool_join(coop_pool *pool, int64_t timeout_ns);
 
 /*
  Makes a runtime. It takes posts, timers, watches and tasks at once; tasks run at once, the loop after

@@ -22,7 +22,7 @@ pub const COOP_RUN_DEFAULT: i32 = 0;
 pub const COOP_RUN_ONCE: i32 = 1;
 /// One turn of what is ready now, without waiting.
 pub const COOP_RUN_NOWAIT: i32 = 2;
-/// Runs until no post, timer or watch is left.
+/// Runs until no post, timer or watch (but for those that are unref) is left.
 pub const COOP_RUN_UNTIL_IDLE: i32 = 3;
 
 /// A source's callbacks run on the loop's thread; a runtime's loop: in the runtime's pool, at normal priority.

@@ -57,9 +57,13 @@ pub struct coop_io_watch_options {
     pub on: i32,
     /// One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
     pub priority: i32,
+    /// 1: a COOP_RUN_UNTIL_IDLE does not wait for this watch.
+    pub unref: i32,
+    /// Must be 0.
+    pub reserved: i32,
 }
 
-// SAFETY: numbers, five fields that fill 24 bytes (tests/c/layout.c), any bytes are a value.
+// SAFETY: numbers, seven fields that fill 32 bytes (tests/c/layout.c), any bytes are a value.
 unsafe impl Options for coop_io_watch_options {
     const NAME: &'static str = "coop_io_watch_options";
     const FIRST: usize = size_of::<Self>();
@@ -126,7 +130,9 @@ fn watch_options(read: coop_io_watch_options) -> Result<WatchOptions> {
         }
     };
     let edge = options::flag(read.edge, "coop_io_watch_options.edge")?;
-    Ok(WatchOptions { interest, edge, on: place(read.on, read.priority)? })
+    let unref = options::flag(read.unref, "coop_io_watch_options.unref")?;
+    options::reserved(read.reserved, "coop_io_watch_options.reserved")?;
+    Ok(WatchOptions { interest, edge, on: place(read.on, read.priority)?, unref })
 }
 
 fn bits(ready: Readiness) -> u32 {

@@ -252,6 +252,21 @@ pub unsafe extern "C" fn coop_pool_shutdown(pool: *mut coop_pool, mode: i32, tim
     })
 }
 
+/// Waits until a pool that was closed has ended, and joins its threads.
+///
+/// timeout_ns: nanoseconds, 0 does not wait, COOP_FOREVER waits as long as it takes.
+///
+/// Any thread but the pool's own tasks: COOP_E_WOULD_DEADLOCK. COOP_E_TIMEOUT changes nothing, and it may be
+/// called again; COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_pool_join(pool: *mut coop_pool, timeout_ns: i64) -> coop_status {
+    guard!({
+        // SAFETY: a pool that is not freed yet. It waits for tasks, which may free the pool: so not borrowed.
+        let pool = unsafe { PoolRef::cloned(pool) }?;
+        pool.join(options::timeout(timeout_ns, "timeout_ns")?)
+    })
+}
+
 impl coop_pool {
     /// The pool of the runtime that this loop belongs to.
     pub(crate) fn of_runtime(pool: NonNull<Pool>, keeper: Handle) -> Self {

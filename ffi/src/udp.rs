@@ -10,7 +10,7 @@ use std::{
 
 use coop_core::{
     Error, Result,
-    event_loop::udp::{Datagrams, Outgoing, Receiver, UdpOptions, UdpSocket},
+    event_loop::udp::{Datagrams, Outgoing, Receiver, Sent, UdpOptions, UdpSocket},
     fork::ForkGuard,
 };
 
@@ -248,7 +248,7 @@ pub unsafe extern "C" fn coop_udp_send(
         // SAFETY: as many as counted.
         let datagrams = unsafe { array(datagrams, count, "datagrams") }?;
         // SAFETY: each datagram's data is as long as it says.
-        let (taken, lost) = unsafe { send(&object.socket, &mut lock(&object.sending), datagrams) }?;
+        let (taken, lost) = unsafe { send(|out| object.socket.send(out), &mut lock(&object.sending), datagrams) }?;
         // SAFETY: `sent` is there, and is a place for a number.
         unsafe { sent.write(taken) };
         if !refused.is_null() {
@@ -324,10 +324,14 @@ impl Receiving {
 ///
 /// # Safety
 /// The data of each points to as many readable bytes as it says.
-unsafe fn send(socket: &UdpSocket, out: &mut Outgoing, datagrams: &[coop_datagram]) -> Result<(usize, usize)> {
+unsafe fn send(
+    mut kernel: impl FnMut(&mut Outgoing) -> Result<Sent>,
+    out: &mut Outgoing,
+    datagrams: &[coop_datagram],
+) -> Result<(usize, usize)> {
     let (mut taken, mut lost) = (0, 0);
     if !out.is_empty() {
-        let rest = socket.send(out)?;
+        let rest = kernel(out)?;
         lost += rest.errors;
         if rest.would_block {
             return Ok((0, lost));
@@ -350,7 +354,7 @@ unsafe fn send(socket: &UdpSocket, out: &mut Outgoing, datagrams: &[coop_datagra
             Some(error) if taken + counts.len() == 0 => return Err(error),
             _ => {}
         }
-        let sent = match socket.send(out) {
+        let sent = match kernel(out) {
             Ok(sent) => sent,
             Err(error) => {
                 out.clear();
@@ -398,5 +402,79 @@ unsafe fn push(out: &mut Outgoing, datagram: &coop_datagram, skip: usize) -> Res
     match datagram.segment_size as usize {
         0 => out.push(data, to).map(|()| 1),
         segment => out.push_segments(&data[(skip * segment).min(data.len())..], segment, to),
+    }
+}
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    fn datagram(data: &[u8], segment_size: u32) -> coop_datagram {
+        let address = coop_address::of(&SocketAddr::from(([127, 0, 0, 1], 9)));
+        coop_datagram { data: data.as_ptr().cast(), length: data.len(), address, segment_size, flags: 0 }
+    }
+
+    /// A kernel that takes up to `room` datagrams; `refused` of them it refuses.
+    fn kernel(room: usize, refused: usize) -> impl FnMut(&mut Outgoing) -> Result<Sent> {
+        move |out| {
+            let gone = room.min(out.len());
+            let would_block = gone < out.len();
+            if !would_block {
+                out.clear();
+            }
+            Ok(Sent { datagrams: gone - refused, bytes: 0, errors: refused, would_block })
+        }
+    }
+
+    #[test]
+    fn what_a_full_kernel_leaves_is_the_callers_but_for_a_run_that_has_begun() {
+        let bytes = [7; 100];
+        let batch = [datagram(&bytes[..5], 0), datagram(&bytes, 30), datagram(&[], 10), datagram(&bytes[..6], 0)];
+        // One, four segments, none, one.
+        for (room, taken, left) in [
+            (0, 0, (0, 0)),
+            (1, 1, (0, 0)),
+            (2, 2, (3, 70)),
+            (3, 2, (2, 40)),
+            (4, 2, (1, 10)),
+            (5, 3, (0, 0)),
+            (6, 4, (0, 0)),
+        ] {
+            let mut out = Outgoing::new();
+            // SAFETY: the data are slices that live on.
+            let answer = unsafe { send(kernel(room, room.min(1)), &mut out, &batch) };
+            assert_eq!((answer, (out.len(), out.bytes())), (Ok((taken, room.min(1))), left), "room for {room}");
+            // The rest goes first, and nothing else until it is gone.
+            let rest = out.len();
+            if rest > 0 {
+                // SAFETY: as above.
+                let answer = unsafe { send(kernel(0, 0), &mut out, &batch[taken..]) };
+                assert_eq!((answer, out.len()), (Ok((0, 0)), rest));
+                // SAFETY: as above.
+                let answer = unsafe { send(kernel(rest, 0), &mut out, &[]) };
+                assert_eq!((answer, out.len()), (Ok((0, 0)), 0));
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_batch_goes_in_chunks_and_ends_before_a_wrong_one() {
+        let bytes = [7; 1000];
+        let mut batch = vec![datagram(&bytes, 0); 3 * CHUNK + 5];
+        let (mut calls, mut out) = (0, Outgoing::new());
+        let mut count = |out: &mut Outgoing| {
+            calls += 1;
+            kernel(usize::MAX, 0)(out)
+        };
+        // SAFETY: the data are slices that live on.
+        assert_eq!(unsafe { send(&mut count, &mut out, &batch) }, Ok((batch.len(), 0)));
+        assert_eq!(calls, 4);
+        batch[CHUNK + 3].flags = 1;
+        // SAFETY: as above.
+        assert_eq!(unsafe { send(kernel(usize::MAX, 0), &mut out, &batch) }, Ok((CHUNK + 3, 0)));
+        // SAFETY: as above.
+        let error = unsafe { send(kernel(usize::MAX, 0), &mut out, &batch[CHUNK + 3..]) }.unwrap_err();
+        assert!(error.to_string().contains("flags is 1"), "{error}");
+        assert!(out.is_empty());
     }
 }

@@ -113,6 +113,17 @@ static void watches(void) {
     coop_event_loop_free(r.loop);
     CHECK_EQ(drops(&r.p), 1);
     CHECK_EQ(runs(&second) + drops(&second), 0);
+    /* An unref watch keeps no loop running. */
+    coop_io_watch_options unref = {sizeof unref, COOP_IO_READ, 0, 0, 0, 1, 0};
+    int quiet[2];
+    CHECK(pipe(quiet) == 0);
+    r.loop = new_loop();
+    CHECK_OK(coop_event_loop_watch(r.loop, quiet[0], &unref, counted_watch(&second), NULL));
+    CHECK_OK(coop_event_loop_run(r.loop, COOP_RUN_UNTIL_IDLE));
+    coop_event_loop_free(r.loop);
+    CHECK(runs(&second) == 0 && drops(&second) == 1);
+    close(quiet[0]);
+    close(quiet[1]);
     close(fds[0]);
 }
 

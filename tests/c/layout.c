@@ -64,7 +64,9 @@ NEXT(coop_io_watch_options, size, interest);
 NEXT(coop_io_watch_options, interest, edge);
 NEXT(coop_io_watch_options, edge, on);
 NEXT(coop_io_watch_options, on, priority);
-LAST(coop_io_watch_options, priority, 24);
+NEXT(coop_io_watch_options, priority, unref);
+NEXT(coop_io_watch_options, unref, reserved);
+LAST(coop_io_watch_options, reserved, 32);
 
 FIRST(coop_runtime_options, size);
 NEXT(coop_runtime_options, size, pool);

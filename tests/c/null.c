@@ -18,6 +18,7 @@ static void null_objects(void) {
     CHECK(!coop_pool_is_worker_thread(NULL));
     CHECK_STATUS(coop_pool_close(NULL), COOP_E_NULL);
     CHECK_STATUS(coop_pool_shutdown(NULL, COOP_SHUTDOWN_DRAIN, 0), COOP_E_NULL);
+    CHECK_STATUS(coop_pool_join(NULL, 0), COOP_E_NULL);
 
     CHECK_STATUS(coop_event_loop_new(NULL, NULL), COOP_E_NULL);
     coop_event_loop_free(NULL);

@@ -90,6 +90,7 @@ static void submit_inside(void *arg) {
     latch_wait(&n->go);
     CHECK_OK(coop_pool_submit(n->pool, NULL, counted(&n->inner)));
     CHECK_OK(coop_pool_shutdown(n->pool, COOP_SHUTDOWN_DRAIN, COOP_FOREVER)); /* does not wait for itself */
+    CHECK_STATUS(coop_pool_join(n->pool, COOP_FOREVER), COOP_E_WOULD_DEADLOCK);
 }
 
 static void a_draining_pool_takes_its_own_tasks(void) {
@@ -98,7 +99,9 @@ static void a_draining_pool_takes_its_own_tasks(void) {
     CHECK_OK(coop_pool_submit(n.pool, NULL, task));
     CHECK_OK(coop_pool_close(n.pool));
     CHECK_STATUS(coop_pool_submit(n.pool, NULL, counted(&n.late)), COOP_E_CLOSED);
+    CHECK_SAYS(coop_pool_join(n.pool, 1000), COOP_E_TIMEOUT, "coop-pool");
     latch_open(&n.go);
+    CHECK_OK(coop_pool_join(n.pool, LONG_NS));
     CHECK_OK(coop_pool_shutdown(n.pool, COOP_SHUTDOWN_DRAIN, LONG_NS));
     coop_pool_free(n.pool);
     CHECK(runs(&n.inner) == 1 && drops(&n.inner) == 1 && runs(&n.late) + drops(&n.late) == 0);

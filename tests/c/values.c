@@ -35,6 +35,7 @@ static void of_pools(void) {
     CHECK_SAYS(coop_pool_submit(pool, &submit, counted(&p)), COOP_E_UNSUPPORTED, "reserved is 1");
     CHECK_SAYS(coop_pool_shutdown(pool, 2, 0), COOP_E_INVALID, "shutdown mode 2");
     CHECK_SAYS(coop_pool_shutdown(pool, COOP_SHUTDOWN_DRAIN, -2), COOP_E_INVALID, "timeout_ns is -2");
+    CHECK_SAYS(coop_pool_join(pool, -2), COOP_E_INVALID, "timeout_ns is -2");
     int32_t cpu = 77;
     CHECK_SAYS(coop_pool_worker_cpu(pool, 1, &cpu), COOP_E_INVALID, "worker 1");
     CHECK_EQ(cpu, 77);
@@ -63,12 +64,18 @@ static void of_loops(void) {
 
     int fds[2];
     CHECK(pipe(fds) == 0);
-    coop_io_watch_options watch = {sizeof watch, 4, 0, 0, 0};
+    coop_io_watch_options watch = {sizeof watch, 4, 0, 0, 0, 0, 0};
     CHECK_SAYS(coop_event_loop_watch(loop, fds[0], &watch, counted_watch(&p), NULL), COOP_E_INVALID, "interest 4");
     watch.interest = COOP_IO_READ;
     watch.edge = -1;
     CHECK_SAYS(coop_event_loop_watch(loop, fds[0], &watch, counted_watch(&p), NULL), COOP_E_INVALID, "edge is -1");
     watch.edge = 1;
+    watch.unref = 2;
+    CHECK_SAYS(coop_event_loop_watch(loop, fds[0], &watch, counted_watch(&p), NULL), COOP_E_INVALID, "unref is 2");
+    watch.unref = 0;
+    watch.reserved = -1;
+    CHECK_SAYS(coop_event_loop_watch(loop, fds[0], &watch, counted_watch(&p), NULL), COOP_E_UNSUPPORTED, "reserved is -1");
+    watch.reserved = 0;
     CHECK_SAYS(coop_event_loop_watch(loop, -1, &watch, counted_watch(&p), NULL), COOP_E_INVALID, "-1");
     CHECK_STATUS(coop_event_loop_watch(loop, 1000000, &watch, counted_watch(&p), NULL), COOP_E_OS);
     CHECK(coop_last_os_errno() != 0);
