@@ -24,6 +24,7 @@ pub mod io_watch;
 pub mod log;
 mod options;
 pub mod pool;
+pub mod port_set;
 pub mod runtime;
 pub mod status;
 pub mod timer;

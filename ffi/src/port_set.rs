@@ -1,0 +1,577 @@
+//! `coop_port_set`: named UDP sockets, each with a handler that is a table of C functions.
+
+use std::{
+    ffi::{c_char, c_void},
+    net::SocketAddr,
+    ptr,
+    sync::Arc,
+};
+
+use coop_core::{
+    Error, Result,
+    event_loop::TimerId,
+    port::{Batch, Build, Context, Fault, Handler, Mode, Outcome, Port, PortSet, PortSetOptions},
+};
+
+use crate::{
+    address::coop_address,
+    event_loop::coop_event_loop,
+    foreign::Foreign,
+    guard::guard,
+    handle::{borrow, give, null, take, wanted},
+    options::{self, Options, array},
+    status::{COOP_OK, coop_status},
+    timer::coop_timer_id,
+    udp::{COOP_DATAGRAM_TRUNCATED, coop_datagram},
+};
+
+/// All ports of the set run on the loop that its options name.
+pub const COOP_MODE_SINGLE: i32 = 0;
+/// Each port has a thread for its handler, and another one that only receives.
+pub const COOP_MODE_THREAD: i32 = 1;
+
+/// Bytes that a port may hold unless it is told.
+const BUFFER_BYTES: usize = 64 << 20;
+
+/// Named UDP sockets, each with a handler of its own, served in a mode.
+#[derive(Debug)]
+pub struct coop_port_set {
+    set: Arc<PortSet>,
+}
+
+impl coop_port_set {
+    /// A hold of its own for each call: a handler may free the set before the call is over.
+    ///
+    /// # Safety
+    /// `pointer` is NULL or a set that is not freed yet.
+    unsafe fn behind(pointer: *const Self) -> Result<Arc<PortSet>> {
+        // SAFETY: the caller's promise.
+        Ok(unsafe { borrow(pointer, "set") }?.set.clone())
+    }
+}
+
+/// A handler's way to its port, from any thread until the handler's drop is called.
+#[derive(Debug)]
+pub struct coop_port_context {
+    context: Context,
+}
+
+/// What a port runs. Its functions run on one thread, one at a time, the same in every mode; those that are NULL do
+/// nothing. None may throw or longjmp out of the library.
+///
+/// Once coop_port_set_new answered COOP_OK the set owns arg: drop(arg) is called once, after on_stop, or instead of
+/// all of them.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct coop_port_handler {
+    /// sizeof(coop_port_handler).
+    pub size: usize,
+    /// Handed to every function; may be NULL.
+    pub arg: *mut c_void,
+    /// Before anything else. Another answer than COOP_OK fails the start of the whole set.
+    pub on_start: Option<unsafe extern "C" fn(arg: *mut c_void, context: *mut coop_port_context) -> coop_status>,
+    /// Datagrams have come: all since the last call, in their order. Must not be NULL. They are the library's, and lie where
+    /// they are until this returns.
+    pub on_batch: Option<
+        unsafe extern "C" fn(
+            arg: *mut c_void,
+            context: *mut coop_port_context,
+            datagrams: *const coop_datagram,
+            count: usize,
+        ),
+    >,
+    /// A timer of coop_port_context_set_timer has come.
+    pub on_timer: Option<unsafe extern "C" fn(arg: *mut c_void, context: *mut coop_port_context, timer: coop_timer_id)>,
+    /// After everything else, if on_start was well. What it sends is still sent.
+    pub on_stop: Option<unsafe extern "C" fn(arg: *mut c_void, context: *mut coop_port_context)>,
+    /// Called once when arg is not needed any more, on any thread.
+    pub drop: Option<unsafe extern "C" fn(arg: *mut c_void)>,
+}
+
+// SAFETY: seven words (tests/c/layout.c); NULL is None, and the caller gives functions or NULL.
+unsafe impl Options for coop_port_handler {
+    const NAME: &'static str = "coop_port_handler";
+    const FIRST: usize = size_of::<Self>();
+}
+
+/// A port to be.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct coop_port {
+    /// sizeof(coop_port).
+    pub size: usize,
+    /// Unique in its set: UTF-8, copied.
+    pub name: *const c_char,
+    /// The bytes of name.
+    pub name_length: usize,
+    /// What it runs: copied. Must not be NULL.
+    pub handler: *const coop_port_handler,
+    /// Where the socket is bound: coop_address_parse makes one. No address: any free port of 127.0.0.1.
+    pub bind: coop_address,
+    /// The only peer, or no address: then everybody is heard, and datagrams need an address.
+    pub connect: coop_address,
+}
+
+// SAFETY: words and addresses, which are numbers, without padding (tests/c/layout.c); any bytes are a value.
+unsafe impl Options for coop_port {
+    const NAME: &'static str = "coop_port";
+    const FIRST: usize = size_of::<Self>();
+}
+
+/// How a set is made. Zero in any field but size is the default.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct coop_port_set_options {
+    /// sizeof(coop_port_set_options).
+    pub size: usize,
+    /// COOP_MODE_SINGLE, which needs event_loop, or COOP_MODE_THREAD.
+    pub mode: i32,
+    /// Must be 0.
+    pub reserved: i32,
+    /// The loop that a SINGLE set is served on. It stays the caller's, who frees it after the set.
+    pub event_loop: *mut coop_event_loop,
+    /// Bytes that each port may hold of what came, and of what is to be sent; what comes above is dropped and counted. 0: 64 MiB.
+    pub buffer_bytes: usize,
+}
+
+// SAFETY: five fields that fill 32 bytes (tests/c/layout.c), any bytes are a value.
+unsafe impl Options for coop_port_set_options {
+    const NAME: &'static str = "coop_port_set_options";
+    const FIRST: usize = size_of::<Self>();
+}
+
+/// What a port has counted since its start.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct coop_port_stats {
+    /// sizeof(coop_port_stats), set by the caller: at most that many bytes are written.
+    pub size: usize,
+    /// Datagrams taken from the socket and kept.
+    pub received: u64,
+    /// Their bytes.
+    pub received_bytes: u64,
+    /// Datagrams taken from the socket and dropped, because the buffer was full.
+    pub dropped: u64,
+    /// Of those received: longer than the library takes, and cut.
+    pub truncated: u64,
+    /// Datagrams that the system took.
+    pub sent: u64,
+    /// Their bytes.
+    pub sent_bytes: u64,
+    /// Datagrams that the system refused, or that were still queued at the end.
+    pub send_dropped: u64,
+    /// Errors that the system told of earlier datagrams (a peer that is gone).
+    pub peer_errors: u64,
+    /// Faults of the handler.
+    pub errors: u64,
+}
+
+/// Makes a set of count ports. Nothing is bound before coop_port_set_start.
+///
+/// options: copied; NULL is SINGLE without a loop, which is refused. ports: copied, with their handlers; the set owns the
+/// handlers' arguments if this answers COOP_OK, and none of them otherwise. out: set to the set, which the caller frees
+/// with coop_port_set_free.
+///
+/// Any thread. COOP_E_NULL, COOP_E_INVALID for no port, no name, a mode out of range, SINGLE without a loop or a buffer too
+/// small for a datagram, COOP_E_EXISTS for a name used twice, COOP_E_UNSUPPORTED, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_set_new(
+    options: *const coop_port_set_options,
+    ports: *const coop_port,
+    count: usize,
+    out: *mut *mut coop_port_set,
+) -> coop_status {
+    guard!({
+        wanted(out, "out")?;
+        // SAFETY: options are NULL or as long as they say.
+        let options = unsafe { set_options(options) }?;
+        // SAFETY: as many as counted.
+        let ports = unsafe { array(ports, count, "ports") }?;
+        // SAFETY: each is as long as it says.
+        let parts = ports.iter().map(|port| unsafe { Part::read(port) }).collect::<Result<Vec<_>>>()?;
+        // Refused before anything is owned: names and options alone decide.
+        PortSet::new(options.clone(), parts.iter().map(|part| part.port(unowned())).collect())?;
+        let ports = parts.iter().map(|part| part.port(part.build())).collect();
+        // SAFETY: `out` is there, and is a place for a pointer.
+        unsafe { give(coop_port_set { set: Arc::new(PortSet::new(options, ports)?) }, out) };
+        Ok(())
+    })
+}
+
+/// Stops the set if it runs, waiting up to a second for its handlers, and releases it. NULL does nothing.
+///
+/// Any thread; once, with no call under way. From inside a handler it returns at once, and the rest happens when that
+/// has returned. In a forked child it touches no thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_set_free(set: *mut coop_port_set) {
+    guard!({
+        if !set.is_null() {
+            // SAFETY: made by coop_port_set_new and freed once.
+            drop(unsafe { take(set) });
+        }
+        Ok(())
+    });
+}
+
+/// Binds every socket, starts the handlers and waits until each has started.
+///
+/// A SINGLE set starts on its loop's thread, or on this one while nobody runs the loop.
+///
+/// Any thread; once. COOP_E_NULL, COOP_E_OS with the port and its address, COOP_E_FAILED if an on_start was not well,
+/// COOP_E_EXISTS if it was started before, COOP_E_FORKED. After an error nothing is left bound or running.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_set_start(set: *mut coop_port_set) -> coop_status {
+    // SAFETY: a set that is not freed yet.
+    guard!(unsafe { coop_port_set::behind(set) }?.start())
+}
+
+/// Ends every port (on_stop, then its socket closes) and waits for them.
+///
+/// timeout_ns: nanoseconds, 0 does not wait, COOP_FOREVER waits as long as it takes.
+///
+/// Any thread, any number of times. COOP_E_TIMEOUT names the ports whose handlers ignore the deadline: they end when their
+/// function returns. COOP_E_WOULD_DEADLOCK from inside a handler, which has coop_port_context_stop. COOP_E_NULL,
+/// COOP_E_INVALID for another time, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_set_stop(set: *mut coop_port_set, timeout_ns: i64) -> coop_status {
+    guard!({
+        // SAFETY: a set that is not freed yet.
+        let set = unsafe { coop_port_set::behind(set) }?;
+        set.stop(options::timeout(timeout_ns, "timeout_ns")?)
+    })
+}
+
+/// Waits until the set has ended: by coop_port_set_stop, or because a handler asked for it.
+///
+/// timeout_ns and errors: as coop_port_set_stop.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_set_join(set: *mut coop_port_set, timeout_ns: i64) -> coop_status {
+    guard!({
+        // SAFETY: a set that is not freed yet.
+        let set = unsafe { coop_port_set::behind(set) }?;
+        set.join(options::timeout(timeout_ns, "timeout_ns")?)
+    })
+}
+
+/// The address that a port is bound to.
+///
+/// name, name_length: which port. out: set to the address.
+///
+/// Any thread. COOP_E_NULL, COOP_E_INVALID for an unknown name or before the start, COOP_E_CLOSED if that failed,
+/// COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_set_address(
+    set: *const coop_port_set,
+    name: *const c_char,
+    name_length: usize,
+    out: *mut coop_address,
+) -> coop_status {
+    guard!({
+        // SAFETY: a set that is not freed yet.
+        let set = unsafe { coop_port_set::behind(set) }?;
+        wanted(out, "out")?;
+        // SAFETY: the text is as long as told.
+        let name = unsafe { options::text(name, name_length, "name") }?;
+        let address = find(set.addresses()?, name)?;
+        // SAFETY: `out` is there, and is a place for an address.
+        unsafe { out.write(coop_address::of(&address)) };
+        Ok(())
+    })
+}
+
+/// What a port has counted since its start, also after its end.
+///
+/// name, name_length: which port. out: its size says how much of it is filled.
+///
+/// Any thread. COOP_E_NULL, COOP_E_INVALID for an unknown name, a size of less than two fields, or before the start,
+/// COOP_E_CLOSED if that failed, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_set_stats(
+    set: *const coop_port_set,
+    name: *const c_char,
+    name_length: usize,
+    out: *mut coop_port_stats,
+) -> coop_status {
+    guard!({
+        // SAFETY: a set that is not freed yet.
+        let set = unsafe { coop_port_set::behind(set) }?;
+        wanted(out, "out")?;
+        // SAFETY: the text is as long as told.
+        let name = unsafe { options::text(name, name_length, "name") }?;
+        let stats = find(set.stats()?, name)?;
+        // SAFETY: every output struct begins with its size.
+        let size = unsafe { out.cast::<usize>().read() };
+        if size < 2 * size_of::<u64>() {
+            let known = size_of::<coop_port_stats>();
+            return Err(Error::Invalid(format!(
+                "coop_port_stats.size is {size}: set it to sizeof(coop_port_stats), which is {known}"
+            )));
+        }
+        let filled = coop_port_stats {
+            size,
+            received: stats.received,
+            received_bytes: stats.received_bytes,
+            dropped: stats.dropped,
+            truncated: stats.truncated,
+            sent: stats.sent,
+            sent_bytes: stats.sent_bytes,
+            send_dropped: stats.send_dropped,
+            peer_errors: stats.peer_errors,
+            errors: stats.errors,
+        };
+        let bytes = size.min(size_of::<coop_port_stats>());
+        // SAFETY: the caller has room for `size` bytes.
+        unsafe { ptr::copy_nonoverlapping((&raw const filled).cast::<u8>(), out.cast::<u8>(), bytes) };
+        Ok(())
+    })
+}
+
+/// Sends datagrams. What a handler's function sends leaves in batches, at the latest when it returns.
+///
+/// datagrams, count: copied; one without an address goes to the connected peer. sent: set to how many of the array were
+/// taken, also when one was refused; may be NULL.
+///
+/// Any thread until the handler's drop. COOP_E_QUEUE_FULL if the kernel does not keep up and as many bytes wait as the set
+/// may hold, COOP_E_INVALID for a datagram that is too long or goes nowhere, COOP_E_CLOSED, COOP_E_NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_context_send(
+    context: *mut coop_port_context,
+    datagrams: *const coop_datagram,
+    count: usize,
+    sent: *mut usize,
+) -> coop_status {
+    guard!({
+        // SAFETY: a context whose handler was not dropped yet.
+        let object = unsafe { borrow(context, "context") }?;
+        // SAFETY: as many as counted.
+        let datagrams = unsafe { array(datagrams, count, "datagrams") }?;
+        let (mut taken, mut flush) = (0, false);
+        let answer = datagrams.iter().try_for_each(|datagram| {
+            // SAFETY: its data is as long as it says.
+            let data = unsafe { array(datagram.data.cast::<u8>(), datagram.length, "datagram.data") }?;
+            let segment = (datagram.segment_size > 0).then_some(datagram.segment_size as usize);
+            let (_, now) = object.context.enqueue(data, datagram.address.read()?, segment)?;
+            taken += 1;
+            flush |= now;
+            Ok(())
+        });
+        if flush {
+            object.context.flush();
+        }
+        if !sent.is_null() {
+            // SAFETY: a place for a number.
+            unsafe { sent.write(taken) };
+        }
+        answer
+    })
+}
+
+/// Calls on_timer after after_ns, once, or again after every every_ns if that is not 0.
+///
+/// out: set to the timer's id. Any thread until the handler's drop. COOP_E_NULL, COOP_E_INVALID for a negative time,
+/// COOP_E_CLOSED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_context_set_timer(
+    context: *mut coop_port_context,
+    after_ns: i64,
+    every_ns: i64,
+    out: *mut coop_timer_id,
+) -> coop_status {
+    guard!({
+        // SAFETY: a context whose handler was not dropped yet.
+        let object = unsafe { borrow(context, "context") }?;
+        wanted(out, "out")?;
+        let after = options::duration(after_ns, "after_ns")?;
+        let every = options::duration(every_ns, "every_ns")?;
+        let timer = object.context.set_timer(after, (!every.is_zero()).then_some(every))?;
+        // SAFETY: `out` is there, and is a place for an id.
+        unsafe { out.write(timer.0) };
+        Ok(())
+    })
+}
+
+/// Ends a timer of coop_port_context_set_timer.
+///
+/// Any thread until the handler's drop. COOP_E_NULL, COOP_E_STALE if it has ended already.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_context_cancel_timer(
+    context: *mut coop_port_context,
+    timer: coop_timer_id,
+) -> coop_status {
+    // SAFETY: a context whose handler was not dropped yet.
+    guard!(unsafe { borrow(context, "context") }?.context.cancel_timer(TimerId(timer)))
+}
+
+/// Asks the whole set to stop, and returns at once. Any thread until the handler's drop. COOP_E_NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_context_stop(context: *mut coop_port_context) -> coop_status {
+    guard!({
+        // SAFETY: a context whose handler was not dropped yet.
+        unsafe { borrow(context, "context") }?.context.stop();
+        Ok(())
+    })
+}
+
+fn find<T>(all: Vec<(String, T)>, name: Option<String>) -> Result<T> {
+    let name = name.unwrap_or_default();
+    let names = || all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+    let unknown = Error::Invalid(format!("no port {name:?} in this set: its ports are {}", names()));
+    all.into_iter().find(|(known, _)| *known == name).map(|(_, found)| found).ok_or(unknown)
+}
+
+/// # Safety
+/// As [`options::read`].
+unsafe fn set_options(options: *const coop_port_set_options) -> Result<PortSetOptions> {
+    // SAFETY: the caller's promise.
+    let read = unsafe { options::read(options) }?;
+    options::reserved(read.reserved, "coop_port_set_options.reserved")?;
+    let mode = match read.mode {
+        COOP_MODE_SINGLE => Mode::Single,
+        COOP_MODE_THREAD => Mode::Thread,
+        other => {
+            let allowed = "COOP_MODE_SINGLE is 0, COOP_MODE_THREAD is 1";
+            return Err(Error::Invalid(format!("mode {other} is out of range: {allowed}")));
+        }
+    };
+    let event_loop = if read.event_loop.is_null() {
+        None
+    } else {
+        // SAFETY: a loop that is not freed yet.
+        Some(unsafe { coop_event_loop::handle(read.event_loop) }?)
+    };
+    let buffer_bytes = if read.buffer_bytes == 0 { BUFFER_BYTES } else { read.buffer_bytes };
+    Ok(PortSetOptions { mode, event_loop, buffer_bytes })
+}
+
+/// A port's options in the core's terms; owns nothing of C's.
+struct Part {
+    name: String,
+    bind: SocketAddr,
+    connect: Option<SocketAddr>,
+    handler: coop_port_handler,
+}
+
+impl Part {
+    /// # Safety
+    /// The port and its handler are as long as they say.
+    unsafe fn read(port: *const coop_port) -> Result<Self> {
+        // SAFETY: the caller's promise.
+        let read = unsafe { options::read(port) }?;
+        // SAFETY: the text is as long as told.
+        let name = unsafe { options::text(read.name, read.name_length, "coop_port.name") }?;
+        if read.handler.is_null() {
+            return Err(null("coop_port.handler"));
+        }
+        // SAFETY: the caller's promise.
+        let handler = unsafe { options::read(read.handler) }?;
+        handler.on_batch.ok_or_else(|| null("coop_port_handler.on_batch"))?;
+        let bind = read.bind.read()?.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+        Ok(Self { name: name.unwrap_or_default(), bind, connect: read.connect.read()?, handler })
+    }
+
+    fn port(&self, build: Build) -> Port {
+        Port { name: self.name.clone(), bind: self.bind, connect: self.connect, build }
+    }
+
+    /// From here on the argument is owned: by the build, and then by the handler that it makes.
+    fn build(&self) -> Build {
+        let coop_port_handler { on_start, on_batch, on_timer, on_stop, arg, drop, .. } = self.handler;
+        let functions = on_batch.map(|on_batch| Functions { on_start, on_batch, on_timer, on_stop });
+        let owned = Foreign::new(functions, arg, drop);
+        Box::new(move |context| {
+            let owned = owned.map_err(|error| Fault::new(error.to_string()))?;
+            let context = Lent(Box::into_raw(Box::new(coop_port_context { context: context.clone() })));
+            Ok(Box::new(Table { owned, context, datagrams: Vec::new() }))
+        })
+    }
+}
+
+/// Makes nothing; for a set that is only checked.
+fn unowned() -> Build {
+    Box::new(|_| Err(Fault::new("a set that is only checked")))
+}
+
+type OnStart = unsafe extern "C" fn(*mut c_void, *mut coop_port_context) -> coop_status;
+type OnBatch = unsafe extern "C" fn(*mut c_void, *mut coop_port_context, *const coop_datagram, usize);
+type OnTimer = unsafe extern "C" fn(*mut c_void, *mut coop_port_context, coop_timer_id);
+type OnStop = unsafe extern "C" fn(*mut c_void, *mut coop_port_context);
+
+#[derive(Clone, Copy)]
+struct Functions {
+    on_start: Option<OnStart>,
+    on_batch: OnBatch,
+    on_timer: Option<OnTimer>,
+    on_stop: Option<OnStop>,
+}
+
+/// A context that C may use until the argument was dropped.
+struct Lent(*mut coop_port_context);
+
+// SAFETY: a context is used shared only, and what is in it may be from any thread.
+unsafe impl Send for Lent {}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // SAFETY: boxed when it was lent, and freed here only.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
+}
+
+/// A handler of C's.
+struct Table {
+    // In this order: drop(arg) may still use the context.
+    owned: Foreign<Functions>,
+    context: Lent,
+    /// The batch as C sees it, kept for its memory; empty between two calls.
+    datagrams: Vec<coop_datagram>,
+}
+
+// SAFETY: the argument and the context are; the datagrams' pointers are there only while `on_batch` runs.
+unsafe impl Send for Table {}
+
+impl Handler for Table {
+    fn on_start(&mut self, _: &Context) -> Outcome {
+        let Some(on_start) = self.owned.run.on_start else { return Ok(()) };
+        // SAFETY: C gave the function for this argument; the context lives until the argument is dropped.
+        match unsafe { on_start(self.owned.arg, self.context.0) } {
+            COOP_OK => Ok(()),
+            status => Err(Fault::new(format!("on_start answered {status}"))),
+        }
+    }
+
+    fn on_batch(&mut self, _: &Context, batch: &mut Batch) -> Outcome {
+        let mut sender = None;
+        for index in 0..batch.len() {
+            let (data, from) = batch.get(index);
+            let address = match sender {
+                Some((last, address)) if last == from => address,
+                _ => coop_address::of(&from),
+            };
+            sender = Some((from, address));
+            let flags = if batch.truncated(index) { COOP_DATAGRAM_TRUNCATED } else { 0 };
+            let (data, length) = (ptr::from_ref(data).cast(), data.len());
+            self.datagrams.push(coop_datagram { data, length, address, segment_size: 0, flags });
+        }
+        let (datagrams, count) = (self.datagrams.as_ptr(), self.datagrams.len());
+        // SAFETY: as in `on_start`; the batch holds the bytes until this returns.
+        unsafe { (self.owned.run.on_batch)(self.owned.arg, self.context.0, datagrams, count) };
+        self.datagrams.clear();
+        Ok(())
+    }
+
+    fn on_timer(&mut self, _: &Context, timer: TimerId) -> Outcome {
+        if let Some(on_timer) = self.owned.run.on_timer {
+            // SAFETY: as in `on_start`.
+            unsafe { on_timer(self.owned.arg, self.context.0, timer.0) };
+        }
+        Ok(())
+    }
+
+    fn on_stop(&mut self, _: &Context) -> Outcome {
+        if let Some(on_stop) = self.owned.run.on_stop {
+            // SAFETY: as in `on_start`.
+            unsafe { on_stop(self.owned.arg, self.context.0) };
+        }
+        Ok(())
+    }
+}
