@@ -46,7 +46,12 @@ impl<F> Foreign<F> {
     /// Takes a callback; refuses one without a function, and then nothing is owned.
     pub(crate) fn new(run: Option<F>, arg: *mut c_void, drop: Option<DropArg>) -> Result<Self> {
         let run = run.ok_or_else(|| null("callback.fn"))?;
-        Ok(Self { run, arg, drop })
+        Ok(Self::own(run, arg, drop))
+    }
+
+    /// Takes what was checked.
+    pub(crate) fn own(run: F, arg: *mut c_void, drop: Option<DropArg>) -> Self {
+        Self { run, arg, drop }
     }
 }
 

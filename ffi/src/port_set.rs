@@ -10,7 +10,7 @@ use std::{
 use coop_core::{
     Error, Result,
     event_loop::TimerId,
-    port::{Batch, Build, Context, Fault, Handler, Mode, Outcome, Port, PortSet, PortSetOptions},
+    port::{Batch, Context, Fault, Handler, Mode, Outcome, Port, PortSet, PortSetOptions},
 };
 
 use crate::{
@@ -152,6 +152,8 @@ pub struct coop_port_stats {
     pub received_bytes: u64,
     /// Datagrams taken from the socket and dropped, because the buffer was full.
     pub dropped: u64,
+    /// What the kernel dropped before, because its own buffer was full; in its units, a coalesced run may be one.
+    pub kernel_dropped: u64,
     /// Of those received: longer than the library takes, and cut.
     pub truncated: u64,
     /// Datagrams that the system took.
@@ -189,9 +191,9 @@ pub unsafe extern "C" fn coop_port_set_new(
         let ports = unsafe { array(ports, count, "ports") }?;
         // SAFETY: each is as long as it says.
         let parts = ports.iter().map(|port| unsafe { Part::read(port) }).collect::<Result<Vec<_>>>()?;
-        // Refused before anything is owned: names and options alone decide.
-        PortSet::new(options.clone(), parts.iter().map(|part| part.port(unowned())).collect())?;
-        let ports = parts.iter().map(|part| part.port(part.build())).collect();
+        // Refused before anything is owned.
+        options.check(parts.iter().map(|part| part.name.as_str()))?;
+        let ports = parts.into_iter().map(Part::own).collect();
         // SAFETY: `out` is there, and is a place for a pointer.
         unsafe { give(coop_port_set { set: Arc::new(PortSet::new(options, ports)?) }, out) };
         Ok(())
@@ -312,6 +314,7 @@ pub unsafe extern "C" fn coop_port_set_stats(
             received: stats.received,
             received_bytes: stats.received_bytes,
             dropped: stats.dropped,
+            kernel_dropped: stats.kernel_dropped,
             truncated: stats.truncated,
             sent: stats.sent,
             sent_bytes: stats.sent_bytes,
@@ -449,6 +452,7 @@ struct Part {
     bind: SocketAddr,
     connect: Option<SocketAddr>,
     handler: coop_port_handler,
+    on_batch: OnBatch,
 }
 
 impl Part {
@@ -464,31 +468,22 @@ impl Part {
         }
         // SAFETY: the caller's promise.
         let handler = unsafe { options::read(read.handler) }?;
-        handler.on_batch.ok_or_else(|| null("coop_port_handler.on_batch"))?;
+        let on_batch = handler.on_batch.ok_or_else(|| null("coop_port_handler.on_batch"))?;
         let bind = read.bind.read()?.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-        Ok(Self { name: name.unwrap_or_default(), bind, connect: read.connect.read()?, handler })
-    }
-
-    fn port(&self, build: Build) -> Port {
-        Port { name: self.name.clone(), bind: self.bind, connect: self.connect, build }
+        Ok(Self { name: name.unwrap_or_default(), bind, connect: read.connect.read()?, handler, on_batch })
     }
 
     /// From here on the argument is owned: by the build, and then by the handler that it makes.
-    fn build(&self) -> Build {
-        let coop_port_handler { on_start, on_batch, on_timer, on_stop, arg, drop, .. } = self.handler;
-        let functions = on_batch.map(|on_batch| Functions { on_start, on_batch, on_timer, on_stop });
-        let owned = Foreign::new(functions, arg, drop);
-        Box::new(move |context| {
-            let owned = owned.map_err(|error| Fault::new(error.to_string()))?;
+    fn own(self) -> Port {
+        let Self { name, bind, connect, handler, on_batch } = self;
+        let coop_port_handler { on_start, on_timer, on_stop, arg, drop, .. } = handler;
+        let owned = Foreign::own(Functions { on_start, on_batch, on_timer, on_stop }, arg, drop);
+        let build = Box::new(move |context: &Context| {
             let context = Lent(Box::into_raw(Box::new(coop_port_context { context: context.clone() })));
-            Ok(Box::new(Table { owned, context, datagrams: Vec::new() }))
-        })
+            Ok(Box::new(Table { owned, context, datagrams: Vec::new() }) as Box<dyn Handler>)
+        });
+        Port { name, bind, connect, build }
     }
-}
-
-/// Makes nothing; for a set that is only checked.
-fn unowned() -> Build {
-    Box::new(|_| Err(Fault::new("a set that is only checked")))
 }
 
 type OnStart = unsafe extern "C" fn(*mut c_void, *mut coop_port_context) -> coop_status;

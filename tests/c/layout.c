@@ -52,6 +52,35 @@ NEXT(coop_event_loop_options, size, name);
 NEXT(coop_event_loop_options, name, name_length);
 LAST(coop_event_loop_options, name_length, 24);
 
+FIRST(coop_port_handler, size);
+NEXT(coop_port_handler, size, arg);
+NEXT(coop_port_handler, arg, on_start);
+NEXT(coop_port_handler, on_start, on_batch);
+NEXT(coop_port_handler, on_batch, on_timer);
+NEXT(coop_port_handler, on_timer, on_stop);
+NEXT(coop_port_handler, on_stop, drop);
+LAST(coop_port_handler, drop, 56);
+
+FIRST(coop_port, size);
+NEXT(coop_port, size, name);
+NEXT(coop_port, name, name_length);
+NEXT(coop_port, name_length, handler);
+NEXT(coop_port, handler, bind);
+NEXT(coop_port, bind, connect);
+LAST(coop_port, connect, 96);
+
+FIRST(coop_port_set_options, size);
+NEXT(coop_port_set_options, size, mode);
+NEXT(coop_port_set_options, mode, reserved);
+NEXT(coop_port_set_options, reserved, event_loop);
+NEXT(coop_port_set_options, event_loop, buffer_bytes);
+LAST(coop_port_set_options, buffer_bytes, 32);
+
+FIRST(coop_port_stats, size);
+NEXT(coop_port_stats, size, received);
+NEXT(coop_port_stats, received, received_bytes);
+LAST(coop_port_stats, errors, 88);
+
 FIRST(coop_timer_options, size);
 NEXT(coop_timer_options, size, after_ns);
 NEXT(coop_timer_options, after_ns, every_ns);

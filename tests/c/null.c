@@ -34,6 +34,18 @@ static void null_objects(void) {
     CHECK_STATUS(coop_event_loop_join(NULL, 0), COOP_E_NULL);
     CHECK(!coop_event_loop_is_loop_thread(NULL));
 
+    CHECK_SAYS(coop_port_set_new(NULL, NULL, 0, NULL), COOP_E_NULL, "out must not be NULL");
+    coop_port_set_free(NULL);
+    CHECK_STATUS(coop_port_set_start(NULL), COOP_E_NULL);
+    CHECK_STATUS(coop_port_set_stop(NULL, 0), COOP_E_NULL);
+    CHECK_STATUS(coop_port_set_join(NULL, 0), COOP_E_NULL);
+    CHECK_STATUS(coop_port_set_address(NULL, "A", 1, &address), COOP_E_NULL);
+    CHECK_STATUS(coop_port_set_stats(NULL, "A", 1, NULL), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_send(NULL, NULL, 0, NULL), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_set_timer(NULL, 0, 0, NULL), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_cancel_timer(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_stop(NULL), COOP_E_NULL);
+
     CHECK_STATUS(coop_runtime_new(NULL, NULL), COOP_E_NULL);
     coop_runtime_free(NULL);
     CHECK_STATUS(coop_runtime_start(NULL, COOP_START_RETURN), COOP_E_NULL);

@@ -111,6 +111,36 @@ impl PortSetOptions {
     }
 }
 
+impl PortSetOptions {
+    /// What [`PortSet::new`] refuses, for ports of these names.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for no port, a port without a name, SINGLE mode without a loop, or a buffer that holds no
+    /// datagram; [`Error::Exists`] for a name used twice.
+    pub fn check<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        if self.mode == Mode::Single && self.event_loop.is_none() {
+            return Err(Error::Invalid("mode SINGLE needs the event loop that the ports are served on".into()));
+        }
+        if self.buffer_bytes < MIN_BUFFER {
+            let given = self.buffer_bytes;
+            return Err(Error::Invalid(format!("buffer_bytes {given} is too small: at least {MIN_BUFFER}")));
+        }
+        let mut seen = HashSet::new();
+        for name in names {
+            if name.is_empty() || name.contains('\0') {
+                return Err(Error::Invalid(format!("a port needs a name without NUL characters, not {name:?}")));
+            }
+            if !seen.insert(name) {
+                return Err(Error::Exists(format!("two ports of one set are named {name:?}")));
+            }
+        }
+        if seen.is_empty() {
+            return Err(Error::Invalid("a port set needs at least one port".into()));
+        }
+        Ok(())
+    }
+}
+
 /// How long [`PortSet`]'s drop waits for its ports.
 const DROP_DEADLINE: Duration = Duration::from_secs(1);
 /// What a socket may hold while its reader is busy, if the system allows that much.
@@ -142,28 +172,9 @@ impl PortSet {
     /// A set of these ports, not started yet.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for no port, a port without a name, SINGLE mode without a loop, or a buffer that holds no
-    /// datagram; [`Error::Exists`] for a name used twice.
+    /// Those of [`PortSetOptions::check`].
     pub fn new(options: PortSetOptions, ports: Vec<Port>) -> Result<Self> {
-        if ports.is_empty() {
-            return Err(Error::Invalid("a port set needs at least one port".into()));
-        }
-        if options.mode == Mode::Single && options.event_loop.is_none() {
-            return Err(Error::Invalid("mode SINGLE needs the event loop that the ports are served on".into()));
-        }
-        if options.buffer_bytes < MIN_BUFFER {
-            let given = options.buffer_bytes;
-            return Err(Error::Invalid(format!("buffer_bytes {given} is too small: at least {MIN_BUFFER}")));
-        }
-        let mut names = HashSet::new();
-        for port in &ports {
-            if port.name.is_empty() {
-                return Err(Error::Invalid("a port needs a name".into()));
-            }
-            if !names.insert(port.name.as_str()) {
-                return Err(Error::Exists(format!("two ports of one set are named {:?}", port.name)));
-            }
-        }
+        options.check(ports.iter().map(|port| port.name.as_str()))?;
         Ok(Self { fork: ForkGuard::new("port set"), options, state: Mutex::new(State::New(ports)) })
     }
 
