@@ -142,6 +142,16 @@
 #define COOP_SHUTDOWN_DISCARD 1
 
 /*
+ All ports of the set run on the loop that its options name.
+ */
+#define COOP_MODE_SINGLE 0
+
+/*
+ Each port has a thread for its handler, and another one that only receives.
+ */
+#define COOP_MODE_THREAD 1
+
+/*
  coop_runtime_start runs the loop in the calling thread, until the runtime is stopped.
  */
 #define COOP_START_WAIT 0
@@ -191,6 +201,16 @@ typedef struct coop_event_loop coop_event_loop;
  CPU set.
  */
 typedef struct coop_pool coop_pool;
+
+/*
+ A handler's way to its port, from any thread until the handler's drop is called.
+ */
+typedef struct coop_port_context coop_port_context;
+
+/*
+ Named UDP sockets, each with a handler of its own, served in a mode.
+ */
+typedef struct coop_port_set coop_port_set;
 
 /*
  An event loop and a pool as one: the loop's timers and watches run their callbacks in the pool unless they say
@@ -414,6 +434,184 @@ typedef struct {
 } coop_submit_options;
 
 /*
+ How a set is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_port_set_options).
+     */
+    size_t size;
+    /*
+     COOP_MODE_SINGLE, which needs event_loop, or COOP_MODE_THREAD.
+     */
+    int32_t mode;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+    /*
+     The loop that a SINGLE set is served on. It stays the caller's, who frees it after the set.
+     */
+    coop_event_loop *event_loop;
+    /*
+     Bytes that each port may hold of what came, and of what is to be sent; what comes above is dropped and counted. 0: 64 MiB.
+     */
+    size_t buffer_bytes;
+} coop_port_set_options;
+
+/*
+ A datagram that came or is to be sent. This struct does not grow.
+ */
+typedef struct {
+    /*
+     Its bytes; may be NULL if there are none. Of one that came: the library's, valid until the next
+     coop_udp_receive on this socket.
+     */
+    const void *data;
+    /*
+     How many bytes, 0 to 65507 over IPv4.
+     */
+    size_t length;
+    /*
+     Who sent it, or who it is for; no address is the peer of coop_udp_connect.
+     */
+    coop_address address;
+    /*
+     When sending: if not 0, data holds datagrams of this size back to back, the last one perhaps shorter, as
+     many as one likes. 0 in one that came.
+     */
+    uint32_t segment_size;
+    /*
+     COOP_DATAGRAM_* in one that came; 0 when sending.
+     */
+    uint32_t flags;
+} coop_datagram;
+
+/*
+ Names a timer of one loop; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_timer_id;
+
+/*
+ What a port runs. Its functions run on one thread, one at a time, the same in every mode; those that are NULL do
+ nothing. None may throw or longjmp out of the library.
+
+ Once coop_port_set_new answered COOP_OK the set owns arg: drop(arg) is called once, after on_stop, or instead of
+ all of them.
+ */
+typedef struct {
+    /*
+     sizeof(coop_port_handler).
+     */
+    size_t size;
+    /*
+     Handed to every function; may be NULL.
+     */
+    void *arg;
+    /*
+     Before anything else. Another answer than COOP_OK fails the start of the whole set.
+     */
+    coop_status (*on_start)(void *arg, coop_port_context *context);
+    /*
+     Datagrams have come: all since the last call, in their order. Must not be NULL. They are the library's, and lie where
+     they are until this returns.
+     */
+    void (*on_batch)(void *arg, coop_port_context *context, const coop_datagram *datagrams, size_t count);
+    /*
+     A timer of coop_port_context_set_timer has come.
+     */
+    void (*on_timer)(void *arg, coop_port_context *context, coop_timer_id timer);
+    /*
+     After everything else, if on_start was well. What it sends is still sent.
+     */
+    void (*on_stop)(void *arg, coop_port_context *context);
+    /*
+     Called once when arg is not needed any more, on any thread.
+     */
+    void (*drop)(void *arg);
+} coop_port_handler;
+
+/*
+ A port to be.
+ */
+typedef struct {
+    /*
+     sizeof(coop_port).
+     */
+    size_t size;
+    /*
+     Unique in its set: UTF-8, copied.
+     */
+    const char *name;
+    /*
+     The bytes of name.
+     */
+    size_t name_length;
+    /*
+     What it runs: copied. Must not be NULL.
+     */
+    const coop_port_handler *handler;
+    /*
+     Where the socket is bound: coop_address_parse makes one. No address: any free port of 127.0.0.1.
+     */
+    coop_address bind;
+    /*
+     The only peer, or no address: then everybody is heard, and datagrams need an address.
+     */
+    coop_address connect;
+} coop_port;
+
+/*
+ What a port has counted since its start.
+ */
+typedef struct {
+    /*
+     sizeof(coop_port_stats), set by the caller: at most that many bytes are written.
+     */
+    size_t size;
+    /*
+     Datagrams taken from the socket and kept.
+     */
+    uint64_t received;
+    /*
+     Their bytes.
+     */
+    uint64_t received_bytes;
+    /*
+     Datagrams taken from the socket and dropped, because the buffer was full.
+     */
+    uint64_t dropped;
+    /*
+     What the kernel dropped before, because its own buffer was full; in its units, a coalesced run may be one.
+     */
+    uint64_t kernel_dropped;
+    /*
+     Of those received: longer than the library takes, and cut.
+     */
+    uint64_t truncated;
+    /*
+     Datagrams that the system took.
+     */
+    uint64_t sent;
+    /*
+     Their bytes.
+     */
+    uint64_t sent_bytes;
+    /*
+     Datagrams that the system refused, or that were still queued at the end.
+     */
+    uint64_t send_dropped;
+    /*
+     Errors that the system told of earlier datagrams (a peer that is gone).
+     */
+    uint64_t peer_errors;
+    /*
+     Faults of the handler.
+     */
+    uint64_t errors;
+} coop_port_stats;
+
+/*
  How a runtime is made. Zero in any field but size is the default.
  */
 typedef struct {
@@ -479,11 +677,6 @@ typedef struct {
 } coop_timer_callback;
 
 /*
- Names a timer of one loop; never 0, and never used again for another one.
- */
-typedef uint64_t coop_timer_id;
-
-/*
  How a socket is made. Zero in any field but size is the default.
  */
 typedef struct {
@@ -524,34 +717,6 @@ typedef struct {
      */
     int32_t reserved;
 } coop_udp_options;
-
-/*
- A datagram that came or is to be sent. This struct does not grow.
- */
-typedef struct {
-    /*
-     Its bytes; may be NULL if there are none. Of one that came: the library's, valid until the next
-     coop_udp_receive on this socket.
-     */
-    const void *data;
-    /*
-     How many bytes, 0 to 65507 over IPv4.
-     */
-    size_t length;
-    /*
-     Who sent it, or who it is for; no address is the peer of coop_udp_connect.
-     */
-    coop_address address;
-    /*
-     When sending: if not 0, data holds datagrams of this size back to back, the last one perhaps shorter, as
-     many as one likes. 0 in one that came.
-     */
-    uint32_t segment_size;
-    /*
-     COOP_DATAGRAM_* in one that came; 0 when sending.
-     */
-    uint32_t flags;
-} coop_datagram;
 
 /*
  It was done.
@@ -863,6 +1028,114 @@ coop_status coop_pool_shutdown(coop_pool *pool, int32_t mode, int64_t timeout_ns
  called again; COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
  */
 coop_status coop_pool_join(coop_pool *pool, int64_t timeout_ns);
+
+/*
+ Makes a set of count ports. Nothing is bound before coop_port_set_start.
+
+ options: copied; NULL is SINGLE without a loop, which is refused. ports: copied, with their handlers; the set owns the
+ handlers' arguments if this answers COOP_OK, and none of them otherwise. out: set to the set, which the caller frees
+ with coop_port_set_free.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for no port, no name, a mode out of range, SINGLE without a loop or a buffer too
+ small for a datagram, COOP_E_EXISTS for a name used twice, COOP_E_UNSUPPORTED, COOP_E_FORKED.
+ */
+coop_status coop_port_set_new(const coop_port_set_options *options,
+                              const coop_port *ports,
+                              size_t count,
+                              coop_port_set **out);
+
+/*
+ Stops the set if it runs, waiting up to a second for its handlers, and releases it. NULL does nothing.
+
+ Any thread; once, with no call under way. From inside a handler it returns at once, and the rest happens when that
+ has returned. In a forked child it touches no thread.
+ */
+void coop_port_set_free(coop_port_set *set);
+
+/*
+ Binds every socket, starts the handlers and waits until each has started.
+
+ A SINGLE set starts on its loop's thread, or on this one while nobody runs the loop.
+
+ Any thread; once. COOP_E_NULL, COOP_E_OS with the port and its address, COOP_E_FAILED if an on_start was not well,
+ COOP_E_EXISTS if it was started before, COOP_E_FORKED. After an error nothing is left bound or running.
+ */
+coop_status coop_port_set_start(coop_port_set *set);
+
+/*
+ Ends every port (on_stop, then its socket closes) and waits for them.
+
+ timeout_ns: nanoseconds, 0 does not wait, COOP_FOREVER waits as long as it takes.
+
+ Any thread, any number of times. COOP_E_TIMEOUT names the ports whose handlers ignore the deadline: they end when their
+ function returns. COOP_E_WOULD_DEADLOCK from inside a handler, which has coop_port_context_stop. COOP_E_NULL,
+ COOP_E_INVALID for another time, COOP_E_FORKED.
+ */
+coop_status coop_port_set_stop(coop_port_set *set, int64_t timeout_ns);
+
+/*
+ Waits until the set has ended: by coop_port_set_stop, or because a handler asked for it.
+
+ timeout_ns and errors: as coop_port_set_stop.
+ */
+coop_status coop_port_set_join(coop_port_set *set, int64_t timeout_ns);
+
+/*
+ The address that a port is bound to.
+
+ name, name_length: which port. out: set to the address.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for an unknown name or before the start, COOP_E_CLOSED if that failed,
+ COOP_E_FORKED.
+ */
+coop_status coop_port_set_address(const coop_port_set *set, const char *name, size_t name_length, coop_address *out);
+
+/*
+ What a port has counted since its start, also after its end.
+
+ name, name_length: which port. out: its size says how much of it is filled.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for an unknown name, a size of less than two fields, or before the start,
+ COOP_E_CLOSED if that failed, COOP_E_FORKED.
+ */
+coop_status coop_port_set_stats(const coop_port_set *set, const char *name, size_t name_length, coop_port_stats *out);
+
+/*
+ Sends datagrams. What a handler's function sends leaves in batches, at the latest when it returns.
+
+ datagrams, count: copied; one without an address goes to the connected peer. sent: set to how many of the array were
+ taken, also when one was refused; may be NULL.
+
+ Any thread until the handler's drop. COOP_E_QUEUE_FULL if the kernel does not keep up and as many bytes wait as the set
+ may hold, COOP_E_INVALID for a datagram that is too long or goes nowhere, COOP_E_CLOSED, COOP_E_NULL.
+ */
+coop_status coop_port_context_send(coop_port_context *context,
+                                   const coop_datagram *datagrams,
+                                   size_t count,
+                                   size_t *sent);
+
+/*
+ Calls on_timer after after_ns, once, or again after every every_ns if that is not 0.
+
+ out: set to the timer's id. Any thread until the handler's drop. COOP_E_NULL, COOP_E_INVALID for a negative time,
+ COOP_E_CLOSED.
+ */
+coop_status coop_port_context_set_timer(coop_port_context *context,
+                                        int64_t after_ns,
+                                        int64_t every_ns,
+                                        coop_timer_id *out);
+
+/*
+ Ends a timer of coop_port_context_set_timer.
+
+ Any thread until the handler's drop. COOP_E_NULL, COOP_E_STALE if it has ended already.
+ */
+coop_status coop_port_context_cancel_timer(coop_port_context *context, coop_timer_id timer);
+
+/*
+ Asks the whole set to stop, and returns at once. Any thread until the handler's drop. COOP_E_NULL.
+ */
+coop_status coop_port_context_stop(coop_port_context *context);
 
 /*
  Makes a runtime. It takes posts, timers, watches and tasks at once; tasks run at once, the loop after
