@@ -126,8 +126,8 @@ pub unsafe extern "C" fn coop_event_loop_post(
     callback: coop_callback,
 ) -> coop_status {
     guard!({
-        // SAFETY: a loop that is not freed yet.
-        let handle = unsafe { coop_event_loop::handle(event_loop) }?;
+        // SAFETY: a loop that is not freed yet, and a free by the callback itself waits until the post has let go of the loop.
+        let handle = unsafe { coop_event_loop::borrowed(event_loop) }?;
         let callback = Foreign::of(callback)?;
         handle.post_job(Job::new(move || callback.call())).map_err(refused)
     })
@@ -236,9 +236,19 @@ impl coop_event_loop {
     #[inline]
     pub(crate) unsafe fn handle(pointer: *const Self) -> Result<Handle> {
         // SAFETY: the caller's promise.
+        unsafe { Self::borrowed(pointer) }.cloned()
+    }
+
+    /// For a call that touches the handle only inside the loop's gate.
+    ///
+    /// # Safety
+    /// `pointer` is NULL or a loop that is not freed before the borrow ends.
+    #[inline]
+    unsafe fn borrowed<'a>(pointer: *const Self) -> Result<&'a Handle> {
+        // SAFETY: the caller's promise.
         let object = unsafe { borrow(pointer, "event_loop") }?;
         object.fork.check()?;
-        Ok(object.handle.clone())
+        Ok(&object.handle)
     }
 }
 

@@ -49,11 +49,14 @@ impl Handle {
     #[inline]
     pub fn post_job(&self, job: Job) -> Result<(), Refused<Job>> {
         match self.enter() {
-            Ok(_inside) => self.shared.posts.push(job),
-            Err(error) => return Err(Refused::new(error, job)),
+            Ok(_inside) => {
+                self.shared.posts.push(job);
+                // Still inside the gate: the job may run at once and free the loop, which waits until nobody is inside.
+                self.shared.wake_if_asleep();
+                Ok(())
+            }
+            Err(error) => Err(Refused::new(error, job)),
         }
-        self.shared.wake_if_asleep();
-        Ok(())
     }
 
     /// Calls `f` at a time, once or repeatedly; it is told how many of the timer's times have come (1, and more

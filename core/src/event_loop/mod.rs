@@ -113,7 +113,8 @@ impl Drop for EventLoop {
         if self.handle.is_loop_thread() {
             // The run discards the rest when this callback returns; its own thread then ends by itself.
             drop(shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take());
-            return;
+            // Whoever posted the callback that this is may not have returned from that yet.
+            return shared.gate.wait_quiet();
         }
         let _ = self.handle.join(None);
         debug_assert!(shared.wait_run_ended(Deadline::NEVER));
