@@ -104,7 +104,7 @@ impl Runtime {
     }
 
     /// Its pool. Shutting that down alone leaves the loop's sources without a place to run: they are dropped when they fire.
-    pub fn pool(&self) -> &Pool {
+    pub fn pool(&self) -> &Arc<Pool> {
         &self.pool.pool
     }
 
@@ -130,17 +130,25 @@ impl Runtime {
     /// # Errors
     /// [`Error::Timeout`]: both stay closed, what was queued in the pool is dropped, and it may be called again. [`Error::Forked`].
     pub fn stop(&self, timeout: Option<Duration>) -> Result<()> {
-        let deadline = Deadline::after(timeout);
-        self.event_loop.stop()?;
-        if !self.event_loop.is_loop_thread() && !self.pool().is_worker_thread() {
-            if let Err(late) = self.event_loop.join(deadline.remaining()) {
-                let _ = self.pool().shutdown(ShutdownMode::Discard, Some(Duration::ZERO));
-                return Err(late);
-            }
-            return self.pool().shutdown(ShutdownMode::Drain, deadline.remaining());
-        }
-        self.pool().close()
+        stop(&self.event_loop, self.pool(), timeout)
     }
+}
+
+/// [`Runtime::stop`] for a caller that holds the runtime's parts: a callback may free the runtime meanwhile.
+///
+/// # Errors
+/// Those of [`Runtime::stop`].
+pub fn stop(event_loop: &Handle, pool: &Pool, timeout: Option<Duration>) -> Result<()> {
+    let deadline = Deadline::after(timeout);
+    event_loop.stop()?;
+    if event_loop.is_loop_thread() || pool.is_worker_thread() {
+        return pool.close();
+    }
+    if let Err(late) = event_loop.join(deadline.remaining()) {
+        let _ = pool.shutdown(ShutdownMode::Discard, Some(Duration::ZERO));
+        return Err(late);
+    }
+    pool.shutdown(ShutdownMode::Drain, deadline.remaining())
 }
 
 #[cfg(all(test, not(loom)))]

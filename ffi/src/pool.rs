@@ -1,10 +1,8 @@
 //! `coop_pool`.
 
-use std::{ffi::c_char, ops::Deref, ptr::NonNull, sync::Arc};
+use std::{ffi::c_char, sync::Arc};
 
-use coop_core::{
-    Error, Job, Pool, PoolOptions, Priority, Result, ShutdownMode, SubmitOptions, event_loop::Handle, fork::ForkGuard,
-};
+use coop_core::{Error, Job, Pool, PoolOptions, Priority, Result, ShutdownMode, SubmitOptions, fork::ForkGuard};
 
 use crate::{
     cpu_set::coop_cpu_set,
@@ -32,7 +30,9 @@ pub const COOP_SHUTDOWN_DISCARD: i32 = 1;
 #[derive(Debug)]
 pub struct coop_pool {
     fork: ForkGuard,
-    pool: PoolRef,
+    pool: Arc<Pool>,
+    /// False for a runtime's, which the runtime frees.
+    owned: bool,
 }
 
 /// How a pool is made. Zero in any field but size is the default.
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn coop_pool_new(options: *const coop_pool_options, out: *
         wanted(out, "out")?;
         // SAFETY: options are NULL or as long as they say.
         let options = unsafe { pool_options(options) }?;
-        let object = coop_pool { fork: ForkGuard::new("pool"), pool: PoolRef::Owned(Arc::new(Pool::new(options)?)) };
+        let object = coop_pool { fork: ForkGuard::new("pool"), pool: Arc::new(Pool::new(options)?), owned: true };
         // SAFETY: `out` is there, and is a place for a pointer.
         unsafe { give(object, out) };
         Ok(())
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn coop_pool_free(pool: *mut coop_pool) {
         {
             // SAFETY: a pool that is not freed yet; the borrow ends with this block.
             let object = unsafe { borrow(pool, "pool") }?;
-            if let PoolRef::OfRuntime { .. } = object.pool {
+            if !object.owned {
                 tracing::warn!(target: "coop", "coop_pool_free was called for a runtime's pool, which the runtime frees");
                 return Ok(());
             }
@@ -221,7 +221,7 @@ pub unsafe extern "C" fn coop_pool_is_worker_thread(pool: *const coop_pool) -> b
 pub unsafe extern "C" fn coop_pool_close(pool: *mut coop_pool) -> coop_status {
     guard!({
         // SAFETY: a pool that is not freed yet.
-        let pool = unsafe { PoolRef::cloned(pool) }?;
+        let pool = unsafe { coop_pool::cloned(pool) }?;
         pool.close()
     })
 }
@@ -239,7 +239,7 @@ pub unsafe extern "C" fn coop_pool_close(pool: *mut coop_pool) -> coop_status {
 pub unsafe extern "C" fn coop_pool_shutdown(pool: *mut coop_pool, mode: i32, timeout_ns: i64) -> coop_status {
     guard!({
         // SAFETY: a pool that is not freed yet. It waits for tasks, which may free the pool: so not borrowed.
-        let pool = unsafe { PoolRef::cloned(pool) }?;
+        let pool = unsafe { coop_pool::cloned(pool) }?;
         let mode = match mode {
             COOP_SHUTDOWN_DRAIN => ShutdownMode::Drain,
             COOP_SHUTDOWN_DISCARD => ShutdownMode::Discard,
@@ -262,19 +262,30 @@ pub unsafe extern "C" fn coop_pool_shutdown(pool: *mut coop_pool, mode: i32, tim
 pub unsafe extern "C" fn coop_pool_join(pool: *mut coop_pool, timeout_ns: i64) -> coop_status {
     guard!({
         // SAFETY: a pool that is not freed yet. It waits for tasks, which may free the pool: so not borrowed.
-        let pool = unsafe { PoolRef::cloned(pool) }?;
+        let pool = unsafe { coop_pool::cloned(pool) }?;
         pool.join(options::timeout(timeout_ns, "timeout_ns")?)
     })
 }
 
 impl coop_pool {
-    /// The pool of the runtime that this loop belongs to.
-    pub(crate) fn of_runtime(pool: NonNull<Pool>, keeper: Handle) -> Self {
-        Self { fork: ForkGuard::new("pool"), pool: PoolRef::OfRuntime { pool, _keeper: keeper } }
+    /// A runtime's pool.
+    pub(crate) fn of_runtime(pool: Arc<Pool>) -> Self {
+        Self { fork: ForkGuard::new("pool"), pool, owned: false }
     }
 
-    pub(crate) fn pool(&self) -> &PoolRef {
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.pool
+    }
+
+    /// A hold of its own for a call that waits, or lets tasks start which may free the pool.
+    ///
+    /// # Safety
+    /// `pointer` is NULL or a pool that is not freed yet.
+    unsafe fn cloned(pointer: *const Self) -> Result<Arc<Pool>> {
+        // SAFETY: the caller's promise.
+        let object = unsafe { borrow(pointer, "pool") }?;
+        object.fork.check()?;
+        Ok(object.pool.clone())
     }
 }
 
@@ -302,43 +313,4 @@ pub(crate) unsafe fn pool_options(options: *const coop_pool_options) -> Result<P
         },
         name: name.unwrap_or(defaults.name),
     })
-}
-
-/// A way to a pool that keeps it alive.
-#[derive(Debug, Clone)]
-pub(crate) enum PoolRef {
-    Owned(Arc<Pool>),
-    /// The runtime's loop holds the pool, which its sources run in, for as long as there is a handle of the loop.
-    OfRuntime {
-        pool: NonNull<Pool>,
-        _keeper: Handle,
-    },
-}
-
-// SAFETY: a `NonNull<Pool>` is used as a `&Pool`, and Pool is Sync.
-unsafe impl Send for PoolRef {}
-// SAFETY: as above.
-unsafe impl Sync for PoolRef {}
-
-impl PoolRef {
-    /// # Safety
-    /// `pointer` is NULL or a pool that is not freed yet.
-    unsafe fn cloned(pointer: *const coop_pool) -> Result<Self> {
-        // SAFETY: the caller's promise.
-        let object = unsafe { borrow(pointer, "pool") }?;
-        object.fork.check()?;
-        Ok(object.pool.clone())
-    }
-}
-
-impl Deref for PoolRef {
-    type Target = Pool;
-
-    fn deref(&self) -> &Pool {
-        match self {
-            Self::Owned(pool) => pool,
-            // SAFETY: kept alive by the handle beside it.
-            Self::OfRuntime { pool, .. } => unsafe { pool.as_ref() },
-        }
-    }
 }

@@ -1,15 +1,19 @@
 //! `coop_runtime`: a loop and a pool as one.
 
-use std::{mem::ManuallyDrop, ptr::NonNull, time::Duration};
+use std::{mem::ManuallyDrop, sync::Arc};
 
-use coop_core::{Result, Runtime, RuntimeOptions, ShutdownMode, StartMode, event_loop::RunMode, fork::ForkGuard};
+use coop_core::{
+    Pool, Result, Runtime, RuntimeOptions, StartMode,
+    event_loop::{Handle, RunMode},
+    fork::ForkGuard,
+};
 
 use crate::{
     event_loop::{coop_event_loop, coop_event_loop_options, event_loop_options},
     guard::guard,
     handle::{borrow, give, take, wanted},
     options::{self, Options},
-    pool::{PoolRef, coop_pool, coop_pool_options, pool_options},
+    pool::{coop_pool, coop_pool_options, pool_options},
     status::coop_status,
 };
 
@@ -71,8 +75,8 @@ pub unsafe extern "C" fn coop_runtime_new(
         let handle = owner.event_loop().handle();
         let object = coop_runtime {
             fork: ForkGuard::new("runtime"),
-            event_loop: coop_event_loop::new(handle.clone(), None),
-            pool: coop_pool::of_runtime(NonNull::from(owner.pool()), handle),
+            event_loop: coop_event_loop::new(handle, None),
+            pool: coop_pool::of_runtime(owner.pool().clone()),
             owner: ManuallyDrop::new(owner),
         };
         // SAFETY: `out` is there, and is a place for a pointer.
@@ -99,18 +103,8 @@ pub unsafe extern "C" fn coop_runtime_free(runtime: *mut coop_runtime) {
         let owner = unsafe { &raw const (*runtime).owner };
         // SAFETY: nothing else looks at it, and the box does not drop it.
         let owner = ManuallyDrop::into_inner(unsafe { owner.read() });
-        // Ends the loop. Callbacks and drops may still call loop and pool until both have ended: so the box stays until then, and the
-        // handle in it keeps the pool.
+        // Ends loop and pool. Callbacks and drops may still call both until then: so the box stays.
         drop(owner);
-        {
-            // SAFETY: as above; the borrow ends with this block.
-            let object = unsafe { borrow(runtime, "runtime") }?;
-            if object.fork.check().is_ok() {
-                // Inside a callback of the loop, nothing is waited for: a task may be waiting for that callback.
-                let inside = object.event_loop.own_handle().is_loop_thread();
-                let _ = object.pool.pool().shutdown(ShutdownMode::Discard, inside.then_some(Duration::ZERO));
-            }
-        }
         // SAFETY: made by coop_runtime_new and freed once.
         drop(unsafe { take(runtime) });
         Ok(())
@@ -150,16 +144,7 @@ pub unsafe extern "C" fn coop_runtime_stop(runtime: *mut coop_runtime, timeout_n
     guard!({
         // SAFETY: a runtime that is not freed yet; it waits for callbacks, which may free it, so nothing of it is borrowed.
         let (event_loop, pool) = unsafe { coop_runtime::parts(runtime) }?;
-        let deadline = coop_core::time::Deadline::after(options::timeout(timeout_ns, "timeout_ns")?);
-        event_loop.stop()?;
-        if event_loop.is_loop_thread() || pool.is_worker_thread() {
-            return pool.close();
-        }
-        if let Err(late) = event_loop.join(deadline.remaining()) {
-            let _ = pool.shutdown(ShutdownMode::Discard, Some(Duration::ZERO));
-            return Err(late);
-        }
-        pool.shutdown(ShutdownMode::Drain, deadline.remaining())
+        coop_core::runtime::stop(&event_loop, &pool, options::timeout(timeout_ns, "timeout_ns")?)
     })
 }
 
@@ -190,7 +175,7 @@ impl coop_runtime {
     ///
     /// # Safety
     /// `pointer` is NULL or a runtime that is not freed yet.
-    unsafe fn parts(pointer: *const Self) -> Result<(coop_core::event_loop::Handle, PoolRef)> {
+    unsafe fn parts(pointer: *const Self) -> Result<(Handle, Arc<Pool>)> {
         // SAFETY: the caller's promise.
         let object = unsafe { borrow(pointer, "runtime") }?;
         object.fork.check()?;
