@@ -288,8 +288,10 @@ impl Ready {
         if !watch.edge {
             // What was missed shows again now if it still holds. The fd may have been closed under the watch: it stays, silent,
             // until it is cancelled.
-            if let Err(error) = self.shared.watches.rearm(self.id, watch) {
-                tracing::warn!(target: "coop", "fd {} was closed under its watch: {error}", watch.fd);
+            let (fd, rearmed) = (watch.fd, self.shared.watches.rearm(self.id, watch));
+            drop(slots);
+            if let Err(error) = rearmed {
+                tracing::warn!(target: "coop", "fd {fd} was closed under its watch: {error}");
             }
             return;
         }

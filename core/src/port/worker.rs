@@ -24,7 +24,7 @@ use super::{
     batch::Batch,
     context::Context,
     counters::{Counters, PortStats},
-    handler::{Build, Handler, Message, Outcome},
+    handler::{Build, Fault, Handler, Message, Outcome},
     inbox::Inbox,
     members::Members,
 };
@@ -140,13 +140,14 @@ impl Worker {
     /// On the handler's loop: builds the handler, starts it, begins to read.
     pub(super) fn begin(self: &Arc<Self>, build: Build) -> Result<()> {
         let ctx = Context { worker: self.clone() };
-        self.attempt("on_start", || {
+        let outcome = self.attempt(|| {
             let mut handler = build(&ctx)?;
             handler.on_start(&ctx)?;
             *lock(&self.handler) = Some(handler);
             Ok(())
-        })
-        .map_err(|fault| Error::Failed(format!("port {}: the start failed: {fault}", self.name)))?;
+        });
+        self.count_fault("on_start", outcome)
+            .map_err(|fault| Error::Failed(format!("port {}: the start failed: {fault}", self.name)))?;
         self.flush();
         self.read_from_now_on()
     }
@@ -209,29 +210,28 @@ impl Worker {
 
     /// Runs one callback of the handler, then sends what it queued. False if it was a fault.
     fn call(self: &Arc<Self>, what: &str, f: impl FnOnce(&mut dyn Handler, &Context) -> Outcome) -> bool {
-        let fine = {
+        let outcome = {
             let mut slot = lock(&self.handler);
             let Some(handler) = slot.as_mut() else { return true };
             let ctx = Context { worker: self.clone() };
-            self.attempt(what, || f(&mut **handler, &ctx)).is_ok()
+            self.attempt(|| f(&mut **handler, &ctx))
         };
         self.flush();
-        fine
+        self.count_fault(what, outcome).is_ok()
     }
 
-    /// Runs foreign code; a fault or a panic is counted and reported once, and answered in words.
-    fn attempt(&self, what: &str, f: impl FnOnce() -> Outcome) -> Result<(), String> {
-        let mut outcome = None;
+    /// Runs foreign code of this port; a panic, which is reported by itself, is a fault.
+    fn attempt(&self, f: impl FnOnce() -> Outcome) -> Outcome {
+        let mut outcome = Err(Fault::reported());
         let outer = self.current.swap(thread::number(), Ordering::SeqCst);
-        job::caught("port", || outcome = Some(f()));
+        job::caught("port", || outcome = f());
         self.current.store(outer, Ordering::SeqCst);
-        let Some(Err(fault)) = outcome else {
-            if outcome.is_some() {
-                return Ok(());
-            }
-            self.counters.errors.add(1);
-            return Err(format!("{what} panicked"));
-        };
+        outcome
+    }
+
+    /// Counts and reports a fault, with no lock held, and answers it in words.
+    fn count_fault(&self, what: &str, outcome: Outcome) -> Result<(), String> {
+        let Err(fault) = outcome else { return Ok(()) };
         self.counters.errors.add(1);
         if let Some(message) = &fault.message {
             tracing::error!(target: "coop", "port {}: {what}: {message}", self.name);
@@ -368,42 +368,45 @@ impl Worker {
 
     /// Sends what is queued; what the kernel has no room for waits for a watch.
     pub(super) fn flush(self: &Arc<Self>) {
-        let mut out = lock(&self.out);
-        let Out { queue, socket: Some(socket), writable, .. } = &mut *out else { return };
-        if queue.is_empty() || writable.is_some() {
-            return;
+        let flushed = self.try_flush(&mut lock(&self.out));
+        if let Err(error) = flushed {
+            tracing::error!(target: "coop", "port {}: {error}", self.name);
         }
-        let socket = socket.clone();
-        let sent = match socket.send(queue) {
-            Ok(sent) => sent,
-            Err(error) => {
-                tracing::error!(target: "coop", "port {}: {error}", self.name);
-                self.counters.send_dropped.add(queue.len());
-                return queue.clear();
-            }
-        };
+    }
+
+    fn try_flush(self: &Arc<Self>, out: &mut Out) -> Result<()> {
+        let Out { queue, socket: Some(socket), writable, .. } = out else { return Ok(()) };
+        if queue.is_empty() || writable.is_some() {
+            return Ok(());
+        }
+        let sent = socket.send(queue).inspect_err(|_| {
+            self.counters.send_dropped.add(queue.len());
+            queue.clear();
+        })?;
         self.counters.sent.add(sent.datagrams);
         self.counters.sent_bytes.add(sent.bytes);
         self.counters.send_dropped.add(sent.errors);
-        if !sent.would_block {
-            return;
-        }
-        let waiting = socket.as_fd().try_clone_to_owned().map_err(|error| Error::os("dup", &error)).and_then(|fd| {
+        if sent.would_block {
+            let fd = socket.as_fd().try_clone_to_owned().map_err(|error| Error::os("wait to send", &error))?;
             let worker = Arc::downgrade(self);
             let options = WatchOptions { on: On::Loop, ..WatchOptions::new(Interest::WRITE) };
             let watch = self.handle.watch(fd.as_raw_fd(), options, move |_| {
-                let Some(worker) = worker.upgrade() else { return };
-                let waited = lock(&worker.out).writable.take();
-                if let Some((watch, _fd)) = waited {
-                    let _ = worker.handle.cancel_watch(watch);
+                if let Some(worker) = worker.upgrade() {
+                    worker.writable();
                 }
-                worker.flush();
             })?;
-            Ok((watch, fd))
-        });
-        match waiting {
-            Ok(waiting) => *writable = Some(waiting),
-            Err(error) => tracing::warn!(target: "coop", "port {}: cannot wait to send: {error}", self.name),
+            *writable = Some((watch, fd));
         }
+        Ok(())
+    }
+
+    /// The kernel has room again.
+    fn writable(self: &Arc<Self>) {
+        let waited = lock(&self.out).writable.take();
+        if let Some((watch, fd)) = waited {
+            let _ = self.handle.cancel_watch(watch);
+            drop(fd);
+        }
+        self.flush();
     }
 }
