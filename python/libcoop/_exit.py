@@ -53,6 +53,7 @@ def is_exiting() -> bool:
 def _after_fork() -> None:
     """What the parent made is not the child's to stop."""
     _live.clear()
+    _libcoop._after_fork()
 
 
 def _stop_all() -> None:
@@ -69,7 +70,13 @@ def _stop_all() -> None:
             break
         except Error as error:
             logging.getLogger("libcoop").warning("at exit: %r: %s", obj, error)
-    _libcoop._leave_threads()
+    # Callbacks that nobody joins any more: of objects that were let go of while one was running.
+    try:
+        if not _libcoop._leave_threads(0 if _status else _PATIENCE) and not _status:
+            _status = 1
+            logging.getLogger("libcoop").warning("at exit: a callback does not end: it is abandoned")
+    except KeyboardInterrupt:
+        _status = 130
 
 
 def _end_if_busy() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from libcoop import _exit, _libcoop
 from libcoop._enums import Priority
-from libcoop._errors import Closed, Invalid, Timeout
+from libcoop._errors import Closed, Invalid, Timeout, WouldDeadlock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,7 +87,10 @@ class Pool(ThreadPoolExecutor):
 
     def at(self, *, priority: int = Priority.NORMAL, cpus: Iterable[int] | None = None) -> _View:
         """A view of this pool that submits at `priority` and only to workers on `cpus`."""
-        return _View(self, Priority(priority), cpus)
+        levels = [level.value for level in Priority]
+        if priority not in levels:
+            raise Invalid(f"priority must be one of {levels} (libcoop.Priority), not {priority!r}")
+        return _View(self, priority, cpus)
 
     def _submit(
         self, priority: int, cpus: list[int] | None, fn: Callable[..., T], args: Any, kwargs: dict[str, Any]
@@ -102,7 +106,7 @@ class Pool(ThreadPoolExecutor):
         future: Future[T] = Future()
         if self._initializer is not None:
             fn, args, kwargs = self._call_initialized, (fn, args, kwargs), {}
-        self._native.submit(priority, cpus, future, fn, args, kwargs or None)
+        self._native.submit(self, priority, cpus, future, fn, args, kwargs or None)
         return future
 
     def _call_initialized(self, fn: Callable[..., T], args: Any, kwargs: dict[str, Any]) -> T:
@@ -125,7 +129,8 @@ class Pool(ThreadPoolExecutor):
         self._shutdown = True
         self._native.close(cancel_futures)
         if wait:
-            self._native.join()
+            with contextlib.suppress(WouldDeadlock):
+                self._native.join()
 
     def _stop_at_exit(self, patience: float) -> None:
         # What was accepted runs, however long it takes in all; a call that never ends is not waited for for ever.

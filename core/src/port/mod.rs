@@ -208,16 +208,23 @@ impl PortSet {
     /// As [`PortSet::start`], but for the handlers'.
     pub fn launch(&self) -> Result<()> {
         self.fork.check()?;
-        let (members, builds) = {
+        // Foreign, and dropped when the start fails: after the lock.
+        let mut builds = Vec::new();
+        let members = {
             let mut state = self.state();
             let State::New(ports) = &mut *state else {
                 return Err(Error::Exists("the port set was started before: make a new one".into()));
             };
             let ports = std::mem::take(ports);
             *state = State::Ended(None);
-            let (members, builds) = self.make(ports)?;
+            let mut bare = Vec::new();
+            for Port { name, bind, connect, build } in ports {
+                bare.push((name, bind, connect));
+                builds.push(build);
+            }
+            let members = self.make(bare)?;
             *state = State::Started(members.clone());
-            (members, builds)
+            members
         };
         for (worker, build) in members.workers.iter().zip(builds) {
             members.begin(worker, build);
@@ -226,10 +233,9 @@ impl PortSet {
     }
 
     /// Binds every socket before anything runs.
-    fn make(&self, ports: Vec<Port>) -> Result<(Arc<Members>, Vec<Build>)> {
+    fn make(&self, ports: Vec<(String, SocketAddr, Option<SocketAddr>)>) -> Result<Arc<Members>> {
         let mut parts = Vec::new();
-        let mut builds = Vec::new();
-        for Port { name, bind, connect, build } in ports {
+        for (name, bind, connect) in ports {
             let named = |error: Error| match error {
                 Error::Os { context, errno } => Error::Os { context: format!("port {name}: {context}"), errno },
                 other => other,
@@ -242,7 +248,6 @@ impl PortSet {
             let (handle, loops) = self.loops_for(&name).map_err(named)?;
             let (mode, buffer_bytes) = (self.options.mode, self.options.buffer_bytes);
             parts.push(Parts { name, mode, socket, connected: connect.is_some(), handle, loops, buffer_bytes });
-            builds.push(build);
         }
         let mut failed = None;
         let members = Arc::new_cyclic(|members| {
@@ -252,7 +257,7 @@ impl PortSet {
             Members::new(workers.collect())
         });
         match failed {
-            None => Ok((members, builds)),
+            None => Ok(members),
             Some(error) => Err(error),
         }
     }
