@@ -1,10 +1,10 @@
 """Interpreter exit: everything that runs Python code on library threads is stopped and joined before finalization.
 
-Port sets and loops come first, so that nothing brings new work; then the pools, which run what they had accepted, as those of
-`concurrent.futures` do. Objects are held weakly: what is gone needs no stop.
+Port sets and loops come first, so that nothing brings new work; then the pools, which run what they had accepted, as
+those of `concurrent.futures` do. Objects are held weakly: what is gone needs no stop.
 
-A callback that does not end cannot be ended, and finalizing under it would crash. After a while it is abandoned: that is logged, and
-the process ends with status 1 (130 after Ctrl-C) once the other exit handlers have run.
+A callback that does not end cannot be ended, and finalizing under it would crash. After a while it is abandoned: that
+is logged, and the process ends with status 1 (130 after Ctrl-C) once the other exit handlers have run.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _stop_all() -> None:
 
 
 def _end_if_busy() -> None:
-    """End the process here if a callback would not end: finalization would pull the interpreter from under it, and crash."""
+    """End the process here if a callback would not end: finalization would pull the interpreter from under it."""
     if _status:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):

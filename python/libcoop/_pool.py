@@ -36,8 +36,8 @@ class _View:
 class Pool(ThreadPoolExecutor):
     """A `ThreadPoolExecutor` by class and behaviour, whose workers are those of libcoop's pool.
 
-    `max_workers` defaults to the CPUs that this process may use, at least 4. With `pin`, worker i is bound to one CPU, and
-    `at(cpus=...)` can name it.
+    `max_workers` defaults to the CPUs that this process may use, at least 4. With `pin`, each worker is bound to one
+    CPU, and `at(cpus=...)` can name it.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class Pool(ThreadPoolExecutor):
     ) -> None:
         self._native = native
         self._max_workers = native.workers
-        self._initializer = initializer
+        self._initialize = initializer
         self._initargs = initargs
         self._initialized = threading.local()
-        self._broken: str | bool = False
+        self._broken_why = ""
         self._shutdown = False
         _exit.register(self, _exit.POOL)
 
@@ -97,32 +97,32 @@ class Pool(ThreadPoolExecutor):
     ) -> Future[T]:
         if not callable(fn):
             raise TypeError(f"fn must be callable, not {fn!r}")
-        if self._broken:
-            raise BrokenThreadPool(self._broken)
+        if self._broken_why:
+            raise BrokenThreadPool(self._broken_why)
         if _exit.is_exiting():
             raise Closed("cannot schedule new futures after interpreter shutdown")
         if self._shutdown:
             raise Closed("cannot schedule new futures after shutdown")
         future: Future[T] = Future()
-        if self._initializer is not None:
+        if self._initialize is not None:
             fn, args, kwargs = self._call_initialized, (fn, args, kwargs), {}
         self._native.submit(self, priority, cpus, future, fn, args, kwargs or None)
         return future
 
     def _call_initialized(self, fn: Callable[..., T], args: Any, kwargs: dict[str, Any]) -> T:
-        if self._broken:
-            raise BrokenThreadPool(self._broken)
-        if not getattr(self._initialized, "done", False) and self._initializer is not None:
+        if self._broken_why:
+            raise BrokenThreadPool(self._broken_why)
+        if not getattr(self._initialized, "done", False) and self._initialize is not None:
             try:
-                self._initializer(*self._initargs)
+                self._initialize(*self._initargs)
             except BaseException as error:
-                self._broken = "A thread initializer failed, the thread pool is not usable anymore"
-                raise BrokenThreadPool(self._broken) from error
+                self._broken_why = "A thread initializer failed, the thread pool is not usable anymore"
+                raise BrokenThreadPool(self._broken_why) from error
             self._initialized.done = True
         return fn(*args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls; those queued run, or are cancelled with `cancel_futures`. With `wait`, return when all is done.
+        """Take no more calls; those queued run, or are cancelled with `cancel_futures`. With `wait`, until all is done.
 
         One of the pool's own calls cannot wait for itself: there it returns at once.
         """

@@ -13,7 +13,11 @@ use coop_core::{
     Error,
     event_loop::{Handle, Interest, On, Readiness, RunMode, TimerId, TimerOptions, WatchId, WatchOptions},
 };
-use pyo3::{exceptions::{PyTypeError, PyValueError}, prelude::*, types::{PyInt, PyTuple}};
+use pyo3::{
+    exceptions::{PyTypeError, PyValueError},
+    prelude::*,
+    types::{PyInt, PyTuple},
+};
 
 use crate::{
     callback::Callback,
@@ -52,7 +56,7 @@ impl EventLoop {
 #[pymethods]
 impl EventLoop {
     #[new]
-    #[pyo3(signature = (*, name = "coop-loop".to_owned()))]
+    #[pyo3(signature = (*, name = "coop-loop".to_owned()), text_signature = "(*, name='coop-loop')")]
     fn new(py: Python<'_>, name: String) -> PyResult<Self> {
         if name.contains('\0') {
             return Err(PyValueError::new_err(format!("name {name:?} contains a NUL character")));
@@ -120,11 +124,11 @@ impl EventLoop {
         Ok(Watch { handle: self.handle.clone(), id, fd })
     }
 
-    /// Runs the loop in this thread, until it is stopped or as `mode` (a libcoop.RunMode) says.
+    /// Runs the loop in this thread, until it is stopped or as `mode` says: a libcoop.RunMode, DEFAULT by default.
     ///
     /// In the main thread Ctrl-C ends it with KeyboardInterrupt; the loop stays open and may run again. Raises Exists if another
     /// thread runs it, WouldDeadlock from one of its own callbacks, Closed once it was stopped, Forked.
-    #[pyo3(signature = (mode = 0))]
+    #[pyo3(signature = (mode = 0), text_signature = "($self, mode=...)")]
     fn run(this: &Bound<'_, Self>, mode: i32) -> PyResult<()> {
         let mode = RunMode::try_from(mode).or_raise(this.py())?;
         exit::register(this.as_any(), exit::Order::EventLoop)?;

@@ -26,7 +26,7 @@ use crate::{
 
 /// Named UDP sockets, each with a handler of its own.
 ///
-/// `mode` is a libcoop.Mode: SINGLE serves all of them on `loop`, which it needs; THREAD gives each a thread for its handler
+/// `mode` is a libcoop.Mode: SINGLE serves all of them on `loop`, which it needs; THREAD (default) gives each a thread for its handler
 /// and one that only receives. `buffer_bytes` is what each port holds at the most of what came, and of what is to be sent; what
 /// comes above is dropped and counted. Raises ValueError and TypeError for what is wrong with the ports, Exists for a name used
 /// twice.
@@ -53,7 +53,10 @@ fn not_yet(error: &Error) -> bool {
 #[pymethods]
 impl PortSet {
     #[new]
-    #[pyo3(signature = (ports, *, mode = 1, r#loop = None, buffer_bytes = 64 << 20))]
+    #[pyo3(
+        signature = (ports, *, mode = 1, r#loop = None, buffer_bytes = 64 << 20),
+        text_signature = "(ports, *, mode=..., loop=None, buffer_bytes=67108864)"
+    )]
     fn new(
         py: Python<'_>,
         ports: &Bound<'_, PyAny>,
@@ -135,7 +138,7 @@ impl PortSet {
     ///
     /// `timeout` is in seconds, None for ever. Raises Timeout naming the ports whose handlers ignore it: they end when their callback
     /// returns. Raises WouldDeadlock from inside a handler, where `ctx.stop()` is meant; Forked; KeyboardInterrupt in the main thread.
-    #[pyo3(signature = (timeout = Some(1.0)))]
+    #[pyo3(signature = (timeout = Some(1.0)), text_signature = "($self, timeout=1.0)")]
     fn stop(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let timeout = wait::timeout(timeout)?;
         py.detach(|| self.set().request_stop()).or_raise(py)?;
