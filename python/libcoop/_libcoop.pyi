@@ -242,6 +242,8 @@ class Batch:
         """
     def address(self, index: int) -> Address:
         """The sender of a datagram. Raises IndexError."""
+    def senders(self) -> list[tuple[int, int, Address]]:
+        """The senders in turn, as (begin, end, address): datagrams begin to end - 1 came from that address in a row."""
     def truncated(self, index: int) -> bool:
         """Whether a datagram was longer than the library reads, and cut. Raises IndexError."""
 
@@ -344,10 +346,10 @@ class PortStats:
     """What a port has counted since its start.
 
     `received` datagrams and their `received_bytes` were taken from the socket and kept; `dropped` ones were not,
-    because the buffer was full; `truncated` ones were longer than the library reads. `sent` and `sent_bytes` were
-    taken by the system, `send_dropped` were not, or were still queued at the end. `peer_errors` is what the system
-    told of earlier datagrams (a peer that is gone), `messages` those delivered, `errors` the exceptions of the
-    handler.
+    because the buffer was full, and `kernel_dropped` ones before that, by the system; `truncated` ones were longer
+    than the library reads. `sent` and `sent_bytes` were taken by the system, `send_dropped` were not, or were still
+    queued at the end. `peer_errors` is what the system told of earlier datagrams (a peer that is gone), `messages`
+    those delivered, `errors` the exceptions of the handler.
     """
     @property
     def received(self) -> int: ...
@@ -355,6 +357,8 @@ class PortStats:
     def received_bytes(self) -> int: ...
     @property
     def dropped(self) -> int: ...
+    @property
+    def kernel_dropped(self) -> int: ...
     @property
     def truncated(self) -> int: ...
     @property

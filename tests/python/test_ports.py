@@ -248,6 +248,7 @@ def test_the_batch_is_a_sequence_over_its_bytes(make: Make, peer: socket.socket)
             with pytest.raises(TypeError):
                 view[:1] = b"x"
         assert [batch.address(index) for index in (0, -1)] == [sender, sender]
+        assert batch.senders() == [(0, 4, sender)]
         assert [batch.truncated(index) for index in range(4)] == [False] * 4
         batch.index = 3
         assert batch.index == 3
@@ -462,9 +463,9 @@ def test_what_may_be_sent(make: Make, peer: socket.socket) -> None:
     for data in (b"bytes", bytearray(b"bytearray"), memoryview(b"memoryview"), b""):
         assert run_in(ports, "port", sendto(data, address)) == 1
         assert peer.recv(100) == bytes(data)
-    for data in ("text", 7, None, memoryview(b"abcdef")[::2]):
+    for wrong_data in ("text", 7, None, memoryview(b"abcdef")[::2]):
         with pytest.raises(TypeError, match="a datagram is a contiguous bytes-like object, not "):
-            run_in(ports, "port", sendto(data, address))
+            run_in(ports, "port", sendto(wrong_data, address))
     with pytest.raises(ValueError, match="a datagram of 65528 bytes is too long"):
         run_in(ports, "port", sendto(bytes(65528), address))
     with pytest.raises(ValueError, match="port port is not connected: an address is needed"):
@@ -717,6 +718,7 @@ def test_stopping_from_inside_is_refused(make: Make) -> None:
     for call in (lambda _: ports.stop(), lambda _: ports.join()):
         with pytest.raises(libcoop.WouldDeadlock, match=r"use ctx\.stop\(\)"):
             run_in(ports, "port", call)
+    assert run_in(ports, "port", lambda ctx: ctx.name) == "port", "a refused call has done nothing"
 
 
 def test_join_times_out(make: Make) -> None:

@@ -337,11 +337,26 @@ impl PortSet {
     ///
     /// # Errors
     /// [`Error::Timeout`] naming the ports whose handlers ignore the deadline: they are disowned, and end when their callback
-    /// returns. [`Error::WouldDeadlock`] from inside one of the handlers, [`Error::Forked`].
+    /// returns. [`Error::WouldDeadlock`] from inside one of the handlers, and then it asks nobody to end; [`Error::Forked`].
     pub fn stop(&self, timeout: Option<Duration>) -> Result<()> {
         let deadline = Deadline::after(timeout);
+        self.check_outside()?;
         self.request_stop()?;
         self.join_by(deadline)
+    }
+
+    /// Refuses what would wait for the callback that the caller is inside of.
+    ///
+    /// # Errors
+    /// [`Error::WouldDeadlock`], [`Error::Forked`].
+    pub fn check_outside(&self) -> Result<()> {
+        self.fork.check()?;
+        match &*self.state() {
+            State::Started(members) if members.is_current() => {
+                Err(Error::WouldDeadlock("a port's handler cannot wait for its own set to end: use ctx.stop()"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Waits until the set has ended: by [`PortSet::stop`], or because a handler asked for it.
@@ -349,6 +364,7 @@ impl PortSet {
     /// # Errors
     /// [`Error::Timeout`], [`Error::WouldDeadlock`] from inside one of the handlers, [`Error::Forked`].
     pub fn join(&self, timeout: Option<Duration>) -> Result<()> {
+        self.check_outside()?;
         self.join_by(Deadline::after(timeout))
     }
 
@@ -357,9 +373,6 @@ impl PortSet {
             State::Started(members) => members.clone(),
             State::New(_) | State::Ended(_) => return Ok(()),
         };
-        if members.is_current() {
-            return Err(Error::WouldDeadlock("a port's handler cannot wait for its own set to end: use ctx.stop()"));
-        }
         members.wait_ended(deadline)?;
         if self.options.mode == Mode::Thread {
             for worker in &members.workers {
@@ -379,8 +392,10 @@ impl Drop for PortSet {
             return std::mem::forget(state);
         }
         // A handler that ignores the deadline, or that this is inside of, ends its port when it returns.
-        if let Err(error @ Error::Timeout(_)) = self.stop(Some(DROP_DEADLINE)) {
-            tracing::warn!(target: "coop", "a port set was dropped: {error}");
+        match self.stop(Some(DROP_DEADLINE)) {
+            Err(Error::WouldDeadlock(_)) => drop(self.request_stop()),
+            Err(error @ Error::Timeout(_)) => tracing::warn!(target: "coop", "a port set was dropped: {error}"),
+            _ => {}
         }
     }
 }

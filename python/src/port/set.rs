@@ -141,7 +141,7 @@ impl PortSet {
     #[pyo3(signature = (timeout = Some(1.0)), text_signature = "($self, timeout=1.0)")]
     fn stop(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let timeout = wait::timeout(timeout)?;
-        py.detach(|| self.set().request_stop()).or_raise(py)?;
+        py.detach(|| self.set().check_outside().and_then(|()| self.set().request_stop())).or_raise(py)?;
         wait::wait(py, timeout, |slice| self.set().join(Some(slice)), not_yet)?.or_raise(py)
     }
 
@@ -211,7 +211,7 @@ fn make_port(port: &Bound<'_, PyAny>, started: &StartError) -> PyResult<port::Po
 /// What a port has counted since its start.
 ///
 /// `received` datagrams and their `received_bytes` were taken from the socket and kept; `dropped` ones were not, because the buffer
-/// was full; `truncated` ones were longer than the library reads. `sent` and `sent_bytes` were taken by the system, `send_dropped`
+/// was full, and `kernel_dropped` ones before that, by the system; `truncated` ones were longer than the library reads. `sent` and `sent_bytes` were taken by the system, `send_dropped`
 /// were not, or were still queued at the end. `peer_errors` is what the system told of earlier datagrams (a peer that is gone),
 /// `messages` those delivered, `errors` the exceptions of the handler.
 #[pyclass(frozen, module = "libcoop")]
