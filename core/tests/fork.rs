@@ -69,3 +69,46 @@ fn freeing_a_parents_loop_in_the_child_returns() {
     event_loop.stop().unwrap();
     event_loop.join(None).unwrap();
 }
+
+#[test]
+fn a_callback_forks_and_the_childs_run_ends_with_it() {
+    let event_loop = EventLoop::new(EventLoopOptions::default()).unwrap();
+    let (tell, told) = mpsc::channel();
+    for after in [None, Some(Duration::ZERO)] {
+        let (tell, tell_second) = (tell.clone(), tell.clone());
+        let parent = std::process::id();
+        let fork = move || {
+            // SAFETY: the child calls the library, which promises to take no lock, and ends with _exit.
+            let pid = unsafe { libc::fork() };
+            if pid == 0 {
+                // SAFETY: an alarm has no preconditions; it ends a child that hangs.
+                unsafe { libc::alarm(20) };
+            }
+            tell.send(pid).unwrap();
+        };
+        let second = move || tell_second.send(-1).unwrap();
+        match after {
+            None => {
+                event_loop.post(fork).unwrap();
+                event_loop.post(second).unwrap();
+            }
+            Some(after) => {
+                event_loop.call_later(after, fork).unwrap();
+                event_loop.call_later(after, second).unwrap();
+            }
+        }
+        let result = event_loop.run(RunMode::UntilIdle);
+        if std::process::id() != parent {
+            let fine = result == Err(Error::Forked("event loop")) && told.try_iter().eq([0]);
+            // SAFETY: ends the child without the parent's exit handlers.
+            unsafe { libc::_exit(i32::from(!fine)) };
+        }
+        result.unwrap();
+        let pid = told.recv().unwrap();
+        assert_eq!(told.recv().unwrap(), -1, "the parent runs on");
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for the child's status.
+        let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+        assert_eq!((waited, status), (pid, 0), "the child's run went on, or did not say why it ended");
+    }
+}

@@ -1,6 +1,7 @@
 """The exceptions of libcoop: one for each error of the core, under its name.
 
-Each is a `libcoop.Error`, and also the built-in exception that fits it, so that code which does not know libcoop can catch it.
+Each is a `libcoop.Error`, and also the built-in exception that fits it, so that code which does not know libcoop can
+catch it.
 """
 
 

@@ -1,10 +1,10 @@
 """Interpreter exit: everything that runs Python code on library threads is stopped and joined before finalization.
 
-Port sets and loops come first, so that nothing brings new work; then the pools, which run what they had accepted, as those of
-`concurrent.futures` do. Objects are held weakly: what is gone needs no stop.
+Port sets and loops come first, so that nothing brings new work; then the pools, which run what they had accepted, as
+those of `concurrent.futures` do. Objects are held weakly: what is gone needs no stop.
 
-A callback that does not end cannot be ended, and finalizing under it would crash. After a while it is abandoned: that is logged, and
-the process ends with status 1 (130 after Ctrl-C) once the other exit handlers have run.
+A callback that does not end cannot be ended, and finalizing under it would crash. After a while it is abandoned: that
+is logged, and the process ends with status 1 (130 after Ctrl-C) once the other exit handlers have run.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def is_exiting() -> bool:
 def _after_fork() -> None:
     """What the parent made is not the child's to stop."""
     _live.clear()
+    _libcoop._after_fork()
 
 
 def _stop_all() -> None:
@@ -69,11 +70,17 @@ def _stop_all() -> None:
             break
         except Error as error:
             logging.getLogger("libcoop").warning("at exit: %r: %s", obj, error)
-    _libcoop._leave_threads()
+    # Callbacks that nobody joins any more: of objects that were let go of while one was running.
+    try:
+        if not _libcoop._leave_threads(0 if _status else _PATIENCE) and not _status:
+            _status = 1
+            logging.getLogger("libcoop").warning("at exit: a callback does not end: it is abandoned")
+    except KeyboardInterrupt:
+        _status = 130
 
 
 def _end_if_busy() -> None:
-    """End the process here if a callback would not end: finalization would pull the interpreter from under it, and crash."""
+    """End the process here if a callback would not end: finalization would pull the interpreter from under it."""
     if _status:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from libcoop import _exit, _libcoop
 from libcoop._enums import Priority
-from libcoop._errors import Closed, Invalid, Timeout
+from libcoop._errors import Closed, Invalid, Timeout, WouldDeadlock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,8 +36,8 @@ class _View:
 class Pool(ThreadPoolExecutor):
     """A `ThreadPoolExecutor` by class and behaviour, whose workers are those of libcoop's pool.
 
-    `max_workers` defaults to the CPUs that this process may use, at least 4. With `pin`, worker i is bound to one CPU, and
-    `at(cpus=...)` can name it.
+    `max_workers` defaults to the CPUs that this process may use, at least 4. With `pin`, each worker is bound to one
+    CPU, and `at(cpus=...)` can name it.
     """
 
     def __init__(
@@ -70,10 +71,10 @@ class Pool(ThreadPoolExecutor):
     ) -> None:
         self._native = native
         self._max_workers = native.workers
-        self._initializer = initializer
+        self._initialize = initializer
         self._initargs = initargs
         self._initialized = threading.local()
-        self._broken: str | bool = False
+        self._broken_why = ""
         self._shutdown = False
         _exit.register(self, _exit.POOL)
 
@@ -86,46 +87,50 @@ class Pool(ThreadPoolExecutor):
 
     def at(self, *, priority: int = Priority.NORMAL, cpus: Iterable[int] | None = None) -> _View:
         """A view of this pool that submits at `priority` and only to workers on `cpus`."""
-        return _View(self, Priority(priority), cpus)
+        levels = [level.value for level in Priority]
+        if priority not in levels:
+            raise Invalid(f"priority must be one of {levels} (libcoop.Priority), not {priority!r}")
+        return _View(self, priority, cpus)
 
     def _submit(
         self, priority: int, cpus: list[int] | None, fn: Callable[..., T], args: Any, kwargs: dict[str, Any]
     ) -> Future[T]:
         if not callable(fn):
             raise TypeError(f"fn must be callable, not {fn!r}")
-        if self._broken:
-            raise BrokenThreadPool(self._broken)
+        if self._broken_why:
+            raise BrokenThreadPool(self._broken_why)
         if _exit.is_exiting():
             raise Closed("cannot schedule new futures after interpreter shutdown")
         if self._shutdown:
             raise Closed("cannot schedule new futures after shutdown")
         future: Future[T] = Future()
-        if self._initializer is not None:
+        if self._initialize is not None:
             fn, args, kwargs = self._call_initialized, (fn, args, kwargs), {}
-        self._native.submit(priority, cpus, future, fn, args, kwargs or None)
+        self._native.submit(self, priority, cpus, future, fn, args, kwargs or None)
         return future
 
     def _call_initialized(self, fn: Callable[..., T], args: Any, kwargs: dict[str, Any]) -> T:
-        if self._broken:
-            raise BrokenThreadPool(self._broken)
-        if not getattr(self._initialized, "done", False) and self._initializer is not None:
+        if self._broken_why:
+            raise BrokenThreadPool(self._broken_why)
+        if not getattr(self._initialized, "done", False) and self._initialize is not None:
             try:
-                self._initializer(*self._initargs)
+                self._initialize(*self._initargs)
             except BaseException as error:
-                self._broken = "A thread initializer failed, the thread pool is not usable anymore"
-                raise BrokenThreadPool(self._broken) from error
+                self._broken_why = "A thread initializer failed, the thread pool is not usable anymore"
+                raise BrokenThreadPool(self._broken_why) from error
             self._initialized.done = True
         return fn(*args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls; those queued run, or are cancelled with `cancel_futures`. With `wait`, return when all is done.
+        """Take no more calls; those queued run, or are cancelled with `cancel_futures`. With `wait`, until all is done.
 
         One of the pool's own calls cannot wait for itself: there it returns at once.
         """
         self._shutdown = True
         self._native.close(cancel_futures)
         if wait:
-            self._native.join()
+            with contextlib.suppress(WouldDeadlock):
+                self._native.join()
 
     def _stop_at_exit(self, patience: float) -> None:
         # What was accepted runs, however long it takes in all; a call that never ends is not waited for for ever.

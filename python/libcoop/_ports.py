@@ -17,15 +17,18 @@ Address = tuple[str, int]
 class Handler:
     """What a port runs; every callback does nothing here. A handler need not inherit from it.
 
-    It is built inside its port's worker, and its callbacks run there one at a time, in every mode. An exception in one of them
-    is logged (logger `libcoop`) and counted, and the port goes on.
+    It is built inside its port's worker, and its callbacks run there one at a time, in every mode. An exception in one
+    of them is logged (logger `libcoop`) and counted, and the port goes on.
     """
 
     def on_start(self, ctx: PortContext) -> None:
         """Before anything else. An exception here fails `PortSet.start`, which raises it."""
 
     def on_batch(self, ctx: PortContext, batch: Batch) -> None:
-        """Datagrams have come: all since the last call. An exception skips the one that `batch.index` names; the rest comes again."""
+        """Datagrams have come: all since the last call.
+
+        An exception skips the one that `batch.index` names; the rest comes again.
+        """
 
     def on_message(self, ctx: PortContext, sender: str, obj: Any) -> None:
         """An object that another port has sent, or, if `sender` is empty, `PortSet.send`."""
@@ -41,8 +44,8 @@ class Handler:
 class Port:
     """A port to be.
 
-    `handler` is a class or "module:qualname", built with `args` inside the worker; `bind` is where the socket is bound (port 0 is
-    any free one); `connect` is its only peer, if there is one.
+    `handler` is a class or "module:qualname", built with `args` inside the worker; `bind` is where the socket is bound
+    (port 0 is any free one); `connect` is its only peer, if there is one.
     """
 
     name: str

@@ -9,7 +9,7 @@ from libcoop._pool import Pool
 
 
 class Runtime(_libcoop.Runtime):
-    """An event loop and a pool: the loop's timers and watches run their callbacks in the pool, its posts on its own thread.
+    """An event loop and a pool: the loop's timers and watches run their callbacks in the pool, its posts on its thread.
 
     `workers` defaults to half of the CPUs that this process may use, at least 4.
     """

@@ -13,7 +13,11 @@ use coop_core::{
     Error,
     event_loop::{Handle, Interest, On, Readiness, RunMode, TimerId, TimerOptions, WatchId, WatchOptions},
 };
-use pyo3::{exceptions::PyValueError, prelude::*, types::PyTuple};
+use pyo3::{
+    exceptions::{PyTypeError, PyValueError},
+    prelude::*,
+    types::{PyInt, PyTuple},
+};
 
 use crate::{
     callback::Callback,
@@ -27,7 +31,14 @@ pub(crate) const WRITE: u32 = 2;
 pub(crate) const ERROR: u32 = 4;
 pub(crate) const HANG_UP: u32 = 8;
 
-/// One thread that waits for many things.
+/// One thread that waits for many things: posts, timers and file descriptors.
+///
+/// The thread is the caller's (`run`) or the loop's own (`start`); every other method may be called from any thread. Callbacks run
+/// one at a time on the loop's thread (for the loop of a Runtime: timers and watches in its pool). An exception in one is logged
+/// (logger "libcoop") and the loop goes on; one that is no Exception (SystemExit, KeyboardInterrupt) leaves `run`. `name` is that
+/// of the loop's own thread. Raises Os if the process has no file descriptor left. In a forked child every call raises Forked.
+///
+/// As a context manager it is closed at the end.
 #[pyclass(frozen, weakref, subclass, module = "libcoop")]
 pub(crate) struct EventLoop {
     pub(crate) handle: Handle,
@@ -45,7 +56,7 @@ impl EventLoop {
 #[pymethods]
 impl EventLoop {
     #[new]
-    #[pyo3(signature = (*, name = "coop-loop".to_owned()))]
+    #[pyo3(signature = (*, name = "coop-loop".to_owned()), text_signature = "(*, name='coop-loop')")]
     fn new(py: Python<'_>, name: String) -> PyResult<Self> {
         if name.contains('\0') {
             return Err(PyValueError::new_err(format!("name {name:?} contains a NUL character")));
@@ -54,13 +65,20 @@ impl EventLoop {
         Ok(Self { handle: owner.handle(), owner: Mutex::new(Some(owner)) })
     }
 
+    /// Queues `callback(*args)` to run once on the loop's thread. Posts of one thread run in their order.
+    ///
+    /// Any thread. Raises TypeError, Closed after `stop`, Forked.
     #[pyo3(signature = (callback, /, *args))]
     fn post(&self, callback: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
         let py = callback.py();
         let callback = Callback::new(callback, args)?;
-        self.handle.post(move || callback.call("the event loop")).or_raise(py)
+        self.handle.post(move || callback.call_once("the event loop")).or_raise(py)
     }
 
+    /// Calls `callback(*args)` in `delay` seconds, once, or again every `repeat` seconds without drift.
+    ///
+    /// Times that passed while the loop was busy are one call. 0 is the loop's next turn. Any thread. Raises ValueError for a delay
+    /// below 0 or a period of 0, TypeError, Closed after `stop`, Forked.
     #[pyo3(signature = (delay, callback, /, *args, repeat = None))]
     fn call_later(
         &self,
@@ -73,46 +91,69 @@ impl EventLoop {
         let callback = Callback::new(callback, args)?;
         let every = repeat.map(|seconds| wait::delay("repeat", seconds)).transpose()?;
         let options = TimerOptions { after: wait::delay("delay", delay)?, every, on: On::Default };
-        let id = self.handle.timer(options, move |_| callback.call("a timer")).or_raise(py)?;
+        let mut callback = Some(callback);
+        let told = move |_| match every {
+            Some(_) => callback.iter().for_each(|callback| callback.call("a timer")),
+            None => callback.take().into_iter().for_each(|callback| callback.call_once("a timer")),
+        };
+        let id = self.handle.timer(options, told).or_raise(py)?;
         Ok(Timer { handle: self.handle.clone(), id })
     }
 
+    /// Calls `callback(events)` when a file descriptor is ready.
+    ///
+    /// `fd` is a number or has `fileno()`; `events` is READ, WRITE or both, and what the callback is told may have ERROR and HANG_UP
+    /// besides. Level-triggered: told again for as long as it is ready; with `edge`, once for each change. The descriptor stays
+    /// the caller's, who cancels the watch before closing it. Any thread.
+    ///
+    /// Raises Exists for a second watch on a descriptor, Os for one that is closed or cannot be watched (a regular file),
+    /// ValueError, TypeError, Closed after `stop`, Forked.
     #[pyo3(signature = (fd, events, callback, /, *, edge = false))]
-    fn watch(&self, fd: &Bound<'_, PyAny>, events: u32, callback: &Bound<'_, PyAny>, edge: bool) -> PyResult<Watch> {
+    fn watch(&self, fd: &Bound<'_, PyAny>, events: i64, callback: &Bound<'_, PyAny>, edge: bool) -> PyResult<Watch> {
         let py = fd.py();
         let callback = Callback::new(callback, &PyTuple::empty(py))?;
-        if events == 0 || events & !(READ | WRITE) != 0 {
-            return Err(PyValueError::new_err(format!(
-                "events must be READ ({READ}), WRITE ({WRITE}) or both, not {events}"
-            )));
-        }
-        let interest = Interest { readable: events & READ != 0, writable: events & WRITE != 0 };
-        let fd: RawFd = match fd.extract() {
-            Ok(fd) => fd,
-            Err(_) => fd.call_method0("fileno")?.extract()?,
-        };
+        let wanted = u32::try_from(events).ok().filter(|events| *events > 0 && events & !(READ | WRITE) == 0);
+        let wanted = wanted.ok_or_else(|| {
+            PyValueError::new_err(format!("events must be READ ({READ}), WRITE ({WRITE}) or both, not {events}"))
+        })?;
+        let interest = Interest { readable: wanted & READ != 0, writable: wanted & WRITE != 0 };
+        let fd = descriptor(fd)?;
         let options = WatchOptions { edge, ..WatchOptions::new(interest) };
         let told = move |readiness: Readiness| callback.call_with("a watch", |_, f| f.call1((bits(readiness),)));
         let id = self.handle.watch(fd, options, told).or_raise(py)?;
         Ok(Watch { handle: self.handle.clone(), id, fd })
     }
 
-    #[pyo3(signature = (mode = 0))]
+    /// Runs the loop in this thread, until it is stopped or as `mode` says: a libcoop.RunMode, DEFAULT by default.
+    ///
+    /// In the main thread Ctrl-C ends it with KeyboardInterrupt; the loop stays open and may run again. Raises Exists if another
+    /// thread runs it, WouldDeadlock from one of its own callbacks, Closed once it was stopped, Forked.
+    #[pyo3(signature = (mode = 0), text_signature = "($self, mode=...)")]
     fn run(this: &Bound<'_, Self>, mode: i32) -> PyResult<()> {
         let mode = RunMode::try_from(mode).or_raise(this.py())?;
         exit::register(this.as_any(), exit::Order::EventLoop)?;
         run(this.py(), &this.get().handle, |handle| handle.run(mode))
     }
 
+    /// Runs the loop on a thread of its own until `stop`.
+    ///
+    /// Keep the object: the loop ends with it. Raises Exists if it runs already, Closed once it was stopped, Os, Forked.
     fn start(this: &Bound<'_, Self>) -> PyResult<()> {
         exit::register(this.as_any(), exit::Order::EventLoop)?;
         this.get().handle.start().or_raise(this.py())
     }
 
+    /// Closes the loop and returns at once: it finishes the callback at hand and the posts it has accepted, and takes no more.
+    ///
+    /// Any thread, also from callbacks, any number of times. Raises Forked.
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
         self.handle.stop().or_raise(py)
     }
 
+    /// Waits until no thread runs the loop: after `stop`, until it has finished.
+    ///
+    /// `timeout` is in seconds, None for ever. Raises Timeout, WouldDeadlock from one of its own callbacks, Forked;
+    /// KeyboardInterrupt in the main thread.
     #[pyo3(signature = (timeout = None))]
     fn join(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let timeout = wait::timeout(timeout)?;
@@ -125,16 +166,21 @@ impl EventLoop {
         self.join(py, Some(patience))
     }
 
+    /// Stops the loop without running what is queued, and waits for the callback that runs; any number of times.
+    ///
+    /// Any thread. From one of the loop's own callbacks it returns at once. The loop of a Runtime is closed with that.
     fn close(&self, py: Python<'_>) {
         let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner).take();
         py.detach(|| drop(owner));
     }
 
+    /// Whether a thread runs the loop now, or is about to.
     #[getter]
     fn running(&self) -> bool {
         self.handle.is_running()
     }
 
+    /// Whether `stop` was called.
     #[getter]
     fn stopped(&self) -> bool {
         self.handle.is_stopped()
@@ -246,6 +292,25 @@ impl Signals {
     }
 }
 
+/// The number of what is a file descriptor or has one.
+fn descriptor(object: &Bound<'_, PyAny>) -> PyResult<RawFd> {
+    let numbered = if object.is_instance_of::<PyInt>() { Some(object.clone()) } else { None };
+    let number = match numbered {
+        Some(number) => number,
+        None => match object.getattr_opt("fileno")? {
+            Some(fileno) => fileno.call0()?,
+            None => {
+                let given = object.repr()?;
+                return Err(PyTypeError::new_err(format!(
+                    "fd must be a file descriptor or an object with fileno(), not {given}"
+                )));
+            }
+        },
+    };
+    let too_big = |_| PyValueError::new_err(format!("{number} is not a file descriptor"));
+    number.extract::<RawFd>().map_err(too_big)
+}
+
 fn bits(readiness: Readiness) -> u32 {
     let Readiness { readable, writable, error, hang_up } = readiness;
     [(readable, READ), (writable, WRITE), (error, ERROR), (hang_up, HANG_UP)]
@@ -254,7 +319,7 @@ fn bits(readiness: Readiness) -> u32 {
         .sum()
 }
 
-/// A timer of an event loop.
+/// A timer of an event loop, as `EventLoop.call_later` returns it. Letting go of it does not cancel it.
 #[pyclass(frozen, module = "libcoop")]
 pub(crate) struct Timer {
     handle: Handle,
@@ -263,10 +328,12 @@ pub(crate) struct Timer {
 
 #[pymethods]
 impl Timer {
+    /// Ends the timer: its callback does not begin any more. Any thread. Raises Stale if it has ended already, Forked.
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.handle.cancel_timer(self.id)).or_raise(py)
     }
 
+    /// Slot and generation; never 0.
     #[getter]
     fn id(&self) -> u64 {
         self.id.0
@@ -277,7 +344,7 @@ impl Timer {
     }
 }
 
-/// A watch of an event loop on a file descriptor.
+/// A watch of an event loop on a file descriptor, as `EventLoop.watch` returns it. Letting go of it does not cancel it.
 #[pyclass(frozen, module = "libcoop")]
 pub(crate) struct Watch {
     handle: Handle,
@@ -287,10 +354,12 @@ pub(crate) struct Watch {
 
 #[pymethods]
 impl Watch {
+    /// Ends the watch: its callback does not begin any more. Any thread. Raises Stale if it has ended already, Forked.
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.handle.cancel_watch(self.id)).or_raise(py)
     }
 
+    /// Slot and generation; never 0.
     #[getter]
     fn id(&self) -> u64 {
         self.id.0

@@ -24,7 +24,7 @@ mod wait;
 
 use pyo3::prelude::*;
 
-/// See `libcoop/_libcoop.pyi` for what each of these is.
+/// The native half of libcoop. Import `libcoop` instead.
 #[pymodule(gil_used = false)]
 mod _libcoop {
     use pyo3::prelude::*;
@@ -35,7 +35,7 @@ mod _libcoop {
         pool::NativePool,
         port::{Batch, PortContext, PortSet, PortStats},
         runtime::Runtime,
-        thread_state::leave_threads,
+        thread_state::{after_fork, leave_threads},
     };
 
     #[pymodule_init]

@@ -29,6 +29,8 @@ struct Work {
 }
 
 struct Call {
+    /// The `libcoop.Pool`: it is there as long as it has work, and exit finds it.
+    owner: Py<PyAny>,
     future: Py<PyAny>,
     f: Py<PyAny>,
     args: Py<PyTuple>,
@@ -48,14 +50,14 @@ impl Work {
 
 impl Call {
     fn run(self, py: Python<'_>) -> PyResult<()> {
-        let future = self.future.bind(py);
+        let Self { owner: _owner, future, f, args, kwargs } = self;
+        let future = future.bind(py);
         if !future.call_method0("set_running_or_notify_cancel")?.is_truthy()? {
             return Ok(());
         }
-        let kwargs = self.kwargs.as_ref().map(|kwargs| kwargs.bind(py));
-        let result = self.f.bind(py).call(self.args.bind(py), kwargs);
+        let result = f.bind(py).call(args.bind(py), kwargs.as_ref().map(|kwargs| kwargs.bind(py)));
         // The call's own objects go before the future is done, as its waiter may expect.
-        drop((self.f, self.args));
+        drop((f, args, kwargs));
         match result {
             Ok(result) => future.call_method1("set_result", (result,))?,
             Err(error) => future.call_method1("set_exception", (error.into_value(py),))?,
@@ -98,47 +100,54 @@ impl NativePool {
         Self { source: Source::Runtime(Arc::downgrade(runtime)) }
     }
 
-    fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&Pool) -> R) -> PyResult<R> {
+    /// `None`: the runtime is gone, and its pool with it.
+    fn if_there<R>(&self, py: Python<'_>, f: impl FnOnce(&Pool) -> R) -> Option<R> {
         match &self.source {
-            Source::Own(pool) => Ok(f(pool.as_ref().expect("there until it is dropped"))),
-            Source::Runtime(runtime) => match runtime.upgrade() {
-                Some(runtime) => {
-                    let result = f(runtime.pool());
-                    // Perhaps the last owner by now: it waits for threads that may wait to attach.
-                    py.detach(|| drop(runtime));
-                    Ok(result)
+            Source::Own(pool) => Some(f(pool.as_ref().expect("there until it is dropped"))),
+            Source::Runtime(runtime) => {
+                let runtime = runtime.upgrade()?;
+                let result = f(runtime.pool());
+                if let Some(last) = Arc::into_inner(runtime) {
+                    // It waits for threads that may wait to attach.
+                    py.detach(|| drop(last));
                 }
-                None => Err(to_py(py, &Error::Closed("pool"))),
-            },
+                Some(result)
+            }
         }
+    }
+
+    fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&Pool) -> R) -> PyResult<R> {
+        self.if_there(py, f).ok_or_else(|| to_py(py, &Error::Closed("pool")))
     }
 }
 
 #[pymethods]
 impl NativePool {
     #[new]
+    #[pyo3(signature = (workers, name, pin, /))]
     fn new(py: Python<'_>, workers: Option<usize>, name: String, pin: bool) -> PyResult<Self> {
         let options = PoolOptions { workers, name, no_pin: !pin, ..PoolOptions::default() };
         let pool = py.detach(|| Pool::new(options)).or_raise(py)?;
         Ok(Self { source: Source::Own(Some(pool)) })
     }
 
-    /// Queues `f(*args, **kwargs)`, whose outcome is the future's.
-    #[pyo3(signature = (priority, cpus, future, f, args, kwargs))]
+    /// Queues `f(*args, **kwargs)`, whose outcome is the future's. `owner` is kept until then.
+    #[pyo3(signature = (owner, priority, cpus, future, f, args, kwargs, /))]
     #[allow(clippy::too_many_arguments, reason = "one flat call is what makes it cheap")]
     fn submit(
         &self,
         py: Python<'_>,
+        owner: Py<PyAny>,
         priority: i32,
-        cpus: Option<Vec<usize>>,
+        cpus: Option<Vec<i64>>,
         future: Py<PyAny>,
         f: Py<PyAny>,
         args: Py<PyTuple>,
         kwargs: Option<Py<PyDict>>,
     ) -> PyResult<()> {
         let priority = Priority::try_from(priority).or_raise(py)?;
-        let cpus = cpus.map(CpuSet::new).transpose().or_raise(py)?;
-        let work = Box::new(Work { call: Some(Call { future, f, args, kwargs }) });
+        let cpus = cpus.map(cpu_set).transpose().or_raise(py)?;
+        let work = Box::new(Work { call: Some(Call { owner, future, f, args, kwargs }) });
         let options = SubmitOptions { priority, cpus };
         self.with(py, |pool| pool.submit_with(&options, Job::new(move || work.run())))?.or_raise(py)
     }
@@ -160,6 +169,7 @@ impl NativePool {
     }
 
     /// Closes it: what is queued runs, unless it is discarded. Does not wait.
+    #[pyo3(signature = (discard, /))]
     fn close(&self, py: Python<'_>, discard: bool) -> PyResult<()> {
         let close = |pool: &Pool| {
             if !discard {
@@ -170,16 +180,16 @@ impl NativePool {
                 answer => answer,
             }
         };
-        self.with(py, |pool| py.detach(|| close(pool)))?.or_raise(py)
+        self.if_there(py, |pool| py.detach(|| close(pool))).unwrap_or(Ok(())).or_raise(py)
     }
 
     /// Waits for a closed pool's workers; false at the timeout.
-    #[pyo3(signature = (timeout = None))]
+    #[pyo3(signature = (timeout = None, /))]
     fn join(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let timeout = wait::timeout(timeout)?;
         let not_yet = |error: &Error| matches!(error, Error::Timeout(_));
-        let waited = self.with(py, |pool| wait::wait(py, timeout, |slice| pool.join(Some(slice)), not_yet))??;
-        match waited {
+        let join = |pool: &Pool| wait::wait(py, timeout, |slice| pool.join(Some(slice)), not_yet);
+        match self.if_there(py, join).unwrap_or(Ok(Ok(())))? {
             Ok(()) => Ok(true),
             Err(error) if not_yet(&error) => Ok(false),
             Err(error) => Err(to_py(py, &error)),
@@ -187,9 +197,15 @@ impl NativePool {
     }
 }
 
+fn cpu_set(cpus: Vec<i64>) -> coop_core::Result<CpuSet> {
+    let out_of_range = |cpu| Error::Invalid(format!("CPU {cpu} is out of range: CPUs are 0 to {}", CpuSet::MAX - 1));
+    let cpus = cpus.into_iter().map(|cpu| usize::try_from(cpu).map_err(|_| out_of_range(cpu)));
+    CpuSet::new(cpus.collect::<coop_core::Result<Vec<_>>>()?)
+}
+
 impl Drop for NativePool {
     fn drop(&mut self) {
-        // Nobody can wait for it any more, but what was accepted still runs, as with concurrent.futures.
+        // Nothing is queued, since a call keeps it; a call that is just ending may be the one that lets go of it.
         if let Source::Own(pool) = &mut self.source
             && let Some(pool) = pool.take()
         {

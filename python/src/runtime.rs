@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coop_core::{Error, PoolOptions, RuntimeOptions, StartMode};
+use coop_core::{Error, PoolOptions, RuntimeOptions, ShutdownMode, StartMode};
 use pyo3::{prelude::*, types::PyTuple};
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     wait,
 };
 
-/// An event loop and a pool as one.
+/// An event loop and a pool as one: `libcoop.Runtime` is a subclass that adds the executor.
 #[pyclass(frozen, weakref, subclass, module = "libcoop")]
 pub(crate) struct Runtime {
     event_loop: Py<EventLoop>,
@@ -25,9 +25,23 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    fn runtime(&self, py: Python<'_>) -> PyResult<Arc<coop_core::Runtime>> {
-        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-        owner.clone().ok_or_else(|| to_py(py, &Error::Closed("runtime")))
+    /// `None` once it was closed. Nothing of the lock is held while `f` runs.
+    fn if_open<R>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&Arc<coop_core::Runtime>) -> PyResult<R>,
+    ) -> Option<PyResult<R>> {
+        let runtime = self.owner.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let result = f(&runtime);
+        if let Some(last) = Arc::into_inner(runtime) {
+            // Closed meanwhile. It waits for threads that may wait to attach.
+            py.detach(|| drop(last));
+        }
+        Some(result)
+    }
+
+    fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&Arc<coop_core::Runtime>) -> PyResult<R>) -> PyResult<R> {
+        self.if_open(py, f).unwrap_or_else(|| Err(to_py(py, &Error::Closed("runtime"))))
     }
 
     fn take(&self) -> Option<Arc<coop_core::Runtime>> {
@@ -39,7 +53,9 @@ impl Runtime {
 impl Runtime {
     #[new]
     #[pyo3(signature = (workers = None, *, pin = false))]
-    fn new(py: Python<'_>, workers: Option<usize>, pin: bool) -> PyResult<Self> {
+    fn new(py: Python<'_>, workers: Option<i64>, pin: bool) -> PyResult<Self> {
+        let count = |given| usize::try_from(given).map_err(|_| Error::Invalid(format!("{given} workers: at least 1")));
+        let workers = workers.map(count).transpose().or_raise(py)?;
         let pool = PoolOptions { workers, no_pin: !pin, ..PoolOptions::default() };
         let options = RuntimeOptions { pool, ..RuntimeOptions::default() };
         let runtime = py.detach(|| coop_core::Runtime::new(options)).or_raise(py)?;
@@ -48,7 +64,7 @@ impl Runtime {
         Ok(Self { event_loop, workers, owner: Mutex::new(Some(Arc::new(runtime))) })
     }
 
-    /// Its loop: sources run their callbacks in the pool, posts run on the loop's thread.
+    /// Its loop: timers and watches run their callbacks in the pool, posts run on the loop's thread.
     #[getter]
     fn event_loop(&self, py: Python<'_>) -> Py<EventLoop> {
         self.event_loop.clone_ref(py)
@@ -57,43 +73,39 @@ impl Runtime {
     /// The workers under its pool, which `libcoop/_runtime.py` makes an executor of.
     #[getter]
     fn _pool(&self, py: Python<'_>) -> PyResult<NativePool> {
-        Ok(NativePool::of_runtime(&self.runtime(py)?))
+        self.with(py, |runtime| Ok(NativePool::of_runtime(runtime)))
     }
 
+    /// Runs the loop: on a thread of its own, or, with `wait`, in this thread until the runtime is stopped.
+    ///
+    /// With `wait` Ctrl-C ends it with KeyboardInterrupt. Raises Exists if it runs already, Closed once it was stopped, Forked.
     #[pyo3(signature = (*, wait = false))]
     fn start(this: &Bound<'_, Self>, wait: bool) -> PyResult<()> {
         let py = this.py();
         exit::register(this.as_any(), exit::Order::Runtime)?;
-        let runtime = this.get().runtime(py)?;
-        if wait {
-            event_loop::run(py, &runtime.event_loop().handle(), |_| runtime.start(StartMode::Wait))
-        } else {
-            runtime.start(StartMode::Return).or_raise(py)
-        }
+        this.get().with(py, |runtime| match wait {
+            true => event_loop::run(py, &runtime.event_loop().handle(), |_| runtime.start(StartMode::Wait)),
+            false => runtime.start(StartMode::Return).or_raise(py),
+        })
     }
 
+    /// Stops the loop, which finishes what it had accepted, and then the pool, which runs what is queued; any number of times.
+    ///
+    /// Any thread; from one of the runtime's own callbacks it returns at once, and both end when that has returned. `timeout` is
+    /// in seconds, None for ever. Raises Timeout: what is still queued is dropped, and it may be called again. Raises Forked.
     #[pyo3(signature = (timeout = None))]
     fn stop(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
-        let runtime = self.runtime(py)?;
         let timeout = wait::timeout(timeout)?;
-        if runtime.event_loop().is_loop_thread() || runtime.pool().is_worker_thread() {
-            return py.detach(|| runtime.stop(Some(Duration::ZERO))).or_raise(py);
-        }
-        // In slices, so that Ctrl-C is heard; only the last one gives up on what is queued.
-        runtime.event_loop().stop().or_raise(py)?;
-        let not_yet = |error: &Error| matches!(error, Error::Timeout(_));
-        let started = Instant::now();
-        wait::wait(py, timeout, |slice| runtime.event_loop().join(Some(slice)), not_yet)?.or_raise(py)?;
-        runtime.pool().close().or_raise(py)?;
-        let left = timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
-        if wait::wait(py, left, |slice| runtime.pool().join(Some(slice)), not_yet)?.is_ok() {
-            return Ok(());
-        }
-        py.detach(|| runtime.stop(Some(Duration::ZERO))).or_raise(py)
+        self.if_open(py, |runtime| stop(py, runtime, timeout)).unwrap_or(Ok(()))
     }
 
+    /// Ends both without running what is queued, and waits for the callbacks that run; any number of times.
+    ///
+    /// Any thread. From one of the runtime's own callbacks it returns at once.
     fn close(&self, py: Python<'_>) {
-        let owner = self.take();
+        let Some(owner) = self.take() else { return };
+        // Whoever runs the loop has a hold on it, and must hear of it. In a forked child there is nobody to tell.
+        let _ = owner.event_loop().stop();
         py.detach(|| drop(owner));
     }
 
@@ -126,4 +138,24 @@ impl Drop for Runtime {
             drop(owner);
         }
     }
+}
+
+fn stop(py: Python<'_>, runtime: &Arc<coop_core::Runtime>, timeout: Option<Duration>) -> PyResult<()> {
+    if runtime.event_loop().is_loop_thread() || runtime.pool().is_worker_thread() {
+        return py.detach(|| runtime.stop(Some(Duration::ZERO))).or_raise(py);
+    }
+    // In slices, so that Ctrl-C is heard; only the last one gives up on what is queued.
+    runtime.event_loop().stop().or_raise(py)?;
+    let not_yet = |error: &Error| matches!(error, Error::Timeout(_));
+    let started = Instant::now();
+    if let Err(late) = wait::wait(py, timeout, |slice| runtime.event_loop().join(Some(slice)), not_yet)? {
+        let _ = py.detach(|| runtime.pool().shutdown(ShutdownMode::Discard, Some(Duration::ZERO)));
+        return Err(to_py(py, &late));
+    }
+    runtime.pool().close().or_raise(py)?;
+    let left = timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
+    if wait::wait(py, left, |slice| runtime.pool().join(Some(slice)), not_yet)?.is_ok() {
+        return Ok(());
+    }
+    py.detach(|| runtime.stop(Some(Duration::ZERO))).or_raise(py)
 }

@@ -3,22 +3,80 @@
 //! Attaching a thread that the interpreter does not know makes a thread state, and the matching detach destroys it, with
 //! all `threading.local` values in it. A library thread attaches for every callback, so it would pay for that each time and
 //! forget its thread-locals. Instead its first attach is left open, and closed when the thread ends.
+//!
+//! # The end
+//!
+//! A thread that waits to attach while the interpreter finalizes is ended by it, through our frames. So every way in counts
+//! itself before it looks whether the door is shut, and whoever shuts it waits for those inside.
 
 use std::{
-    cell::RefCell,
-    sync::atomic::{AtomicBool, Ordering},
+    cell::{Cell, RefCell},
+    sync::{
+        Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use pyo3::{ffi, prelude::*};
 
-/// The interpreter is about to finalize: thread states are left to it.
-static LEFT: AtomicBool = AtomicBool::new(false);
+use crate::wait;
 
-/// From now on ending threads leave their thread states to the interpreter. Called at exit, after everything was joined.
+/// The interpreter is about to finalize: nobody enters any more, and thread states are left to it.
+static LEFT: AtomicBool = AtomicBool::new(false);
+/// How many are inside, or about to look at `LEFT`; one thread may be so more than once.
+static INSIDE: AtomicUsize = AtomicUsize::new(0);
+/// Told of departures, once `LEFT` is set.
+static DEPARTURES: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+
+/// The share of the calling thread in `INSIDE`.
+thread_local!(static MINE: Cell<usize> = const { Cell::new(0) });
+
+/// Shuts the door and waits for those inside; false if some are still there after `patience` seconds: then finalizing would
+/// crash. Called at exit, after everything was joined.
 #[pyfunction]
 #[pyo3(name = "_leave_threads")]
-pub(crate) fn leave_threads() {
+pub(crate) fn leave_threads(py: Python<'_>, patience: f64) -> PyResult<bool> {
     LEFT.store(true, Ordering::SeqCst);
+    let all_left = |slice| {
+        let (lock, told) = &DEPARTURES;
+        let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let inside = |_: &mut ()| INSIDE.load(Ordering::SeqCst) > 0;
+        let waited = told.wait_timeout_while(guard, slice, inside);
+        if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() { Err(()) } else { Ok(()) }
+    };
+    Ok(wait::wait(py, wait::timeout(Some(patience))?, all_left, |()| true)?.is_ok())
+}
+
+/// In a forked child: of the threads only this one is left.
+#[pyfunction]
+#[pyo3(name = "_after_fork")]
+pub(crate) fn after_fork() {
+    INSIDE.store(MINE.get(), Ordering::SeqCst);
+}
+
+/// Being inside.
+struct Inside;
+
+impl Inside {
+    fn enter() -> Option<Self> {
+        // Counted first: either the one who leaves sees the count, or this sees that it has left.
+        INSIDE.fetch_add(1, Ordering::SeqCst);
+        MINE.set(MINE.get() + 1);
+        let inside = Self;
+        (!LEFT.load(Ordering::SeqCst)).then_some(inside)
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        MINE.set(MINE.get() - 1);
+        INSIDE.fetch_sub(1, Ordering::SeqCst);
+        if LEFT.load(Ordering::SeqCst) {
+            // Under the lock that the waiter checks with, so that it does not miss this.
+            let _guard = DEPARTURES.0.lock().unwrap_or_else(PoisonError::into_inner);
+            DEPARTURES.1.notify_all();
+        }
+    }
 }
 
 /// The open attach of a thread.
@@ -29,11 +87,9 @@ struct Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        if LEFT.load(Ordering::SeqCst) {
-            return;
-        }
+        let Some(_inside) = Inside::enter() else { return };
         // SAFETY: the state is this thread's own, from the `PyEval_SaveThread` in `attach`, and nobody took it up since: every
-        // attach in between was undone. The interpreter is there, since it is left only after `leave_threads`.
+        // attach in between was undone. The interpreter is there: it waits for those inside.
         unsafe { ffi::PyEval_RestoreThread(self.state) };
         // SAFETY: the thread is attached, by the line above; this undoes the `PyGILState_Ensure` in `attach`.
         unsafe { ffi::PyGILState_Release(self.gil) };
@@ -43,11 +99,9 @@ impl Drop for Kept {
 thread_local!(static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) });
 
 /// Runs `f` attached, on a library's thread, whose thread state is kept from the first time on. `None`: the interpreter
-/// is gone or going.
+/// is gone or going, and `f` was dropped.
 pub(crate) fn attach<R>(f: impl FnOnce(Python<'_>) -> R) -> Option<R> {
-    if LEFT.load(Ordering::Relaxed) {
-        return None;
-    }
+    let _inside = Inside::enter()?;
     // A thread that is ending has no thread-locals left, and attaches as it is.
     let _ = KEPT.try_with(|kept| {
         let Ok(mut kept) = kept.try_borrow_mut() else { return };
@@ -55,8 +109,7 @@ pub(crate) fn attach<R>(f: impl FnOnce(Python<'_>) -> R) -> Option<R> {
         let known = unsafe { ffi::PyGILState_GetThisThreadState() };
         // A thread that the interpreter made itself has one of its own.
         if kept.is_none() && known.is_null() {
-            // SAFETY: `Python::try_attach` below and the check above say that the interpreter is up; the attach is undone in
-            // `Kept::drop`.
+            // SAFETY: the interpreter is there, since it waits for those inside; the attach is undone in `Kept::drop`.
             let gil = unsafe { ffi::PyGILState_Ensure() };
             // SAFETY: the thread is attached by the line above, and holds nothing of the interpreter's.
             let state = unsafe { ffi::PyEval_SaveThread() };

@@ -11,7 +11,8 @@
 //!    the callback that is running. From inside one of its own callbacks the drop returns at once, and the rest happens
 //!    when that callback returns.
 //! 4. In a forked child every call answers [`Error::Forked`](crate::Error::Forked), and the drop leaves everything as it
-//!    is: another thread may have been changing any of it at the moment of the fork. Its descriptors close on exec.
+//!    is: another thread may have been changing any of it at the moment of the fork. Its descriptors close on exec. When a
+//!    callback forks, `run` in the child ends with that error after that callback.
 //!
 //! # Where things are
 //!

@@ -156,6 +156,10 @@ struct Release<'a>(&'a Shared);
 
 impl Drop for Release<'_> {
     fn drop(&mut self) {
+        if self.0.fork.is_forked() {
+            // A callback forked, and this is the child: whoever waits is in the parent, and the lock may be held for ever.
+            return;
+        }
         if self.0.runner.is_freed() {
             // The owner freed the loop from inside a callback: this is the end of that callback.
             self.0.gate.wait_quiet();
@@ -191,6 +195,8 @@ pub(super) fn run(shared: &Arc<Shared>, mode: RunMode) -> Result<()> {
 
 fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()> {
     loop {
+        // A callback forked, and this is the child: the selector is the parent's.
+        shared.fork.check()?;
         if shared.gate.is_closed() {
             finish(shared);
             return Ok(());
@@ -238,22 +244,28 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, may_wait: bool) -> Result<boo
             worked = true;
             watch::ready(shared, event);
         }
+        if shared.fork.is_forked() {
+            break;
+        }
         // An interrupted turn still tells every event: the selector is edge-triggered and would not tell it again.
         if shared.gate.is_closed() {
             return Ok(worked);
         }
     }
-    if !interrupted() {
+    if !interrupted() && !shared.fork.is_forked() {
         shared.timers.expire(&mut driver.expired);
         for id in driver.expired.drain(..) {
             worked = true;
             timer::fire(shared, id);
+            if shared.fork.is_forked() {
+                break;
+            }
         }
     }
     Ok(worked)
 }
 
-/// Runs up to `count` posts, fewer if the loop was freed or interrupted. True if one ran.
+/// Runs up to `count` posts, fewer if the loop was freed or interrupted, or the process is a new one. True if one ran.
 fn run_posts(shared: &Shared, count: usize) -> bool {
     let mut worked = false;
     for _ in 0..count {
@@ -263,6 +275,9 @@ fn run_posts(shared: &Shared, count: usize) -> bool {
         let Some(job) = shared.posts.pop() else { break };
         worked = true;
         job.run_caught("event loop");
+        if shared.fork.is_forked() {
+            break;
+        }
     }
     worked
 }
@@ -272,7 +287,7 @@ fn finish(shared: &Shared) {
     shared.runner.interrupted.store(false, Ordering::SeqCst);
     // Nobody on this thread is inside the gate: a post leaves it before it returns.
     shared.gate.wait_quiet();
-    while run_posts(shared, usize::MAX) {
+    while !shared.fork.is_forked() && run_posts(shared, usize::MAX) {
         shared.runner.interrupted.store(false, Ordering::SeqCst);
     }
 }

@@ -278,6 +278,10 @@ impl Ready {
     fn run(mut self) {
         let Some(mut callback) = self.callback.take() else { return };
         job::caught("watch", || callback(self.readiness));
+        if self.shared.fork.is_forked() {
+            // It forked, and this is the child: the lock may be held for ever.
+            return std::mem::forget(callback);
+        }
         let mut slots = self.shared.watches.slots();
         let Some(watch) = slots.get_mut(self.id) else {
             drop(slots);

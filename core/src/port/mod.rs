@@ -208,16 +208,23 @@ impl PortSet {
     /// As [`PortSet::start`], but for the handlers'.
     pub fn launch(&self) -> Result<()> {
         self.fork.check()?;
-        let (members, builds) = {
+        // Foreign, and dropped when the start fails: after the lock.
+        let mut builds = Vec::new();
+        let members = {
             let mut state = self.state();
             let State::New(ports) = &mut *state else {
                 return Err(Error::Exists("the port set was started before: make a new one".into()));
             };
             let ports = std::mem::take(ports);
             *state = State::Ended(None);
-            let (members, builds) = self.make(ports)?;
+            let mut bare = Vec::new();
+            for Port { name, bind, connect, build } in ports {
+                bare.push((name, bind, connect));
+                builds.push(build);
+            }
+            let members = self.make(bare)?;
             *state = State::Started(members.clone());
-            (members, builds)
+            members
         };
         for (worker, build) in members.workers.iter().zip(builds) {
             members.begin(worker, build);
@@ -226,10 +233,9 @@ impl PortSet {
     }
 
     /// Binds every socket before anything runs.
-    fn make(&self, ports: Vec<Port>) -> Result<(Arc<Members>, Vec<Build>)> {
+    fn make(&self, ports: Vec<(String, SocketAddr, Option<SocketAddr>)>) -> Result<Arc<Members>> {
         let mut parts = Vec::new();
-        let mut builds = Vec::new();
-        for Port { name, bind, connect, build } in ports {
+        for (name, bind, connect) in ports {
             let named = |error: Error| match error {
                 Error::Os { context, errno } => Error::Os { context: format!("port {name}: {context}"), errno },
                 other => other,
@@ -242,7 +248,6 @@ impl PortSet {
             let (handle, loops) = self.loops_for(&name).map_err(named)?;
             let (mode, buffer_bytes) = (self.options.mode, self.options.buffer_bytes);
             parts.push(Parts { name, mode, socket, connected: connect.is_some(), handle, loops, buffer_bytes });
-            builds.push(build);
         }
         let mut failed = None;
         let members = Arc::new_cyclic(|members| {
@@ -252,7 +257,7 @@ impl PortSet {
             Members::new(workers.collect())
         });
         match failed {
-            None => Ok((members, builds)),
+            None => Ok(members),
             Some(error) => Err(error),
         }
     }
@@ -332,11 +337,26 @@ impl PortSet {
     ///
     /// # Errors
     /// [`Error::Timeout`] naming the ports whose handlers ignore the deadline: they are disowned, and end when their callback
-    /// returns. [`Error::WouldDeadlock`] from inside one of the handlers, [`Error::Forked`].
+    /// returns. [`Error::WouldDeadlock`] from inside one of the handlers, and then it asks nobody to end; [`Error::Forked`].
     pub fn stop(&self, timeout: Option<Duration>) -> Result<()> {
         let deadline = Deadline::after(timeout);
+        self.check_outside()?;
         self.request_stop()?;
         self.join_by(deadline)
+    }
+
+    /// Refuses what would wait for the callback that the caller is inside of.
+    ///
+    /// # Errors
+    /// [`Error::WouldDeadlock`], [`Error::Forked`].
+    pub fn check_outside(&self) -> Result<()> {
+        self.fork.check()?;
+        match &*self.state() {
+            State::Started(members) if members.is_current() => {
+                Err(Error::WouldDeadlock("a port's handler cannot wait for its own set to end: use ctx.stop()"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Waits until the set has ended: by [`PortSet::stop`], or because a handler asked for it.
@@ -344,6 +364,7 @@ impl PortSet {
     /// # Errors
     /// [`Error::Timeout`], [`Error::WouldDeadlock`] from inside one of the handlers, [`Error::Forked`].
     pub fn join(&self, timeout: Option<Duration>) -> Result<()> {
+        self.check_outside()?;
         self.join_by(Deadline::after(timeout))
     }
 
@@ -352,9 +373,6 @@ impl PortSet {
             State::Started(members) => members.clone(),
             State::New(_) | State::Ended(_) => return Ok(()),
         };
-        if members.is_current() {
-            return Err(Error::WouldDeadlock("a port's handler cannot wait for its own set to end: use ctx.stop()"));
-        }
         members.wait_ended(deadline)?;
         if self.options.mode == Mode::Thread {
             for worker in &members.workers {
@@ -374,8 +392,10 @@ impl Drop for PortSet {
             return std::mem::forget(state);
         }
         // A handler that ignores the deadline, or that this is inside of, ends its port when it returns.
-        if let Err(error @ Error::Timeout(_)) = self.stop(Some(DROP_DEADLINE)) {
-            tracing::warn!(target: "coop", "a port set was dropped: {error}");
+        match self.stop(Some(DROP_DEADLINE)) {
+            Err(Error::WouldDeadlock(_)) => drop(self.request_stop()),
+            Err(error @ Error::Timeout(_)) => tracing::warn!(target: "coop", "a port set was dropped: {error}"),
+            _ => {}
         }
     }
 }

@@ -20,7 +20,11 @@ use pyo3::{
 
 use crate::address;
 
-/// See the module's text.
+/// Datagrams in the order they came, read where they lie: iterating gives `(data, address)`, the bytes as a read-only memoryview
+/// and the sender as `(host, port)`.
+///
+/// A memoryview of it keeps the bytes as they are for as long as it lives, also after the callback has returned; until then their
+/// buffer is not used again. A sequence: `len(batch)`, `batch[i]`, `batch[-1]`.
 #[pyclass(frozen, sequence, module = "libcoop")]
 pub(crate) struct Batch {
     batch: port::Batch,
@@ -70,6 +74,7 @@ impl Batch {
         Ok(BatchIter { batch: this.clone().unbind(), view, next: 0, sender: None })
     }
 
+    /// The datagram at hand, which iterating sets and you may: the one that an exception in `on_batch` skips.
     #[getter(index)]
     fn get_index(&self) -> usize {
         self.index()
@@ -82,13 +87,14 @@ impl Batch {
         Ok(())
     }
 
-    /// All bytes that `offsets` point into.
+    /// All bytes that `offsets` point into, as a read-only memoryview.
     #[getter]
     fn data<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyMemoryView>> {
         PyMemoryView::from(this.as_any())
     }
 
-    /// Where each datagram begins in `data`, and after the last where it ends: unsigned 32-bit integers.
+    /// Where each datagram begins in `data`, and after the last where it ends: a memoryview of `len(batch) + 1` unsigned 32-bit
+    /// integers.
     #[getter]
     fn offsets<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyMemoryView>> {
         let batch = this.get().batch.clone();
@@ -97,6 +103,7 @@ impl Batch {
         PyMemoryView::from(offsets.as_any())
     }
 
+    /// The sender of a datagram. Raises IndexError.
     fn address<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyTuple>> {
         address::to_py(py, self.batch.address(self.check(index)?))
     }
@@ -106,6 +113,7 @@ impl Batch {
         self.batch.senders().map(|(begin, end, from)| Ok((begin, end, address::to_py(py, from)?))).collect()
     }
 
+    /// Whether a datagram was longer than the library reads, and cut. Raises IndexError.
     fn truncated(&self, index: isize) -> PyResult<bool> {
         Ok(self.batch.truncated(self.check(index)?))
     }

@@ -12,10 +12,10 @@ use pyo3::{
 };
 
 use super::{batch::Batch, context::PortContext};
-use crate::{report, thread_state};
+use crate::{callback::Held, report, thread_state};
 
 /// A Python object on its way from one port to another.
-pub(super) struct Object(pub(super) Py<PyAny>);
+pub(super) struct Object(pub(super) Held<Py<PyAny>>);
 
 /// Where a handler that could not start leaves its exception.
 pub(super) type StartError = Arc<Mutex<Option<PyErr>>>;
@@ -122,7 +122,7 @@ impl Handler for PyHandler {
         let Ok(object) = message.downcast::<Object>() else {
             return Err(Fault::new("a message that is no Python object"));
         };
-        self.call("on_message", |method| method.call1((&self.ctx, sender, object.0)))
+        self.call("on_message", |method| method.call1((&self.ctx, sender, object.0.take())))
     }
 
     fn on_timer(&mut self, _: &Context, timer: TimerId) -> Outcome {

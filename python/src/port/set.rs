@@ -18,12 +18,20 @@ use pyo3::{
 use super::handler::{self, Object, StartError};
 use crate::{
     address,
+    callback::Held,
     errors::{OrRaise, to_py},
     event_loop::EventLoop,
     exit, wait,
 };
 
-/// Named sockets, each with a handler.
+/// Named UDP sockets, each with a handler of its own.
+///
+/// `mode` is a libcoop.Mode: SINGLE serves all of them on `loop`, which it needs; THREAD (default) gives each a thread for its handler
+/// and one that only receives. `buffer_bytes` is what each port holds at the most of what came, and of what is to be sent; what
+/// comes above is dropped and counted. Raises ValueError and TypeError for what is wrong with the ports, Exists for a name used
+/// twice.
+///
+/// As a context manager it starts, and at the end stops. Letting go of it stops it too.
 #[pyclass(frozen, weakref, subclass, module = "libcoop")]
 pub(crate) struct PortSet {
     /// None only while it is dropped.
@@ -45,14 +53,19 @@ fn not_yet(error: &Error) -> bool {
 #[pymethods]
 impl PortSet {
     #[new]
-    #[pyo3(signature = (ports, *, mode = 1, r#loop = None, buffer_bytes = 64 << 20))]
+    #[pyo3(
+        signature = (ports, *, mode = 1, r#loop = None, buffer_bytes = 64 << 20),
+        text_signature = "(ports, *, mode=..., loop=None, buffer_bytes=67108864)"
+    )]
     fn new(
         py: Python<'_>,
         ports: &Bound<'_, PyAny>,
         mode: i32,
         r#loop: Option<&Bound<'_, EventLoop>>,
-        buffer_bytes: usize,
+        buffer_bytes: i64,
     ) -> PyResult<Self> {
+        // What is below 0 is refused as too small.
+        let buffer_bytes = usize::try_from(buffer_bytes).unwrap_or(0);
         let mode = match mode {
             0 => Mode::Single,
             1 => Mode::Thread,
@@ -69,6 +82,10 @@ impl PortSet {
         Ok(Self { set: Some(port::PortSet::new(options, ports).or_raise(py)?), started, names })
     }
 
+    /// Binds every socket, has each handler built and started inside its worker, and waits for that.
+    ///
+    /// Raises what a handler raised in its making or its `on_start`, or Os naming the port and the address; then nothing is left
+    /// bound or running. Raises Exists if it was started before, Forked; KeyboardInterrupt in the main thread.
     fn start(this: &Bound<'_, Self>) -> PyResult<()> {
         exit::register(this.as_any(), exit::Order::PortSet)?;
         let (py, this) = (this.py(), this.get());
@@ -90,6 +107,7 @@ impl PortSet {
         }
     }
 
+    /// The bound address of each port. Raises ValueError before the start, Closed if that failed, Forked.
     #[getter]
     fn addresses<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let addresses = PyDict::new(py);
@@ -99,10 +117,15 @@ impl PortSet {
         Ok(addresses)
     }
 
+    /// Sends an object to a port from outside the set: `on_message` there with an empty sender. Any thread.
+    ///
+    /// Raises ValueError for an unknown name or before the start, Closed, Forked.
+    #[pyo3(signature = (port, obj, /))]
     fn send(&self, py: Python<'_>, port: &str, obj: Py<PyAny>) -> PyResult<()> {
-        self.set().send(port, Box::new(Object(obj))).or_raise(py)
+        self.set().send(port, Box::new(Object(Held::new(obj)))).or_raise(py)
     }
 
+    /// What each port has counted since its start; also after the end. Any thread. Raises as `addresses`.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let all = PyDict::new(py);
         for (name, stats) in self.set().stats().or_raise(py)? {
@@ -111,13 +134,18 @@ impl PortSet {
         Ok(all)
     }
 
-    #[pyo3(signature = (timeout = Some(1.0)))]
+    /// Ends every port (`on_stop`, then its socket closes) and waits for them; any number of times, from any thread.
+    ///
+    /// `timeout` is in seconds, None for ever. Raises Timeout naming the ports whose handlers ignore it: they end when their callback
+    /// returns. Raises WouldDeadlock from inside a handler, where `ctx.stop()` is meant; Forked; KeyboardInterrupt in the main thread.
+    #[pyo3(signature = (timeout = Some(1.0)), text_signature = "($self, timeout=1.0)")]
     fn stop(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let timeout = wait::timeout(timeout)?;
-        py.detach(|| self.set().request_stop()).or_raise(py)?;
+        py.detach(|| self.set().check_outside().and_then(|()| self.set().request_stop())).or_raise(py)?;
         wait::wait(py, timeout, |slice| self.set().join(Some(slice)), not_yet)?.or_raise(py)
     }
 
+    /// Waits until the set has ended, by `stop` or because a handler asked for it. As `stop` otherwise.
     #[pyo3(signature = (timeout = None))]
     fn join(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let timeout = wait::timeout(timeout)?;
@@ -181,6 +209,11 @@ fn make_port(port: &Bound<'_, PyAny>, started: &StartError) -> PyResult<port::Po
 }
 
 /// What a port has counted since its start.
+///
+/// `received` datagrams and their `received_bytes` were taken from the socket and kept; `dropped` ones were not, because the buffer
+/// was full, and `kernel_dropped` ones before that, by the system; `truncated` ones were longer than the library reads. `sent` and `sent_bytes` were taken by the system, `send_dropped`
+/// were not, or were still queued at the end. `peer_errors` is what the system told of earlier datagrams (a peer that is gone),
+/// `messages` those delivered, `errors` the exceptions of the handler.
 #[pyclass(frozen, module = "libcoop")]
 pub(crate) struct PortStats(port::PortStats);
 

@@ -169,6 +169,10 @@ impl Fired {
     fn run(mut self) {
         let Some(mut callback) = self.callback.take() else { return };
         job::caught("timer", || callback(self.times));
+        if self.shared.fork.is_forked() {
+            // It forked, and this is the child: the lock may be held for ever.
+            return std::mem::forget(callback);
+        }
         let rearmed = {
             let mut wheel = self.shared.timers.wheel();
             match wheel.get_mut(self.id) {

@@ -1,0 +1,383 @@
+"""The native half of libcoop. Import `libcoop` instead.
+
+Times are seconds, as float or int. Unless a text says otherwise, calls may come from any thread, and those that wait
+do so without the interpreter and end with KeyboardInterrupt in the main thread. Errors named here are those of
+`libcoop`.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any, Final, Protocol, Self, TypeVarTuple, final
+
+from typing_extensions import Buffer, disjoint_base
+
+from libcoop._enums import Mode, RunMode
+from libcoop._ports import Address, Port
+
+__all__ = [
+    "ERROR",
+    "ERRORS",
+    "HANG_UP",
+    "READ",
+    "WRITE",
+    "Batch",
+    "EventLoop",
+    "Pool",
+    "PortContext",
+    "PortSet",
+    "PortStats",
+    "Runtime",
+    "Timer",
+    "Watch",
+    "__version__",
+    "_after_fork",
+    "_leave_threads",
+]
+
+_Ts = TypeVarTuple("_Ts")
+
+class _HasFileno(Protocol):
+    def fileno(self) -> int: ...
+
+__version__: Final[str]
+"""The version of libcoop."""
+ERRORS: Final[list[tuple[str, str, int]]]
+"""Of each error: the exception's name, the name in C without COOP_E_, and the number in C."""
+READ: Final[int]
+"""A read would not block."""
+WRITE: Final[int]
+"""A write would not block."""
+ERROR: Final[int]
+"""The descriptor has an error to fetch."""
+HANG_UP: Final[int]
+"""The other side has closed, or shut down its writing half."""
+
+@disjoint_base
+class EventLoop:
+    """One thread that waits for many things: posts, timers and file descriptors.
+
+    The thread is the caller's (`run`) or the loop's own (`start`); every other method may be called from any thread.
+    Callbacks run one at a time on the loop's thread (for the loop of a Runtime: timers and watches in its pool). An
+    exception in one is logged (logger "libcoop") and the loop goes on; one that is no Exception (SystemExit,
+    KeyboardInterrupt) leaves `run`. `name` is that of the loop's own thread. Raises Os if the process has no file
+    descriptor left. In a forked child every call raises Forked.
+
+    As a context manager it is closed at the end.
+    """
+    def __new__(cls, *, name: str = "coop-loop") -> Self: ...
+    def post(self, callback: Callable[[*_Ts], object], /, *args: *_Ts) -> None:
+        """Queues `callback(*args)` to run once on the loop's thread. Posts of one thread run in their order.
+
+        Any thread. Raises TypeError, Closed after `stop`, Forked.
+        """
+    def call_later(
+        self, delay: float, callback: Callable[[*_Ts], object], /, *args: *_Ts, repeat: float | None = None
+    ) -> Timer:
+        """Calls `callback(*args)` in `delay` seconds, once, or again every `repeat` seconds without drift.
+
+        Times that passed while the loop was busy are one call. 0 is the loop's next turn. Any thread. Raises
+        ValueError for a delay below 0 or a period of 0, TypeError, Closed after `stop`, Forked.
+        """
+    def watch(
+        self, fd: int | _HasFileno, events: int, callback: Callable[[int], object], /, *, edge: bool = False
+    ) -> Watch:
+        """Calls `callback(events)` when a file descriptor is ready.
+
+        `fd` is a number or has `fileno()`; `events` is READ, WRITE or both, and what the callback is told may have
+        ERROR and HANG_UP besides. Level-triggered: told again for as long as it is ready; with `edge`, once for each
+        change. The descriptor stays the caller's, who cancels the watch before closing it. Any thread.
+
+        Raises Exists for a second watch on a descriptor, Os for one that is closed or cannot be watched (a regular
+        file), ValueError, TypeError, Closed after `stop`, Forked.
+        """
+    def run(self, mode: RunMode = ...) -> None:
+        """Runs the loop in this thread, until it is stopped or as `mode` says: a libcoop.RunMode, DEFAULT by default.
+
+        In the main thread Ctrl-C ends it with KeyboardInterrupt; the loop stays open and may run again. Raises Exists
+        if another thread runs it, WouldDeadlock from one of its own callbacks, Closed once it was stopped, Forked.
+        """
+    def start(self) -> None:
+        """Runs the loop on a thread of its own until `stop`.
+
+        Keep the object: the loop ends with it. Raises Exists if it runs already, Closed once it was stopped, Os,
+        Forked.
+        """
+    def stop(self) -> None:
+        """Closes the loop and returns at once: it finishes the callback at hand and the posts it has accepted, and
+        takes no more.
+
+        Any thread, also from callbacks, any number of times. Raises Forked.
+        """
+    def join(self, timeout: float | None = None) -> None:
+        """Waits until no thread runs the loop: after `stop`, until it has finished.
+
+        `timeout` is in seconds, None for ever. Raises Timeout, WouldDeadlock from one of its own callbacks, Forked;
+        KeyboardInterrupt in the main thread.
+        """
+    def close(self) -> None:
+        """Stops the loop without running what is queued, and waits for the callback that runs; any number of times.
+
+        Any thread. From one of the loop's own callbacks it returns at once. The loop of a Runtime is closed with
+        that.
+        """
+    @property
+    def running(self) -> bool:
+        """Whether a thread runs the loop now, or is about to."""
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exc: object) -> None: ...
+    def _stop_at_exit(self, patience: float) -> None: ...
+
+@final
+class Timer:
+    """A timer of an event loop, as `EventLoop.call_later` returns it. Letting go of it does not cancel it."""
+    def cancel(self) -> None:
+        """Ends the timer: its callback does not begin any more. Any thread. Raises Stale if it has ended already,
+        Forked.
+        """
+    @property
+    def id(self) -> int:
+        """Slot and generation; never 0."""
+
+@final
+class Watch:
+    """A watch of an event loop on a file descriptor, as `EventLoop.watch` returns it. Letting go of it does not
+    cancel it.
+    """
+    def cancel(self) -> None:
+        """Ends the watch: its callback does not begin any more. Any thread. Raises Stale if it has ended already,
+        Forked.
+        """
+    @property
+    def id(self) -> int:
+        """Slot and generation; never 0."""
+
+@final
+class Pool:
+    """See the module's text."""
+    def __new__(cls, workers: int | None, name: str, pin: bool, /) -> Self: ...
+    def submit(
+        self,
+        owner: object,
+        priority: int,
+        cpus: Sequence[int] | None,
+        future: Future[Any],
+        f: Callable[..., object],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any] | None,
+        /,
+    ) -> None:
+        """Queues `f(*args, **kwargs)`, whose outcome is the future's. `owner` is kept until then."""
+    @property
+    def workers(self) -> int: ...
+    @property
+    def worker_cpus(self) -> list[int | None]: ...
+    @property
+    def ended(self) -> int:
+        """How many calls of all pools have ended so far."""
+    def close(self, discard: bool, /) -> None:
+        """Closes it: what is queued runs, unless it is discarded. Does not wait."""
+    def join(self, timeout: float | None = None, /) -> bool:
+        """Waits for a closed pool's workers; false at the timeout."""
+
+@disjoint_base
+class Runtime:
+    """An event loop and a pool as one: `libcoop.Runtime` is a subclass that adds the executor."""
+    def __new__(cls, workers: int | None = None, *, pin: bool = False) -> Self: ...
+    @property
+    def event_loop(self) -> EventLoop:
+        """Its loop: timers and watches run their callbacks in the pool, posts run on the loop's thread."""
+    @property
+    def _pool(self) -> Pool:
+        """The workers under its pool, which `libcoop/_runtime.py` makes an executor of."""
+    def start(self, *, wait: bool = False) -> None:
+        """Runs the loop: on a thread of its own, or, with `wait`, in this thread until the runtime is stopped.
+
+        With `wait` Ctrl-C ends it with KeyboardInterrupt. Raises Exists if it runs already, Closed once it was
+        stopped, Forked.
+        """
+    def stop(self, timeout: float | None = None) -> None:
+        """Stops the loop, which finishes what it had accepted, and then the pool, which runs what is queued; any
+        number of times.
+
+        Any thread; from one of the runtime's own callbacks it returns at once, and both end when that has returned.
+        `timeout` is in seconds, None for ever. Raises Timeout: what is still queued is dropped, and it may be called
+        again. Raises Forked.
+        """
+    def close(self) -> None:
+        """Ends both without running what is queued, and waits for the callbacks that run; any number of times.
+
+        Any thread. From one of the runtime's own callbacks it returns at once.
+        """
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exc: object) -> None: ...
+    def _stop_at_exit(self, patience: float) -> None: ...
+
+@final
+class Batch:
+    """Datagrams in the order they came, read where they lie: iterating gives `(data, address)`, the bytes as a
+    read-only memoryview and the sender as `(host, port)`.
+
+    A memoryview of it keeps the bytes as they are for as long as it lives, also after the callback has returned;
+    until then their buffer is not used again. A sequence: `len(batch)`, `batch[i]`, `batch[-1]`.
+    """
+    def __len__(self) -> int: ...
+    def __getitem__(self, key: int, /) -> tuple[memoryview, Address]: ...
+    def __iter__(self) -> Iterator[tuple[memoryview, Address]]: ...
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...
+
+    index: int
+    """The datagram at hand, which iterating sets and you may: the one that an exception in `on_batch` skips."""
+    @property
+    def data(self) -> memoryview:
+        """All bytes that `offsets` point into, as a read-only memoryview."""
+    @property
+    def offsets(self) -> memoryview:
+        """Where each datagram begins in `data`, and after the last where it ends: a memoryview of `len(batch) + 1`
+        unsigned 32-bit integers.
+        """
+    def address(self, index: int) -> Address:
+        """The sender of a datagram. Raises IndexError."""
+    def senders(self) -> list[tuple[int, int, Address]]:
+        """The senders in turn, as (begin, end, address): datagrams begin to end - 1 came from that address in a row."""
+    def truncated(self, index: int) -> bool:
+        """Whether a datagram was longer than the library reads, and cut. Raises IndexError."""
+
+@final
+class PortContext:
+    """A handler's way to its port. It may be kept and used from any thread; when the port has ended, its calls raise
+    Closed.
+    """
+    @property
+    def name(self) -> str:
+        """The port's name."""
+    @property
+    def address(self) -> Address:
+        """The address that the port's socket is bound to."""
+    @property
+    def mode(self) -> Mode:
+        """The set's mode."""
+    @property
+    def backlog(self) -> int:
+        """How many datagrams are queued that the kernel has not taken yet: a measure for going slower."""
+    def sendto(self, data: Buffer, address: Address | None = None, *, segment_size: int = 0) -> int:
+        """Queues a datagram to `address`, `(host, port)` with a numeric host, or to the connected peer; answers how
+        many it queued.
+
+        What a callback sends leaves in batches, at the latest when it returns. With `segment_size` above 0, `data`
+        holds datagrams of that size back to back, the last perhaps shorter, and is sent with GSO where the kernel has
+        it.
+
+        Raises QueueFull if the kernel does not keep up and `buffer_bytes` wait, ValueError for one that is too long
+        or has no destination, TypeError, Closed.
+        """
+    def send(self, port: str, obj: object, /) -> None:
+        """Sends an object to another port of the set, as it is: `on_message` there, in the order of sending.
+
+        Raises ValueError for a name that is no port of the set, Closed.
+        """
+    def set_timer(self, delay: float, *, repeat: bool = False) -> int:
+        """Calls `on_timer` in `delay` seconds, once, or again every `delay` seconds; answers the timer's id. 0 is the
+        loop's next turn.
+
+        Raises ValueError for a delay below 0 or a repeated one of 0, Closed.
+        """
+    def cancel_timer(self, timer: int, /) -> None:
+        """Ends a timer. Raises Stale if it has ended already."""
+    def stop(self) -> None:
+        """Asks the whole set to stop, and returns at once."""
+
+@disjoint_base
+class PortSet:
+    """Named UDP sockets, each with a handler of its own.
+
+    `mode` is a libcoop.Mode: SINGLE serves all of them on `loop`, which it needs; THREAD (default) gives each a
+    thread for its handler and one that only receives. `buffer_bytes` is what each port holds at the most of what
+    came, and of what is to be sent; what comes above is dropped and counted. Raises ValueError and TypeError for what
+    is wrong with the ports, Exists for a name used twice.
+
+    As a context manager it starts, and at the end stops. Letting go of it stops it too.
+    """
+    def __new__(
+        cls,
+        ports: Iterable[Port],
+        *,
+        mode: Mode = ...,
+        loop: EventLoop | None = None,
+        buffer_bytes: int = 67108864,
+    ) -> Self: ...
+    def start(self) -> None:
+        """Binds every socket, has each handler built and started inside its worker, and waits for that.
+
+        Raises what a handler raised in its making or its `on_start`, or Os naming the port and the address; then
+        nothing is left bound or running. Raises Exists if it was started before, Forked; KeyboardInterrupt in the
+        main thread.
+        """
+    @property
+    def addresses(self) -> dict[str, Address]:
+        """The bound address of each port. Raises ValueError before the start, Closed if that failed, Forked."""
+    def send(self, port: str, obj: object, /) -> None:
+        """Sends an object to a port from outside the set: `on_message` there with an empty sender. Any thread.
+
+        Raises ValueError for an unknown name or before the start, Closed, Forked.
+        """
+    def stats(self) -> dict[str, PortStats]:
+        """What each port has counted since its start; also after the end. Any thread. Raises as `addresses`."""
+    def stop(self, timeout: float | None = 1.0) -> None:
+        """Ends every port (`on_stop`, then its socket closes) and waits for them; any number of times, from any
+        thread.
+
+        `timeout` is in seconds, None for ever. Raises Timeout naming the ports whose handlers ignore it: they end
+        when their callback returns. Raises WouldDeadlock from inside a handler, where `ctx.stop()` is meant; Forked;
+        KeyboardInterrupt in the main thread.
+        """
+    def join(self, timeout: float | None = None) -> None:
+        """Waits until the set has ended, by `stop` or because a handler asked for it. As `stop` otherwise."""
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exc: object) -> None: ...
+    def _stop_at_exit(self, patience: float) -> None: ...
+
+@final
+class PortStats:
+    """What a port has counted since its start.
+
+    `received` datagrams and their `received_bytes` were taken from the socket and kept; `dropped` ones were not,
+    because the buffer was full, and `kernel_dropped` ones before that, by the system; `truncated` ones were longer
+    than the library reads. `sent` and `sent_bytes` were taken by the system, `send_dropped` were not, or were still
+    queued at the end. `peer_errors` is what the system told of earlier datagrams (a peer that is gone), `messages`
+    those delivered, `errors` the exceptions of the handler.
+    """
+    @property
+    def received(self) -> int: ...
+    @property
+    def received_bytes(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
+    @property
+    def kernel_dropped(self) -> int: ...
+    @property
+    def truncated(self) -> int: ...
+    @property
+    def sent(self) -> int: ...
+    @property
+    def sent_bytes(self) -> int: ...
+    @property
+    def send_dropped(self) -> int: ...
+    @property
+    def peer_errors(self) -> int: ...
+    @property
+    def messages(self) -> int: ...
+    @property
+    def errors(self) -> int: ...
+
+def _after_fork() -> None:
+    """In a forked child: of the threads only this one is left."""
+
+def _leave_threads(patience: float) -> bool:
+    """Shuts the door and waits for those inside; false if some are still there after `patience` seconds: then
+    finalizing would crash. Called at exit, after everything was joined.
+    """
