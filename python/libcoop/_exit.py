@@ -70,6 +70,7 @@ def _stop_all() -> None:
             break
         except Error as error:
             logging.getLogger("libcoop").warning("at exit: %r: %s", obj, error)
+    _libcoop._flush_log(1.0)
     # Callbacks that nobody joins any more: of objects that were let go of while one was running.
     try:
         if not _libcoop._leave_threads(0 if _status else _PATIENCE) and not _status:

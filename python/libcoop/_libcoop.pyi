@@ -32,6 +32,7 @@ __all__ = [
     "Watch",
     "__version__",
     "_after_fork",
+    "_flush_log",
     "_leave_threads",
 ]
 
@@ -376,6 +377,9 @@ class PortStats:
 
 def _after_fork() -> None:
     """In a forked child: of the threads only this one is left."""
+
+def _flush_log(patience: float) -> None:
+    """Waits until what was said so far has reached `logging`, for at most so many seconds."""
 
 def _leave_threads(patience: float) -> bool:
     """Shuts the door and waits for those inside; false if some are still there after `patience` seconds: then

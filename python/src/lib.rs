@@ -15,6 +15,7 @@ mod callback;
 mod errors;
 mod event_loop;
 mod exit;
+mod log;
 mod pool;
 mod port;
 mod report;
@@ -32,6 +33,7 @@ mod _libcoop {
     #[pymodule_export]
     use super::{
         event_loop::{EventLoop, Timer, Watch},
+        log::flush,
         pool::NativePool,
         port::{Batch, PortContext, PortSet, PortStats},
         runtime::Runtime,
@@ -40,6 +42,7 @@ mod _libcoop {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::log::install();
         module.add("__version__", coop_core::VERSION)?;
         module.add("ERRORS", coop_core::error::ERRORS.to_vec())?;
         module.add("READ", super::event_loop::READ)?;

@@ -205,11 +205,13 @@ fn cpu_set(cpus: Vec<i64>) -> coop_core::Result<CpuSet> {
 
 impl Drop for NativePool {
     fn drop(&mut self) {
-        // Nothing is queued, since a call keeps it; a call that is just ending may be the one that lets go of it.
-        if let Source::Own(pool) = &mut self.source
-            && let Some(pool) = pool.take()
-        {
-            pool.disown();
+        // Nothing is queued, since a call keeps it. A call that is just ending may be the one that lets go of it; another may wait
+        // to attach for its last step.
+        if let Source::Own(pool) = &mut self.source {
+            let mut pool = pool.take();
+            if Python::try_attach(|py| py.detach(|| drop(pool.take()))).is_none() {
+                drop(pool);
+            }
         }
     }
 }

@@ -28,7 +28,7 @@ static INSIDE: AtomicUsize = AtomicUsize::new(0);
 /// Told of departures, once `LEFT` is set.
 static DEPARTURES: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
 
-/// The share of the calling thread in `INSIDE`.
+// The share of the calling thread in `INSIDE`.
 thread_local!(static MINE: Cell<usize> = const { Cell::new(0) });
 
 /// Shuts the door and waits for those inside; false if some are still there after `patience` seconds: then finalizing would

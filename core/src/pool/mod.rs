@@ -170,8 +170,6 @@ pub struct Pool {
     // First, and outside the allocation: a child looks at nothing else.
     fork: ForkGuard,
     shared: Arc<Shared>,
-    /// Its workers end by themselves, after what is queued.
-    disowned: bool,
 }
 
 impl fmt::Debug for Pool {
@@ -204,7 +202,7 @@ impl Pool {
             stopped: CachePadded::new(AtomicBool::new(false)),
             end: End::default(),
         });
-        let pool = Self { fork: ForkGuard::new("pool"), shared, disowned: false };
+        let pool = Self { fork: ForkGuard::new("pool"), shared };
         // An error drops the pool, and that ends what has started.
         pool.start(locals)?;
         Ok(pool)
@@ -306,13 +304,6 @@ impl Pool {
         Ok(())
     }
 
-    /// Closes the pool like [`Pool::close`] and lets go of it: its workers end by themselves after what is queued.
-    pub fn disown(mut self) {
-        if self.close().is_ok() {
-            self.disowned = true;
-        }
-    }
-
     /// Waits until a pool that was closed has ended, and joins its threads.
     ///
     /// [`Error::Timeout`] changes nothing; [`Error::WouldDeadlock`] is the answer to one of the pool's own tasks.
@@ -346,9 +337,6 @@ impl Drop for Pool {
     fn drop(&mut self) {
         if self.fork.is_forked() {
             std::mem::forget(self.shared.clone());
-            return;
-        }
-        if self.disowned {
             return;
         }
         self.shared.discard();

@@ -252,17 +252,15 @@ fn a_task_may_drop_its_pool() {
 }
 
 #[test]
-fn a_disowned_pool_runs_what_is_queued_and_frees_itself() {
+fn a_closed_pool_runs_what_is_queued_and_may_be_joined() {
     let pool = pool(1);
     let hold = Hold::one(&pool, &options());
     let tally = Tally::default();
     (0..100).for_each(|_| pool.submit_with(&options(), tally.job()).unwrap());
+    pool.close().unwrap();
+    assert_eq!(pool.submit(|| ()).unwrap_err().error, Error::Closed("pool"));
     assert!(matches!(pool.join(Some(Duration::from_millis(1))), Err(Error::Timeout(_))));
-    let shared = Arc::downgrade(&pool.shared);
-    pool.disown();
     drop(hold);
-    while shared.strong_count() > 0 {
-        std::thread::yield_now();
-    }
+    pool.join(None).unwrap();
     assert_eq!(tally.ran_and_dropped(), (100, 100));
 }
