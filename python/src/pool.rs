@@ -38,7 +38,7 @@ struct Call {
 }
 
 impl Work {
-    fn run(mut self: Box<Self>) {
+    fn run(mut self) {
         let Some(call) = self.call.take() else { return };
         thread_state::attach(|py| {
             if let Err(error) = call.run(py) {

@@ -12,7 +12,9 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from libcoop._ports import Handler
 
 from .config import Config
 from .events import Address, Event, Mailbox, PortSummary, What
@@ -39,7 +41,7 @@ class Terms:
     config: Config
 
 
-class PortHandler(ABC):
+class PortHandler(Handler, ABC):
     """The common part; subclasses say what they take."""
 
     def __init__(self, terms: Terms, mailbox: Mailbox, silence: float) -> None:
@@ -82,12 +84,6 @@ class PortHandler(ABC):
             for index in range(begin, end):
                 batch.index = index
                 self.datagram(ctx, data[offsets[index] : offsets[index + 1]], address)
-
-    def on_message(self, ctx: PortContext, sender: str, message: Any) -> None:
-        """Nothing by default."""
-
-    def on_timer(self, ctx: PortContext, timer: int) -> None:
-        """Nothing by default."""
 
     def on_stop(self, ctx: PortContext) -> None:
         """Hand in the figures."""
