@@ -158,7 +158,7 @@ class Watch:
 
 @final
 class Pool:
-    """See the module's text."""
+    """The workers under `libcoop.Pool`, which is what to use: an executor made of them."""
     def __new__(cls, workers: int | None, name: str, pin: bool, /) -> Self: ...
     def submit(
         self,
@@ -173,9 +173,11 @@ class Pool:
     ) -> None:
         """Queues `f(*args, **kwargs)`, whose outcome is the future's. `owner` is kept until then."""
     @property
-    def workers(self) -> int: ...
+    def workers(self) -> int:
+        """How many workers there are."""
     @property
-    def worker_cpus(self) -> list[int | None]: ...
+    def worker_cpus(self) -> list[int | None]:
+        """The CPU that each worker is pinned to, if it is."""
     @property
     def ended(self) -> int:
         """How many calls of all pools have ended so far."""

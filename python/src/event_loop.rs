@@ -11,7 +11,7 @@ use std::{
 
 use coop_core::{
     Error,
-    event_loop::{Handle, Interest, On, Readiness, RunMode, TimerId, TimerOptions, WatchId, WatchOptions},
+    event_loop::{Handle, Interest, On, Readiness, RunMode, TimerId, TimerOptions, WatchId, WatchOptions, WeakHandle},
 };
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
@@ -21,6 +21,7 @@ use pyo3::{
 
 use crate::{
     callback::Callback,
+    detached::Detached,
     errors::{OrRaise, to_py},
     exit, report, wait,
 };
@@ -41,7 +42,7 @@ pub(crate) const HANG_UP: u32 = 8;
 /// As a context manager it is closed at the end.
 #[pyclass(frozen, weakref, subclass, module = "libcoop")]
 pub(crate) struct EventLoop {
-    pub(crate) handle: Handle,
+    pub(crate) handle: Detached<Handle>,
     /// None for the loop of a runtime, which owns it, and once closed.
     owner: Mutex<Option<coop_core::EventLoop>>,
 }
@@ -49,7 +50,7 @@ pub(crate) struct EventLoop {
 impl EventLoop {
     /// A view of a loop that somebody else owns.
     pub(crate) fn borrowed(handle: Handle) -> Self {
-        Self { handle, owner: Mutex::new(None) }
+        Self { handle: Detached::new(handle), owner: Mutex::new(None) }
     }
 }
 
@@ -62,7 +63,7 @@ impl EventLoop {
             return Err(PyValueError::new_err(format!("name {name:?} contains a NUL character")));
         }
         let owner = coop_core::EventLoop::new(coop_core::EventLoopOptions { name }).or_raise(py)?;
-        Ok(Self { handle: owner.handle(), owner: Mutex::new(Some(owner)) })
+        Ok(Self { handle: Detached::new(owner.handle()), owner: Mutex::new(Some(owner)) })
     }
 
     /// Queues `callback(*args)` to run once on the loop's thread. Posts of one thread run in their order.
@@ -97,7 +98,7 @@ impl EventLoop {
             None => callback.take().into_iter().for_each(|callback| callback.call_once("a timer")),
         };
         let id = self.handle.timer(options, told).or_raise(py)?;
-        Ok(Timer { handle: self.handle.clone(), id })
+        Ok(Timer { handle: self.handle.downgrade(), id })
     }
 
     /// Calls `callback(events)` when a file descriptor is ready.
@@ -121,7 +122,7 @@ impl EventLoop {
         let options = WatchOptions { edge, ..WatchOptions::new(interest) };
         let told = move |readiness: Readiness| callback.call_with("a watch", |_, f| f.call1((bits(readiness),)));
         let id = self.handle.watch(fd, options, told).or_raise(py)?;
-        Ok(Watch { handle: self.handle.clone(), id, fd })
+        Ok(Watch { handle: self.handle.downgrade(), id, fd })
     }
 
     /// Runs the loop in this thread, until it is stopped or as `mode` says: a libcoop.RunMode, DEFAULT by default.
@@ -322,7 +323,7 @@ fn bits(readiness: Readiness) -> u32 {
 /// A timer of an event loop, as `EventLoop.call_later` returns it. Letting go of it does not cancel it.
 #[pyclass(frozen, module = "libcoop")]
 pub(crate) struct Timer {
-    handle: Handle,
+    handle: WeakHandle,
     id: TimerId,
 }
 
@@ -330,7 +331,8 @@ pub(crate) struct Timer {
 impl Timer {
     /// Ends the timer: its callback does not begin any more. Any thread. Raises Stale if it has ended already, Forked.
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.handle.cancel_timer(self.id)).or_raise(py)
+        let gone = Err(Error::Stale("timer"));
+        py.detach(|| self.handle.upgrade().map_or(gone, |handle| handle.cancel_timer(self.id))).or_raise(py)
     }
 
     /// Slot and generation; never 0.
@@ -347,7 +349,7 @@ impl Timer {
 /// A watch of an event loop on a file descriptor, as `EventLoop.watch` returns it. Letting go of it does not cancel it.
 #[pyclass(frozen, module = "libcoop")]
 pub(crate) struct Watch {
-    handle: Handle,
+    handle: WeakHandle,
     id: WatchId,
     fd: RawFd,
 }
@@ -356,7 +358,8 @@ pub(crate) struct Watch {
 impl Watch {
     /// Ends the watch: its callback does not begin any more. Any thread. Raises Stale if it has ended already, Forked.
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.handle.cancel_watch(self.id)).or_raise(py)
+        let gone = Err(Error::Stale("io_watch"));
+        py.detach(|| self.handle.upgrade().map_or(gone, |handle| handle.cancel_watch(self.id))).or_raise(py)
     }
 
     /// Slot and generation; never 0.

@@ -8,10 +8,11 @@
 //! * Library threads that run Python code keep one thread state for their life (thread_state.rs).
 //!
 //! `event_loop.rs`, `pool.rs`, `runtime.rs` and `port/` hold one class each; what they share is in `callback.rs`,
-//! `errors.rs`, `report.rs`, `wait.rs` and `address.rs`.
+//! `detached.rs`, `errors.rs`, `report.rs`, `wait.rs` and `address.rs`.
 
 mod address;
 mod callback;
+mod detached;
 mod errors;
 mod event_loop;
 mod exit;

@@ -82,7 +82,7 @@ impl Drop for Work {
     }
 }
 
-/// See the module's text.
+/// The workers under `libcoop.Pool`, which is what to use: an executor made of them.
 #[pyclass(frozen, weakref, module = "libcoop._libcoop", name = "Pool")]
 pub(crate) struct NativePool {
     source: Source,
@@ -152,11 +152,13 @@ impl NativePool {
         self.with(py, |pool| pool.submit_with(&options, Job::new(move || work.run())))?.or_raise(py)
     }
 
+    /// How many workers there are.
     #[getter]
     fn workers(&self, py: Python<'_>) -> PyResult<usize> {
         self.with(py, Pool::workers)
     }
 
+    /// The CPU that each worker is pinned to, if it is.
     #[getter]
     fn worker_cpus(&self, py: Python<'_>) -> PyResult<Vec<Option<usize>>> {
         self.with(py, Pool::worker_cpus)

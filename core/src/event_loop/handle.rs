@@ -4,7 +4,7 @@
 
 use std::{
     os::fd::RawFd,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, Weak},
     time::Duration,
 };
 
@@ -29,7 +29,25 @@ pub struct Handle {
     pub(super) shared: Arc<Shared>,
 }
 
+/// A [`Handle`] that does not keep what the loop shares, nor a runtime's pool behind it.
+#[derive(Debug, Clone)]
+pub struct WeakHandle {
+    shared: Weak<Shared>,
+}
+
+impl WeakHandle {
+    /// The handle, if another one or the loop itself is still there.
+    pub fn upgrade(&self) -> Option<Handle> {
+        self.shared.upgrade().map(|shared| Handle { shared })
+    }
+}
+
 impl Handle {
+    /// A handle that keeps nothing.
+    pub fn downgrade(&self) -> WeakHandle {
+        WeakHandle { shared: Arc::downgrade(&self.shared) }
+    }
+
     /// Enters the gate for the time that it takes to add something.
     fn enter(&self) -> Result<Inside<'_>> {
         self.shared.fork.check()?;

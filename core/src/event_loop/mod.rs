@@ -42,7 +42,7 @@ use std::{
 use self::shared::Shared;
 pub use self::{
     dispatch::{Dispatcher, On},
-    handle::Handle,
+    handle::{Handle, WeakHandle},
     run::RunMode,
     timer::{TimerId, TimerOptions},
     watch::{Interest, Readiness, WatchId, WatchOptions},

@@ -9,17 +9,17 @@ use pyo3::{
 };
 
 use super::handler::Object;
-use crate::{address, callback::Held, errors::OrRaise, wait};
+use crate::{address, callback::Held, detached::Detached, errors::OrRaise, wait};
 
 /// A handler's way to its port. It may be kept and used from any thread; when the port has ended, its calls raise Closed.
 #[pyclass(frozen, module = "libcoop")]
 pub(crate) struct PortContext {
-    pub(super) context: Context,
+    pub(super) context: Detached<Context>,
 }
 
 impl PortContext {
     pub(super) fn new(context: Context) -> Self {
-        Self { context }
+        Self { context: Detached::new(context) }
     }
 }
 

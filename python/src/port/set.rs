@@ -7,6 +7,7 @@ use std::{
 
 use coop_core::{
     Error,
+    event_loop::Handle,
     port::{self, Mode, PortSetOptions},
 };
 use pyo3::{
@@ -19,6 +20,7 @@ use super::handler::{self, Object, StartError};
 use crate::{
     address,
     callback::Held,
+    detached::Detached,
     errors::{OrRaise, to_py},
     event_loop::EventLoop,
     exit, wait,
@@ -34,16 +36,9 @@ use crate::{
 /// As a context manager it starts, and at the end stops. Letting go of it stops it too.
 #[pyclass(frozen, weakref, subclass, module = "libcoop")]
 pub(crate) struct PortSet {
-    /// None only while it is dropped.
-    set: Option<port::PortSet>,
+    set: Detached<port::PortSet>,
     started: StartError,
     names: Vec<String>,
-}
-
-impl PortSet {
-    fn set(&self) -> &port::PortSet {
-        self.set.as_ref().expect("there until it is dropped")
-    }
 }
 
 fn not_yet(error: &Error) -> bool {
@@ -77,9 +72,9 @@ impl PortSet {
         let started = StartError::default();
         let ports: Vec<_> = ports.try_iter()?.map(|port| make_port(&port?, &started)).collect::<PyResult<_>>()?;
         let names = ports.iter().map(|port| port.name.clone()).collect();
-        let event_loop = r#loop.map(|event_loop| event_loop.get().handle.clone());
+        let event_loop = r#loop.map(|event_loop| Handle::clone(&event_loop.get().handle));
         let options = PortSetOptions { mode, event_loop, buffer_bytes };
-        Ok(Self { set: Some(port::PortSet::new(options, ports).or_raise(py)?), started, names })
+        Ok(Self { set: Detached::new(port::PortSet::new(options, ports).or_raise(py)?), started, names })
     }
 
     /// Binds every socket, has each handler built and started inside its worker, and waits for that.
@@ -89,8 +84,8 @@ impl PortSet {
     fn start(this: &Bound<'_, Self>) -> PyResult<()> {
         exit::register(this.as_any(), exit::Order::PortSet)?;
         let (py, this) = (this.py(), this.get());
-        let ready = match py.detach(|| this.set().launch()) {
-            Ok(()) => wait::wait(py, None, |slice| this.set().wait_ready(Some(slice)), not_yet),
+        let ready = match py.detach(|| this.set.launch()) {
+            Ok(()) => wait::wait(py, None, |slice| this.set.wait_ready(Some(slice)), not_yet),
             refused => Ok(refused),
         };
         match ready {
@@ -101,7 +96,7 @@ impl PortSet {
             }
             // Ctrl-C: nothing stays half started.
             Err(interrupt) => {
-                let _ = py.detach(|| this.set().stop(Some(Duration::from_secs(1))));
+                let _ = py.detach(|| this.set.stop(Some(Duration::from_secs(1))));
                 Err(interrupt)
             }
         }
@@ -111,7 +106,7 @@ impl PortSet {
     #[getter]
     fn addresses<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let addresses = PyDict::new(py);
-        for (name, bound) in self.set().addresses().or_raise(py)? {
+        for (name, bound) in self.set.addresses().or_raise(py)? {
             addresses.set_item(name, address::to_py(py, bound)?)?;
         }
         Ok(addresses)
@@ -122,13 +117,13 @@ impl PortSet {
     /// Raises ValueError for an unknown name or before the start, Closed, Forked.
     #[pyo3(signature = (port, obj, /))]
     fn send(&self, py: Python<'_>, port: &str, obj: Py<PyAny>) -> PyResult<()> {
-        self.set().send(port, Box::new(Object(Held::new(obj)))).or_raise(py)
+        self.set.send(port, Box::new(Object(Held::new(obj)))).or_raise(py)
     }
 
     /// What each port has counted since its start; also after the end. Any thread. Raises as `addresses`.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let all = PyDict::new(py);
-        for (name, stats) in self.set().stats().or_raise(py)? {
+        for (name, stats) in self.set.stats().or_raise(py)? {
             all.set_item(name, PortStats(stats))?;
         }
         Ok(all)
@@ -141,15 +136,15 @@ impl PortSet {
     #[pyo3(signature = (timeout = Some(1.0)), text_signature = "($self, timeout=1.0)")]
     fn stop(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let timeout = wait::timeout(timeout)?;
-        py.detach(|| self.set().check_outside().and_then(|()| self.set().request_stop())).or_raise(py)?;
-        wait::wait(py, timeout, |slice| self.set().join(Some(slice)), not_yet)?.or_raise(py)
+        py.detach(|| self.set.check_outside().and_then(|()| self.set.request_stop())).or_raise(py)?;
+        wait::wait(py, timeout, |slice| self.set.join(Some(slice)), not_yet)?.or_raise(py)
     }
 
     /// Waits until the set has ended, by `stop` or because a handler asked for it. As `stop` otherwise.
     #[pyo3(signature = (timeout = None))]
     fn join(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let timeout = wait::timeout(timeout)?;
-        wait::wait(py, timeout, |slice| self.set().join(Some(slice)), not_yet)?.or_raise(py)
+        wait::wait(py, timeout, |slice| self.set.join(Some(slice)), not_yet)?.or_raise(py)
     }
 
     fn _stop_at_exit(&self, py: Python<'_>, patience: f64) -> PyResult<()> {
@@ -168,16 +163,6 @@ impl PortSet {
 
     fn __repr__(&self) -> String {
         format!("<libcoop.PortSet of {}>", self.names.join(", "))
-    }
-}
-
-impl Drop for PortSet {
-    fn drop(&mut self) {
-        let mut set = self.set.take();
-        // Its threads may be waiting to attach.
-        if Python::try_attach(|py| py.detach(|| drop(set.take()))).is_none() {
-            drop(set);
-        }
     }
 }
 
