@@ -19,7 +19,7 @@ import weakref
 from typing import Protocol
 
 from libcoop import _libcoop
-from libcoop._errors import Error, Timeout
+from libcoop._errors import Error, Forked, Timeout
 
 POOL = 3
 """The order of pools; those of the native classes are in exit.rs."""
@@ -68,6 +68,9 @@ def _stop_all() -> None:
         except KeyboardInterrupt:
             _status = 130
             break
+        except Forked:
+            # The parent's; a call in this child that was refused has registered it.
+            continue
         except Error as error:
             logging.getLogger("libcoop").warning("at exit: %r: %s", obj, error)
     _libcoop._flush_log(1.0)

@@ -257,9 +257,14 @@ impl Signals {
             // Refused by `run` in its own words.
             return Ok(None);
         }
-        let (mut heard, wakeup) = UnixStream::pair()?;
-        heard.set_nonblocking(true)?;
-        wakeup.set_nonblocking(true)?;
+        let pair = || {
+            let (heard, wakeup) = UnixStream::pair()?;
+            heard.set_nonblocking(true)?;
+            wakeup.set_nonblocking(true)?;
+            Ok((heard, wakeup))
+        };
+        let failed = |error| to_py(py, &Error::os("listen for signals", &error));
+        let (mut heard, wakeup) = pair().map_err(failed)?;
         let fd = heard.as_raw_fd();
         let options = WatchOptions { on: On::Loop, unref: true, ..WatchOptions::new(Interest::READ) };
         let watch = handle.watch(fd, options, move |_| {

@@ -37,10 +37,12 @@ thread_local!(static MINE: Cell<usize> = const { Cell::new(0) });
 #[pyo3(name = "_leave_threads")]
 pub(crate) fn leave_threads(py: Python<'_>, patience: f64) -> PyResult<bool> {
     LEFT.store(true, Ordering::SeqCst);
+    // A child that was forked in a callback exits inside it.
+    let mine = MINE.get();
     let all_left = |slice| {
         let (lock, told) = &DEPARTURES;
         let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let inside = |_: &mut ()| INSIDE.load(Ordering::SeqCst) > 0;
+        let inside = |_: &mut ()| INSIDE.load(Ordering::SeqCst) > mine;
         let waited = told.wait_timeout_while(guard, slice, inside);
         if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() { Err(()) } else { Ok(()) }
     };
