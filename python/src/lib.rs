@@ -6,6 +6,9 @@
 //! * A callback's exception is reported once, through `logging` (logger `libcoop`), and the thread goes on. What is no
 //!   `Exception` (Ctrl-C, `SystemExit`) leaves the `run` that the callback was called by.
 //! * Library threads that run Python code keep one thread state for their life (thread_state.rs).
+//! * Nothing relies on a GIL: classes are frozen, what changes in them is atomic or under a lock that is not held while Python code
+//!   runs; two threads in one `_BatchIterator` get RuntimeError from PyO3's borrow flag. One thing is the caller's, as with every
+//!   buffer: not to change a bytearray on one thread while another sends it.
 //!
 //! `event_loop.rs`, `pool.rs`, `runtime.rs` and `port/` hold one class each; what they share is in `callback.rs`,
 //! `detached.rs`, `errors.rs`, `report.rs`, `wait.rs` and `address.rs`.

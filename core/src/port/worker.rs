@@ -146,8 +146,12 @@ impl Worker {
             *lock(&self.handler) = Some(handler);
             Ok(())
         });
-        self.count_fault("on_start", outcome)
-            .map_err(|fault| Error::Failed(format!("port {}: the start failed: {fault}", self.name)))?;
+        if let Err(fault) = outcome {
+            self.counters.errors.add(1);
+            // Not told to the log: `start` answers it.
+            let why = fault.message.unwrap_or_else(|| "on_start failed".into());
+            return Err(Error::Failed(format!("port {}: the start failed: {why}", self.name)));
+        }
         self.flush();
         self.read_from_now_on()
     }
@@ -217,7 +221,7 @@ impl Worker {
             self.attempt(|| f(&mut **handler, &ctx))
         };
         self.flush();
-        self.count_fault(what, outcome).is_ok()
+        self.count_fault(what, outcome)
     }
 
     /// Runs foreign code of this port; a panic, which is reported by itself, is a fault.
@@ -229,14 +233,14 @@ impl Worker {
         outcome
     }
 
-    /// Counts and reports a fault, with no lock held, and answers it in words.
-    fn count_fault(&self, what: &str, outcome: Outcome) -> Result<(), String> {
-        let Err(fault) = outcome else { return Ok(()) };
+    /// Counts and reports a fault, with no lock held; true if there is none.
+    fn count_fault(&self, what: &str, outcome: Outcome) -> bool {
+        let Err(fault) = outcome else { return true };
         self.counters.errors.add(1);
         if let Some(message) = &fault.message {
             tracing::error!(target: "coop", "port {}: {what}: {message}", self.name);
         }
-        Err(fault.message.unwrap_or_else(|| format!("{what} failed")))
+        false
     }
 
     /// On the receiving thread (THREAD) or the main loop (SINGLE): drains the socket into the inbox.
