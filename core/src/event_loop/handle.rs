@@ -119,7 +119,9 @@ impl Handle {
     /// [`Error::Stale`] if it has ended already.
     pub fn cancel_timer(&self, id: TimerId) -> Result<()> {
         self.shared.fork.check()?;
-        self.shared.timers.cancel(id)
+        self.shared.timers.cancel(id)?;
+        self.shared.wake_if_idle();
+        Ok(())
     }
 
     /// Calls `f` when the fd is ready. The fd stays the caller's, who cancels the watch before closing it.
@@ -153,7 +155,9 @@ impl Handle {
     /// [`Error::Stale`] if it has ended already.
     pub fn cancel_watch(&self, id: WatchId) -> Result<()> {
         self.shared.fork.check()?;
-        self.shared.watches.cancel(id)
+        self.shared.watches.cancel(id)?;
+        self.shared.wake_if_idle();
+        Ok(())
     }
 
     /// Runs the loop on this thread; see [`RunMode`] for when it returns.
@@ -176,7 +180,7 @@ impl Handle {
         shared.fork.check()?;
         shared.runner.claim()?;
         if shared.gate.is_closed() && shared.posts.is_empty() {
-            shared.runner.release();
+            shared.give_back(&mut shared.thread.lock().unwrap_or_else(PoisonError::into_inner));
             return Err(Error::Closed("event loop"));
         }
         let handle = self.clone();
@@ -190,7 +194,7 @@ impl Handle {
                 Ok(())
             }
             Err(error) => {
-                shared.runner.release();
+                shared.give_back(&mut slot);
                 Err(error)
             }
         }

@@ -47,7 +47,10 @@ pub use self::{
     timer::{TimerId, TimerOptions},
     watch::{Interest, Readiness, WatchId, WatchOptions},
 };
-use crate::{error::Result, time::Deadline};
+use crate::{
+    error::{Error, Result},
+    time::Deadline,
+};
 
 /// How to make a loop.
 #[derive(Debug, Clone)]
@@ -72,7 +75,7 @@ impl EventLoop {
     /// A loop whose callbacks run on its own thread.
     ///
     /// # Errors
-    /// [`Error::Os`](crate::Error::Os) if the process has no file descriptor left.
+    /// [`Error::Os`] if the process has no file descriptor left, [`Error::Invalid`] for a name with a NUL in it.
     pub fn new(options: EventLoopOptions) -> Result<Self> {
         Self::make(options, None)
     }
@@ -86,6 +89,9 @@ impl EventLoop {
     }
 
     fn make(options: EventLoopOptions, pool: Option<Arc<dyn Dispatcher>>) -> Result<Self> {
+        if options.name.contains('\0') {
+            return Err(Error::Invalid(format!("event loop name {:?} contains a NUL byte", options.name)));
+        }
         Ok(Self { handle: Handle { shared: Arc::new(Shared::new(options.name, pool)?) } })
     }
 

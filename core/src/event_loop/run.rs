@@ -17,11 +17,13 @@
 #![forbid(unsafe_code)]
 
 use std::{
+    collections::VecDeque,
     io,
     sync::{
-        Arc, PoisonError, TryLockError,
+        Arc, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -74,11 +76,13 @@ pub(super) struct Driver {
     poll: mio::Poll,
     events: mio::Events,
     expired: Vec<u64>,
+    /// Timers that expired and have not been called yet: more than none only after an interrupted turn.
+    due: VecDeque<u64>,
 }
 
 impl Driver {
     pub(super) fn new(poll: mio::Poll) -> Self {
-        Self { poll, events: mio::Events::with_capacity(EVENTS), expired: Vec::new() }
+        Self { poll, events: mio::Events::with_capacity(EVENTS), expired: Vec::new(), due: VecDeque::new() }
     }
 }
 
@@ -103,7 +107,11 @@ impl Runner {
     /// Takes the right to run the loop.
     pub(super) fn claim(&self) -> Result<()> {
         match self.thread.compare_exchange(NOBODY, STARTING, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                // Here and not when the run begins: one that comes after `start` has returned is for this run.
+                self.interrupted.store(false, Ordering::SeqCst);
+                Ok(())
+            }
             Err(runner) if runner == thread::number() => {
                 Err(Error::WouldDeadlock("the event loop is running this callback: it cannot be run inside itself"))
             }
@@ -111,7 +119,7 @@ impl Runner {
         }
     }
 
-    pub(super) fn release(&self) {
+    fn release(&self) {
         self.thread.store(NOBODY, Ordering::SeqCst);
     }
 
@@ -137,6 +145,12 @@ impl Runner {
 }
 
 impl Shared {
+    /// Gives back the right to run, and tells those who wait for that: under the lock that they check and wait with.
+    pub(super) fn give_back(&self, _locked: &mut MutexGuard<'_, Option<JoinHandle<()>>>) {
+        self.runner.release();
+        self.run_ended.notify_all();
+    }
+
     /// Waits until nobody runs the loop. False at the deadline.
     pub(super) fn wait_run_ended(&self, deadline: Deadline) -> bool {
         let mut guard = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,11 +179,7 @@ impl Drop for Release<'_> {
             self.0.gate.wait_quiet();
             self.0.discard();
         }
-        // Under the lock that waiters check and wait with, so none misses it.
-        let guard = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        self.0.runner.release();
-        self.0.run_ended.notify_all();
-        drop(guard);
+        self.0.give_back(&mut self.0.thread.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -177,7 +187,6 @@ impl Drop for Release<'_> {
 pub(super) fn run(shared: &Arc<Shared>, mode: RunMode) -> Result<()> {
     let release = Release(shared);
     shared.runner.thread.store(thread::number(), Ordering::SeqCst);
-    shared.runner.interrupted.store(false, Ordering::SeqCst);
     if shared.gate.is_closed() && shared.posts.is_empty() {
         return Err(Error::Closed("event loop"));
     }
@@ -204,8 +213,7 @@ fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()>
         if shared.runner.interrupted.swap(false, Ordering::SeqCst) {
             return Ok(());
         }
-        let idle = || shared.posts.is_empty() && shared.timers.len() == 0 && shared.watches.referenced() == 0;
-        if mode == RunMode::UntilIdle && idle() {
+        if mode == RunMode::UntilIdle && shared.is_idle() {
             return Ok(());
         }
         let worked = turn(shared, driver, mode != RunMode::NoWait)?;
@@ -221,7 +229,7 @@ fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()>
 fn turn(shared: &Arc<Shared>, driver: &mut Driver, may_wait: bool) -> Result<bool> {
     shared.wake_flag.announce_sleep();
     let interrupted = || shared.gate.is_closed() || shared.runner.interrupted.load(Ordering::SeqCst);
-    let timeout = if !may_wait || !shared.posts.is_empty() || interrupted() {
+    let timeout = if !may_wait || !driver.due.is_empty() || !shared.posts.is_empty() || interrupted() {
         Some(Duration::ZERO)
     } else {
         shared.timers.next_timeout()
@@ -240,6 +248,11 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, may_wait: bool) -> Result<boo
 
     let mut worked = run_posts(shared, shared.posts.len());
     for event in &driver.events {
+        // A callback of this turn has stopped or freed the loop. An interrupted turn still tells every event: the selector is
+        // edge-triggered and would not tell it again.
+        if shared.gate.is_closed() {
+            return Ok(worked);
+        }
         if event.token() != WAKE {
             worked = true;
             watch::ready(shared, event);
@@ -247,20 +260,17 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, may_wait: bool) -> Result<boo
         if shared.fork.is_forked() {
             break;
         }
-        // An interrupted turn still tells every event: the selector is edge-triggered and would not tell it again.
-        if shared.gate.is_closed() {
-            return Ok(worked);
-        }
     }
-    if !interrupted() && !shared.fork.is_forked() {
+    let breaks = || interrupted() || shared.fork.is_forked();
+    if !breaks() {
         shared.timers.expire(&mut driver.expired);
-        for id in driver.expired.drain(..) {
-            worked = true;
-            timer::fire(shared, id);
-            if shared.fork.is_forked() {
-                break;
-            }
-        }
+        driver.due.extend(driver.expired.drain(..));
+    }
+    // What an interrupt leaves is due in the next turn, what a stop leaves is dropped with the loop.
+    while !breaks() {
+        let Some(id) = driver.due.pop_front() else { break };
+        worked = true;
+        timer::fire(shared, id);
     }
     Ok(worked)
 }

@@ -86,6 +86,18 @@ impl Shared {
         }
     }
 
+    /// Whether nothing is left that a run until idle waits for.
+    pub(super) fn is_idle(&self) -> bool {
+        self.posts.is_empty() && self.watches.referenced() == 0 && self.timers.len() == 0
+    }
+
+    /// Wakes a loop that may sleep for the sake of what has just ended; call it after a source has gone.
+    pub(super) fn wake_if_idle(&self) {
+        if self.wake_flag.is_asleep() && self.is_idle() {
+            self.wake_if_asleep();
+        }
+    }
+
     pub(super) fn wake(&self) {
         if let Err(error) = self.waker.wake() {
             tracing::error!(target: "coop", "cannot wake event loop {:?}: {error}", self.name);

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod races;
 mod sources;
 
 use super::*;

@@ -31,6 +31,13 @@ impl WakeFlag {
         self.0.store(false, Ordering::Relaxed);
     }
 
+    /// A hint: the loop sleeps, or is about to.
+    #[inline]
+    pub(super) fn is_asleep(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Whoever added work, after it was added: whether to wake the loop.
     #[inline]
     pub(super) fn must_wake(&self) -> bool {

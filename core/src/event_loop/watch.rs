@@ -276,6 +276,10 @@ struct Ready {
 
 impl Ready {
     fn run(mut self) {
+        // Cancelled while it was queued in the pool: `Drop` drops the callback. From this look on it has begun.
+        if self.shared.watches.slots().get_mut(self.id).is_none() {
+            return;
+        }
         let Some(mut callback) = self.callback.take() else { return };
         job::caught("watch", || callback(self.readiness));
         if self.shared.fork.is_forked() {
@@ -309,9 +313,10 @@ impl Ready {
 impl Drop for Ready {
     fn drop(&mut self) {
         if self.callback.is_some() {
-            // Dropped unrun, with the pool that it was queued in.
+            // Dropped unrun, with the pool that it was queued in; or cancelled there.
             drop_callback(self.callback.take());
             let _ = self.shared.watches.cancel(WatchId(self.id));
+            self.shared.wake_if_idle();
         }
     }
 }

@@ -133,7 +133,7 @@ pub(super) fn fire(shared: &Arc<Shared>, id: u64) {
         let Some(timer) = wheel.get_mut(id) else { return };
         let Some(callback) = timer.callback.take() else { return };
         let place = timer.place.clone();
-        let mut times = 1;
+        let (mut times, again) = (1, timer.every_ns.is_some());
         match timer.every_ns {
             Some(every) => {
                 let missed = shared.timers.now_ns().saturating_sub(timer.at_ns) / every;
@@ -144,7 +144,7 @@ pub(super) fn fire(shared: &Arc<Shared>, id: u64) {
             None => drop(wheel.remove(id)),
         }
         drop(wheel);
-        (Fired { shared: shared.clone(), id, callback: Some(callback), times }, place)
+        (Fired { shared: shared.clone(), id, callback: Some(callback), times, again }, place)
     };
     match fired {
         (fired, Place::Loop) => fired.run(),
@@ -163,10 +163,16 @@ struct Fired {
     id: u64,
     callback: Option<Callback>,
     times: u64,
+    /// It has more times, and can be cancelled until it begins.
+    again: bool,
 }
 
 impl Fired {
     fn run(mut self) {
+        // Cancelled while it was queued in the pool: `Drop` drops the callback. From this look on it has begun.
+        if self.again && self.shared.timers.wheel().get_mut(self.id).is_none() {
+            return;
+        }
         let Some(mut callback) = self.callback.take() else { return };
         job::caught("timer", || callback(self.times));
         if self.shared.fork.is_forked() {
@@ -196,10 +202,11 @@ impl Fired {
 impl Drop for Fired {
     fn drop(&mut self) {
         if self.callback.is_some() {
-            // Dropped unrun, with the pool that it was queued in.
+            // Dropped unrun, with the pool that it was queued in; or cancelled there.
             drop_callback(self.callback.take());
             let timer = self.shared.timers.wheel().remove(self.id);
             drop(timer);
+            self.shared.wake_if_idle();
         }
     }
 }
