@@ -6,6 +6,7 @@ server is noticed after client_timeout; after Ctrl-C it prints what was measured
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from typing import Any
@@ -78,6 +79,7 @@ class Client:
             loop.call_later(_WATCH, self._watch, repeat=_WATCH)
             loop.run()
         finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending: once more changes nothing
             loop.stop()
             port_set.stop()
             mailbox.drain()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import random
+import signal
 import socket
 import sys
 import time
@@ -96,15 +97,17 @@ class Server:
         self._closing = False  # nothing is started or told any more, only counted
         self._figures = Figures()
         self._tests: list[dict[str, Any]] = []
-        main = Port(MAIN, MainPort, (config, self._mailbox), bind=(config.bind_addr, config.bind_port))
-        self._main = self._make_set([main], mode_of(config.connection_parallelibility))
+        self._main: PortSet
 
     def run(self) -> int:
         """Serve until Ctrl-C; the exit status."""
         config = self._config
         try:
+            # The port resolves its address when it is made.
+            main = Port(MAIN, MainPort, (config, self._mailbox), bind=(config.bind_addr, config.bind_port))
+            self._main = self._make_set([main], mode_of(config.connection_parallelibility))
             self._main.start()
-        except (libcoop.Error, OSError) as error:
+        except (libcoop.Error, OSError, UnicodeError) as error:
             reason = os_reason(error)
             print(f"cannot serve at {config.bind_addr}:{config.bind_port}: {reason}", file=sys.stderr)
             self._loop.close()
@@ -216,6 +219,7 @@ class Server:
     # The end.
 
     def _close(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending: once more changes nothing
         self._closing = True
         self._loop.stop()
         for client in list(self._clients.values()):

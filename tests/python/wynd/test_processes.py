@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -146,6 +148,41 @@ def test_main_port_in_use(serve: Callable[..., Any], run: Callable[..., Any], mo
     (line,) = second.err.lines
     assert server.target in line
     assert server.interrupt() == 0
+
+
+def test_a_server_at_a_name_that_is_none(run: Callable[..., Any]) -> None:
+    server = run("--server", "nosuch.invalid:0")
+    assert server.wait() == 2
+    (line,) = server.err.lines
+    assert "nosuch.invalid:0" in line
+
+
+@pytest.mark.parametrize("output", [">&-", ">/dev/full"])
+def test_an_output_that_cannot_be_written(serve: Callable[..., Any], output: str) -> None:
+    """No traceback; the exit status says that what was measured could not be told."""
+    server = serve()
+    inner = f'exec "$0" -m libcoop.wynd "$@" {output}'
+    command = ["sh", "-c", inner, sys.executable, server.target, *QUICK]
+    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    if output == ">&-":  # nobody wants to know
+        assert (ended.returncode, ended.stderr) == (0, "")
+    else:
+        assert ended.returncode == 1
+        assert ended.stderr.count("\n") == 1
+    assert server.interrupt() == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_ctrl_c_many_times_is_ctrl_c_once(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
+    server = serve("--port-parallelability", mode)
+    client = run(server.target, "--heartbeat-rate", "20", "--port-parallelability", mode)
+    client.out.wait_for(r"^Latency ")
+    for side, status in ((client, 130), (server, 0)):
+        side.process.send_signal(signal.SIGINT)
+        side.out.wait_for(r"^Packets taken")  # it is ending
+        while side.process.poll() is None:
+            side.process.send_signal(signal.SIGINT)
+        assert side.wait() == status
 
 
 def test_ranges_without_three_ports(run: Callable[..., Any]) -> None:
