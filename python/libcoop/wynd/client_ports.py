@@ -52,7 +52,9 @@ class ClientPort(PortHandler):
             self._heartbeat(ctx)
 
     def _heartbeat(self, ctx: PortContext) -> None:
-        self.send(ctx, Kind.HEARTBEAT_0, self.terms.key, {"timestamp": time.time()})
+        now = time.time()
+        self.awaited.sent(now)
+        self.send(ctx, Kind.HEARTBEAT_0, self.terms.key, {"timestamp": now})
 
     def admit(self, ctx: PortContext, packet: Packet, address: Address) -> Reason | None:
         """HEARTBEAT_1 here, all else to `take`."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .config import Config
 from .events import Address, Event, Mailbox, PortSummary, What
-from .heartbeat import Latency, elapsed_ms
+from .heartbeat import Awaited, Latency, elapsed_ms
 from .packet import Kind, Packet, Reason, encode, parse
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class PortHandler(ABC):
         self.dropped: Counter[str] = Counter()
         self.accepted = 0
         self.latency = Latency()
+        self.awaited = Awaited()
         self.test_dropped = 0
         self._mailbox = mailbox
         self._name = ""
@@ -123,6 +124,8 @@ class PortHandler(ABC):
         milliseconds = elapsed_ms(time.time(), timestamp)
         if milliseconds is None:
             return Reason.CLOCK
+        if not self.awaited.came(timestamp):
+            return Reason.UNASKED
         self.latency.add(milliseconds)
         self.tell(What.LATENCY, milliseconds)
         return None

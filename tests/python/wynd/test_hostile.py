@@ -89,6 +89,23 @@ def test_strangers_and_wrong_ports_are_counted(
     }
 
 
+def test_a_heartbeat_that_is_replayed_is_one_sample(
+    serve: Callable[..., Any], peer: Callable[..., Any], mode: tuple[str, ...]
+) -> None:
+    server = serve(*mode)
+    client = peer(server.address)
+    client.join()
+    echo = client.heartbeat(CONTROL).body
+    for server_timestamp in (echo.server_timestamp,) * 5 + (1.0, -1.7e308):
+        fields = {"client_timestamp": echo.client_timestamp, "server_timestamp": server_timestamp}
+        client.packet(CONTROL, Kind.HEARTBEAT_2, client.key, **fields)
+    client.heartbeat(CONTROL)
+    assert server.interrupt() == 0
+    assert server.report["latency_ms"]["CONTROL"]["samples"] == 1
+    assert server.report["latency_ms"]["CONTROL"]["highest"] < 60_000
+    assert server.report["dropped"] == {Reason.UNASKED: 6}
+
+
 def test_the_same_answer_until_all_ports_are_in_use(
     serve: Callable[..., Any], peer: Callable[..., Any], mode: tuple[str, ...]
 ) -> None:
