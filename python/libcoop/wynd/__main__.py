@@ -43,7 +43,7 @@ def _run() -> int:
     with contextlib.ExitStack() as stack:
         for name in ("stdout", "stderr"):
             if getattr(sys, name) is None:
-                setattr(sys, name, stack.enter_context(open(os.devnull, "w", encoding="utf-8")))  # noqa: PTH123
+                setattr(sys, name, stack.enter_context(open(os.devnull, "w", encoding="utf-8")))
         try:
             status = main(sys.argv[1:])
             sys.stdout.flush()

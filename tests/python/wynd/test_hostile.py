@@ -8,6 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from libcoop import EventLoop
+from libcoop.wynd import server as module
+from libcoop.wynd.config import Config
+from libcoop.wynd.events import Event, Mailbox, What
 from libcoop.wynd.packet import HEADER, MAX_SEQUENCE, Kind, Reason, Result, dummy_payload
 
 MODES = ["SINGLE", "THREAD"]
@@ -87,6 +91,24 @@ def test_strangers_and_wrong_ports_are_counted(
         Reason.UNKNOWN_COMMAND: 1,
         Reason.STALE: 1,
     }
+
+
+def test_what_is_remembered_of_past_tests_is_bounded() -> None:
+    server = module.Server(Config(), None)
+    for number in range(3 * module._TESTS_KEPT):
+        server._deliver(Event(1, "CONTROL", What.RESULT, {"packet_count": number}))
+    assert len(server._tests) == module._TESTS_KEPT
+    assert server._tests[-1]["packet_count"] == server._tested - 1
+    server._loop.close()
+
+
+def test_events_without_end_do_not_keep_the_loop_from_its_timers() -> None:
+    loop = EventLoop()
+    mailbox = Mailbox(loop, lambda event: mailbox.put(event))
+    mailbox.put(Event(1, "CONTROL", What.ALIVE))
+    loop.call_later(0.05, loop.stop)
+    loop.run()
+    loop.close()
 
 
 def test_a_heartbeat_that_is_replayed_is_one_sample(

@@ -7,12 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 MODES = ["SINGLE", "THREAD"]
+WAIT = 60.0
 QUICK = ("--bwup", "--duration", "1", "--ack-time", "300")
 RESULT = [
     r"^Duration: (\d+\.\d\d) seconds$",
@@ -130,6 +133,53 @@ def test_a_server_that_vanishes_ends_the_client(serve: Callable[..., Any], run: 
     server.kill()
     assert client.wait() == 1
     assert client.err.lines == [f"the server {server.target} has been silent for 1 s"]
+
+
+def test_a_process_that_stood_still_goes_on(serve: Callable[..., Any], run: Callable[..., Any]) -> None:
+    """What came in meanwhile is read before anyone is called silent: one pair's server stands still, the other's
+    client."""
+    servers = serve("--silence-timeout", "1", "--test-verbose"), serve("--test-verbose")
+    often = "--heartbeat-rate", "100"
+    clients = run(servers[0].target, *often), run(servers[1].target, *often, "--client-timeout", "1")
+    for client in clients:
+        client.out.wait_for(r"^Latency UPLOAD")
+    for side in (servers[0], clients[1]):
+        side.process.send_signal(signal.SIGSTOP)
+    time.sleep(2.3)
+    seen = [len(client.out.lines) for client in clients]
+    for side in (servers[0], clients[1]):
+        side.process.send_signal(signal.SIGCONT)
+    deadline = time.monotonic() + WAIT
+    for client, before in zip(clients, seen, strict=True):
+        while len(client.out.lines) < before + 30 and client.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert client.interrupt() == 130
+    for server in servers:
+        assert server.interrupt() == 0
+        assert not [line for line in server.err.lines if "freed" in line]
+
+
+def wakeups(process: subprocess.Popen[str]) -> int:
+    """How often its threads went to sleep."""
+    tasks = Path(f"/proc/{process.pid}/task").iterdir()
+    pattern = r"^voluntary_ctxt_switches:\s*(\d+)"
+    return sum(int(re.findall(pattern, (task / "status").read_text(), re.MULTILINE)[0]) for task in tasks)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_idle_process_sleeps(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
+    """Between heartbeats neither side wakes up."""
+    server = serve("--port-parallelability", mode)
+    client = run(server.target, "--heartbeat-rate", "60000", "--port-parallelability", mode)
+    client.out.wait_for(r"^Latency UPLOAD")
+    client.out.wait_for(r"^Latency DOWNLOAD")
+    time.sleep(0.3)
+    before = [wakeups(side.process) for side in (server, client)]
+    time.sleep(1.2)
+    after = [wakeups(side.process) for side in (server, client)]
+    assert [late - early for early, late in zip(before, after, strict=True)] == [0, 0]
+    assert client.interrupt() == 130
+    assert server.interrupt() == 0
 
 
 def test_no_server(run: Callable[..., Any], free_range: Callable[[int], str]) -> None:
