@@ -51,6 +51,8 @@ def parse_address(text: str, default: tuple[str, int]) -> tuple[str, int]:
         if not closing or (rest and not rest.startswith(":")):
             raise ValueError(f"{text!r}: allowed is [addr]:[port], as in 127.0.0.1:6711, :6711 or [::1]:6711")
         port = rest[1:]
+    elif not text.isprintable():  # bytes that were no text
+        raise ValueError(f"{text!r}: allowed is [addr]:[port] with an address or a host name")
     elif text.count(":") > 1:
         raise ValueError(f"{text!r}: an IPv6 address stands in square brackets, as in [::1]:6711")
     else:

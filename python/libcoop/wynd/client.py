@@ -6,6 +6,7 @@ server is noticed after client_timeout; after Ctrl-C it prints what was measured
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from typing import Any
@@ -22,7 +23,8 @@ from .ports import BUFFER_BYTES, CONTROL, DOWNLOAD, UPLOAD, Terms
 from .report import Figures, result_lines, write_report
 from .server import mode_of, os_reason
 
-_WATCH = 0.1  # seconds between looks at the clock
+_GRAIN = 0.01  # seconds: a look at the clock is behind what it looks for
+_STOPPED = 1.0  # seconds by which a timer is late only if the process did not run
 
 
 class Client:
@@ -39,7 +41,7 @@ class Client:
         self._result: Result | None = None
         self._sent: dict[str, Any] | None = None
         self._joined_at = self._heard = 0.0  # monotonic seconds
-        self._result_due = 0.0
+        self._result_due = self._watch_due = 0.0
         self._loop: EventLoop | None = None
 
     def run(self) -> int:
@@ -75,9 +77,10 @@ class Client:
         try:
             port_set.start()
             self._joined_at = self._heard = time.monotonic()
-            loop.call_later(_WATCH, self._watch, repeat=_WATCH)
+            self._watch_later()
             loop.run()
         finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending: once more changes nothing
             loop.stop()
             port_set.stop()
             mailbox.drain()
@@ -112,12 +115,33 @@ class Client:
         if self._result is not None:
             return  # the server may be gone by now
         now, limit = time.monotonic(), self._config.client_timeout
+        late = now - self._watch_due
+        if late > _STOPPED:  # this process stood still: what the server sent meanwhile has not been read yet
+            self._heard += late
+            self._joined_at += late
+            self._result_due += late if self._result_due else 0.0
         if now - self._heard > limit:
             self._fail(f"the server {self._target[0]}:{self._target[1]} has been silent for {limit:g} s")
         elif self._result_due and now > self._result_due:
             self._fail(f"no TEST_RESULT within {limit:g} s of the end of the test")
         elif self._bwup and not self._result_due and now - self._joined_at > limit:
             self._fail(f"BWUP was not acknowledged within {limit:g} s")
+        else:
+            self._watch_later()
+
+    def _watch_later(self) -> None:
+        """At the next moment at which something can be overdue."""
+        assert self._loop is not None
+        limit = self._config.client_timeout
+        ends = self._heard + limit
+        if self._result_due:
+            ends = min(ends, self._result_due)
+        elif self._bwup:
+            ends = min(ends, self._joined_at + limit)
+        now = time.monotonic()
+        wait = max(ends - now, 0.0) + _GRAIN
+        self._watch_due = now + wait
+        self._loop.call_later(wait, self._watch)
 
     def _fail(self, trouble: str) -> None:
         self._trouble = trouble

@@ -52,7 +52,9 @@ class ClientPort(PortHandler):
             self._heartbeat(ctx)
 
     def _heartbeat(self, ctx: PortContext) -> None:
-        self.send(ctx, Kind.HEARTBEAT_0, self.terms.key, {"timestamp": time.time()})
+        now = time.time()
+        self.awaited.sent(now)
+        self.send(ctx, Kind.HEARTBEAT_0, self.terms.key, {"timestamp": now})
 
     def admit(self, ctx: PortContext, packet: Packet, address: Address) -> Reason | None:
         """HEARTBEAT_1 here, all else to `take`."""
@@ -220,7 +222,7 @@ class ClientUpload(ClientPort):
             most = allowance
             held = True
         until = now + self._most_send_time if self._most_send_time else self._deadline
-        count = 0
+        count, again = 0, self._sender.retransmitted
         while count < most:
             run = self._sender.next_run(min(most - count, burst.most))
             self._emit(ctx, burst, run)
@@ -228,7 +230,7 @@ class ClientUpload(ClientPort):
             if time.monotonic() >= until:
                 break
         if count:
-            self._pacer.sent(now, count, self._sender.unsent)
+            self._pacer.sent(now, count, self._sender.unsent, self._sender.retransmitted - again)
         self._turn_timer = ctx.set_timer(max(self._least_pause, _PAUSE if held else 0.0))
 
     def _emit(self, ctx: PortContext, burst: Burst, run: Run) -> None:

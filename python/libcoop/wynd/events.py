@@ -68,14 +68,24 @@ class Mailbox:
     def put(self, event: Event) -> None:
         """From any thread."""
         self._events.append(event)
+        self._post()
+
+    def _post(self) -> None:
         # The flag is cleared before the queue is emptied, so an event whose post was saved is always still seen.
         if not self._posted:
             self._posted = True
             with contextlib.suppress(libcoop.Error):  # the loop has stopped: drain() delivers
-                self._loop.post(self.drain)
+                self._loop.post(self._turn)
+
+    def _turn(self) -> None:
+        """What waits now and no more: threads that put all the time must not keep the loop from its timers."""
+        self._posted = False
+        for _ in range(len(self._events)):
+            self._deliver(self._events.popleft())
+        if self._events:
+            self._post()
 
     def drain(self) -> None:
-        """Deliver all that waits."""
-        self._posted = False
+        """Deliver all that waits, once the loop has stopped."""
         while self._events:
             self._deliver(self._events.popleft())

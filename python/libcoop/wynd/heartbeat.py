@@ -57,6 +57,30 @@ class Latency:
         return Summary(self.count, percentile(ranked, 50), percentile(ranked, 99), self.highest)
 
 
+class Awaited:
+    """Timestamps that were sent and have not come back: each counts once, so that a packet that is repeated, replayed
+    or made up is no sample. The newest `WINDOW` are remembered, to the microsecond."""
+
+    __slots__ = ("_sent",)
+
+    def __init__(self) -> None:
+        self._sent: dict[int, None] = {}
+
+    def sent(self, timestamp: float) -> None:
+        """It left now."""
+        self._sent[_microseconds(timestamp)] = None
+        if len(self._sent) > WINDOW:
+            del self._sent[next(iter(self._sent))]
+
+    def came(self, timestamp: float) -> bool:
+        """Whether it had left and comes back for the first time."""
+        return self._sent.pop(_microseconds(timestamp), False) is None
+
+
+def _microseconds(timestamp: float) -> int:
+    return round(min(max(timestamp, 0.0), 1e15) * 1e6)  # bounded: it is the other side's
+
+
 def percentile(ranked: list[float], percent: float) -> float:
     """The nearest-rank percentile of a sorted, non-empty list: always one of the samples."""
     return ranked[max(0, math.ceil(len(ranked) * percent / 100) - 1)]

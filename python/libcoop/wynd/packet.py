@@ -67,6 +67,7 @@ class Reason(StrEnum):
     REPEATED = "repeated acknowledgement"
     BUSY = "another test is running"
     CLOCK = "timestamp ahead of the clock"
+    UNASKED = "echo of no heartbeat at hand"
     NOT_CONNECT = "not CONNECT"
     CONNECTED = "CONNECT after the ports were in use"
     LIMIT_ADDRESS = "too many clients of one address"

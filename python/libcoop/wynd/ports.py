@@ -18,7 +18,7 @@ from libcoop._ports import Handler
 
 from .config import Config
 from .events import Address, Event, Mailbox, PortSummary, What
-from .heartbeat import Latency, elapsed_ms
+from .heartbeat import Awaited, Latency, elapsed_ms
 from .packet import Kind, Packet, Reason, encode, parse
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class PortHandler(Handler, ABC):
         self.dropped: Counter[str] = Counter()
         self.accepted = 0
         self.latency = Latency()
+        self.awaited = Awaited()
         self.test_dropped = 0
         self._mailbox = mailbox
         self._name = ""
@@ -119,6 +120,8 @@ class PortHandler(Handler, ABC):
         milliseconds = elapsed_ms(time.time(), timestamp)
         if milliseconds is None:
             return Reason.CLOCK
+        if not self.awaited.came(timestamp):
+            return Reason.UNASKED
         self.latency.add(milliseconds)
         self.tell(What.LATENCY, milliseconds)
         return None

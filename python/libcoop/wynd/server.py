@@ -1,21 +1,24 @@
 """The server's main thread: gives each client three ports of its own and takes them back.
 
-Guarantees: no more than max_clients sets exist; a client's ports are freed after its silence limit, and soon after it
-has acknowledged its result; whatever ends the server, every set is stopped and the summary is printed once.
+Guarantees: no more than max_clients sets exist, and what is remembered of past ones is bounded; a client's ports are
+freed after its silence limit, and soon after it has acknowledged its result; whatever ends the server, every set is
+stopped and the summary is printed once; without clients nothing wakes it.
 """
 
 from __future__ import annotations
 
 import errno
 import random
+import signal
 import socket
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
 import libcoop
-from libcoop import EventLoop, Mode, Port, PortSet
+from libcoop import EventLoop, Mode, Port, PortSet, Timer
 
 from .config import Config, Parallel
 from .events import Address, Event, Mailbox, What
@@ -25,6 +28,8 @@ from .report import Figures, write_report
 from .server_ports import MAIN, MainPort, ServerControl, ServerPort, ServerUpload
 
 _AFTER_RESULT = 2.0  # seconds of silence after which a client that has its result is freed
+_STOPPED = 1.0  # seconds by which a timer is late only if the process did not run
+_TESTS_KEPT = 1000  # the newest, for the report
 _BIND_TRIES = 16  # a port that was free may be taken before the set has it
 
 
@@ -93,18 +98,24 @@ class Server:
         self._pool = PortPool(config.port_ranges.numbers(), config.bind_addr)
         self._clients: dict[int, _Client] = {}
         self._served = 0
+        self._sweep_timer: Timer | None = None
+        self._sweep_due = 0.0  # monotonic seconds
+        self._complained = float("-inf")  # monotonic seconds
         self._closing = False  # nothing is started or told any more, only counted
         self._figures = Figures()
-        self._tests: list[dict[str, Any]] = []
-        main = Port(MAIN, MainPort, (config, self._mailbox), bind=(config.bind_addr, config.bind_port))
-        self._main = self._make_set([main], mode_of(config.connection_parallelibility))
+        self._tests: deque[dict[str, Any]] = deque(maxlen=_TESTS_KEPT)
+        self._tested = 0
+        self._main: PortSet
 
     def run(self) -> int:
         """Serve until Ctrl-C; the exit status."""
         config = self._config
         try:
+            # The port resolves its address when it is made.
+            main = Port(MAIN, MainPort, (config, self._mailbox), bind=(config.bind_addr, config.bind_port))
+            self._main = self._make_set([main], mode_of(config.connection_parallelibility))
             self._main.start()
-        except (libcoop.Error, OSError) as error:
+        except (libcoop.Error, OSError, UnicodeError) as error:
             reason = os_reason(error)
             print(f"cannot serve at {config.bind_addr}:{config.bind_port}: {reason}", file=sys.stderr)
             self._loop.close()
@@ -112,8 +123,6 @@ class Server:
         try:
             host, port = self._main.addresses[MAIN][:2]
             print(f"Server started on {host}:{port}", flush=True)
-            every = min(1.0, config.silence_timeout / 4)
-            self._loop.call_later(every, self._sweep, repeat=every)
             self._loop.run()
         except KeyboardInterrupt:
             pass
@@ -131,6 +140,7 @@ class Server:
             self._figures.add(event.port, event.detail)
             return
         if event.what is What.RESULT:
+            self._tested += 1
             self._tests.append({"client": event.client, **event.detail})
             self._log(f"client {event.client}: {event.detail}")
             return
@@ -153,6 +163,7 @@ class Server:
                 self._log(f"client {client.number}: test of {event.detail} s")
             case What.ACKED:
                 client.silence = min(_AFTER_RESULT, self._config.silence_timeout)
+                self._sweep_later()
             case What.LATENCY:
                 self._log(f"client {client.number}: latency {event.port} {event.detail:.3f} ms")
 
@@ -162,9 +173,16 @@ class Server:
             if ports is None:
                 break
             key = random.randint(0, MAX_HEARTBEAT_KEY)
-            client = self._start_client(address, ports, key)
+            try:
+                client = self._start_client(address, ports, key)
+            except (libcoop.Error, OSError) as error:  # as too many open files: other ports would not help
+                self._pool.give_back(ports)
+                self._complain(f"client {address[0]}:{address[1]}: {os_reason(error)}")
+                break
             if client is not None:
                 self._clients[client.number] = client
+                if self._sweep_timer is None:
+                    self._sweep_later()
                 self._log(f"client {client.number}: {address[0]}:{address[1]}, ports {ports}")
                 self._main.send(MAIN, ("answer", address, encode_answer(ports, key)))
                 return
@@ -188,17 +206,35 @@ class Server:
             port_set.start()
         except (libcoop.Error, OSError) as error:
             if getattr(error, "errno", None) != errno.EADDRINUSE:
-                print(f"client {address[0]}:{address[1]}: {os_reason(error)}", file=sys.stderr, flush=True)
+                raise
             return None
         self._served = number
         return _Client(number, address, ports, port_set, time.monotonic(), self._config.silence_timeout)
 
     def _sweep(self) -> None:
+        """Runs while there are clients, and not without: an idle server has no timer."""
         now = time.monotonic()
+        late = now - self._sweep_due
+        self._sweep_timer = None
+        if late > _STOPPED:  # the whole process stood still: what its peers sent meanwhile has not been read yet
+            for client in self._clients.values():
+                client.heard += late
         for client in [client for client in self._clients.values() if now - client.heard > client.silence]:
             self._free(client)
             self._main.send(MAIN, ("forget", client.address, b""))
             self._log(f"client {client.number}: freed after {client.silence} s of silence")
+        self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+            self._sweep_timer = None
+        if self._clients:
+            now = time.monotonic()
+            ends = min(client.heard + client.silence for client in self._clients.values())
+            wait = max(ends - now, min(1.0, self._config.silence_timeout / 4))
+            self._sweep_due = now + wait
+            self._sweep_timer = self._loop.call_later(wait, self._sweep)
 
     def _free(self, client: _Client) -> None:
         del self._clients[client.number]
@@ -209,6 +245,13 @@ class Server:
             return
         self._pool.give_back(client.ports)
 
+    def _complain(self, text: str) -> None:
+        """A line on stderr, at most one a second: anyone can make a server want to say this."""
+        now = time.monotonic()
+        if now - self._complained >= 1.0:
+            self._complained = now
+            print(text, file=sys.stderr, flush=True)
+
     def _log(self, text: str) -> None:
         if self._config.test_verbose:
             print(text, file=sys.stderr, flush=True)
@@ -216,6 +259,7 @@ class Server:
     # The end.
 
     def _close(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending: once more changes nothing
         self._closing = True
         self._loop.stop()
         for client in list(self._clients.values()):
@@ -226,13 +270,14 @@ class Server:
 
     def _print_summary(self) -> int:
         print(f"\nClients served: {self._served}")
-        print(f"Tests: {len(self._tests)}")
+        print(f"Tests: {self._tested}")
         for line in self._figures.lines():
             print(line)
         sys.stdout.flush()
         if self._report is None:
             return 0
-        contents = {"role": "server", "mode": self._mode.name, "clients": self._served, "tests": self._tests}
+        contents = {"role": "server", "mode": self._mode.name, "clients": self._served}
+        contents |= {"tested": self._tested, "tests": list(self._tests)}
         trouble = write_report(self._report, contents | self._figures.as_json())
         if trouble is not None:
             print(trouble, file=sys.stderr)

@@ -115,7 +115,9 @@ class ServerPort(PortHandler):
         if packet.kind is Kind.HEARTBEAT_0:
             if packet.channel != key:
                 return Reason.WRONG_KEY
-            echo: dict[str, object] = {"client_timestamp": packet.body, "server_timestamp": time.time()}
+            now = time.time()
+            self.awaited.sent(now)
+            echo: dict[str, object] = {"client_timestamp": packet.body, "server_timestamp": now}
             self.send(ctx, Kind.HEARTBEAT_1, key, echo, address)
             return None
         if packet.kind is Kind.HEARTBEAT_2:

@@ -144,6 +144,7 @@ def test_bad_datagrams_are_counted(run: Callable[..., Any], server: HandMade, mo
         Reason.OVERSIZE: 6,
         Reason.WRONG_KEY: 3,
         Reason.CLOCK: 3,
+        Reason.UNASKED: 3,  # what was never sent is no sample
         Reason.STALE: 3,  # both on CONTROL, FLOW_CONTROL on UPLOAD
         Reason.UNEXPECTED: 3,  # the result on UPLOAD, both on DOWNLOAD
     }

@@ -155,6 +155,7 @@ def test_flags() -> None:
         (["127.0.0.1:0"], "1 to 65535"),
         (["127.0.0.1:x"], "0 to 65535"),
         (["::1"], "square brackets"),
+        (["--server", "h\udcff:0"], "a host name"),
         (["--nonsense"], "--nonsense"),
         (["--port-parallelability", "PROCESS"], "process mode is not built yet"),
         (["--server", "--connection-parallelibility", "PROCESS"], "process mode is not built yet"),

@@ -8,6 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from libcoop import EventLoop
+from libcoop.wynd import server as module
+from libcoop.wynd.config import Config
+from libcoop.wynd.events import Event, Mailbox, What
 from libcoop.wynd.packet import HEADER, MAX_SEQUENCE, Kind, Reason, Result, dummy_payload
 
 MODES = ["SINGLE", "THREAD"]
@@ -87,6 +91,41 @@ def test_strangers_and_wrong_ports_are_counted(
         Reason.UNKNOWN_COMMAND: 1,
         Reason.STALE: 1,
     }
+
+
+def test_what_is_remembered_of_past_tests_is_bounded() -> None:
+    server = module.Server(Config(), None)
+    for number in range(3 * module._TESTS_KEPT):
+        server._deliver(Event(1, "CONTROL", What.RESULT, {"packet_count": number}))
+    assert len(server._tests) == module._TESTS_KEPT
+    assert server._tests[-1]["packet_count"] == server._tested - 1
+    server._loop.close()
+
+
+def test_events_without_end_do_not_keep_the_loop_from_its_timers() -> None:
+    loop = EventLoop()
+    mailbox = Mailbox(loop, lambda event: mailbox.put(event))
+    mailbox.put(Event(1, "CONTROL", What.ALIVE))
+    loop.call_later(0.05, loop.stop)
+    loop.run()
+    loop.close()
+
+
+def test_a_heartbeat_that_is_replayed_is_one_sample(
+    serve: Callable[..., Any], peer: Callable[..., Any], mode: tuple[str, ...]
+) -> None:
+    server = serve(*mode)
+    client = peer(server.address)
+    client.join()
+    echo = client.heartbeat(CONTROL).body
+    for server_timestamp in (echo.server_timestamp,) * 5 + (1.0, -1.7e308):
+        fields = {"client_timestamp": echo.client_timestamp, "server_timestamp": server_timestamp}
+        client.packet(CONTROL, Kind.HEARTBEAT_2, client.key, **fields)
+    client.heartbeat(CONTROL)
+    assert server.interrupt() == 0
+    assert server.report["latency_ms"]["CONTROL"]["samples"] == 1
+    assert server.report["latency_ms"]["CONTROL"]["highest"] < 60_000
+    assert server.report["dropped"] == {Reason.UNASKED: 6}
 
 
 def test_the_same_answer_until_all_ports_are_in_use(

@@ -7,6 +7,7 @@ import random
 import pytest
 from libcoop.wynd.gaps import Gaps
 from libcoop.wynd.pacing import FLOOR, START, Pacer
+from libcoop.wynd.packet import MAX_SEQUENCE
 from libcoop.wynd.sending import Sender
 
 STEP = 0.001  # seconds
@@ -87,6 +88,36 @@ def test_the_limit_goes_when_the_loss_does() -> None:
             pacer.sent(now, 100, number)
         pacer.on_flow_control(now, ((number, 2**64 - 1),), number)
     assert pacer.rate is None
+
+
+def test_the_limit_grows_while_only_retransmissions_go_out() -> None:
+    pacer, now, lost = Pacer(), 10.0, 100_000
+    for step in range(200):
+        now += 0.01
+        pacer.allowance(now)
+        pacer.sent(now, 500, (step + 1) * 500)
+    pacer.on_flow_control(now, ((0, lost - 2), (lost, MAX_SEQUENCE)), lost)
+    limit = pacer.rate
+    assert limit is not None
+    done = 0
+    for report in range(10):
+        for _ in range(10):
+            now += 0.01
+            pacer.sent(now, 300, lost, 300)
+        # What was sent again came; from the sixth report on half of it is lost again.
+        done += 3000 if report < 5 else 1500
+        pacer.on_flow_control(now, ((done, lost - 2), (lost, MAX_SEQUENCE)), lost)
+        if report == 4:
+            grown = pacer.rate
+    assert grown == pytest.approx(limit * 1.1**5)
+    assert pacer.rate == grown
+    # The limit holds: that little new data went out meanwhile does not mean that it held nothing back.
+    for _ in range(10):
+        now += 0.01
+        lost += 350
+        pacer.sent(now, 350, lost)
+    pacer.on_flow_control(now, ((lost, MAX_SEQUENCE),), lost)
+    assert pacer.rate == pytest.approx(limit * 1.1**6)
 
 
 def test_never_below_the_floor() -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 MODES = ["SINGLE", "THREAD"]
+WAIT = 60.0
 QUICK = ("--bwup", "--duration", "1", "--ack-time", "300")
 RESULT = [
     r"^Duration: (\d+\.\d\d) seconds$",
@@ -130,6 +135,53 @@ def test_a_server_that_vanishes_ends_the_client(serve: Callable[..., Any], run: 
     assert client.err.lines == [f"the server {server.target} has been silent for 1 s"]
 
 
+def test_a_process_that_stood_still_goes_on(serve: Callable[..., Any], run: Callable[..., Any]) -> None:
+    """What came in meanwhile is read before anyone is called silent: one pair's server stands still, the other's
+    client."""
+    servers = serve("--silence-timeout", "1", "--test-verbose"), serve("--test-verbose")
+    often = "--heartbeat-rate", "100"
+    clients = run(servers[0].target, *often), run(servers[1].target, *often, "--client-timeout", "1")
+    for client in clients:
+        client.out.wait_for(r"^Latency UPLOAD")
+    for side in (servers[0], clients[1]):
+        side.process.send_signal(signal.SIGSTOP)
+    time.sleep(2.3)
+    seen = [len(client.out.lines) for client in clients]
+    for side in (servers[0], clients[1]):
+        side.process.send_signal(signal.SIGCONT)
+    deadline = time.monotonic() + WAIT
+    for client, before in zip(clients, seen, strict=True):
+        while len(client.out.lines) < before + 30 and client.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert client.interrupt() == 130
+    for server in servers:
+        assert server.interrupt() == 0
+        assert not [line for line in server.err.lines if "freed" in line]
+
+
+def wakeups(process: subprocess.Popen[str]) -> int:
+    """How often its threads went to sleep."""
+    tasks = Path(f"/proc/{process.pid}/task").iterdir()
+    pattern = r"^voluntary_ctxt_switches:\s*(\d+)"
+    return sum(int(re.findall(pattern, (task / "status").read_text(), re.MULTILINE)[0]) for task in tasks)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_idle_process_sleeps(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
+    """Between heartbeats neither side wakes up."""
+    server = serve("--port-parallelability", mode)
+    client = run(server.target, "--heartbeat-rate", "60000", "--port-parallelability", mode)
+    client.out.wait_for(r"^Latency UPLOAD")
+    client.out.wait_for(r"^Latency DOWNLOAD")
+    time.sleep(0.3)
+    before = [wakeups(side.process) for side in (server, client)]
+    time.sleep(1.2)
+    after = [wakeups(side.process) for side in (server, client)]
+    assert [late - early for early, late in zip(before, after, strict=True)] == [0, 0]
+    assert client.interrupt() == 130
+    assert server.interrupt() == 0
+
+
 def test_no_server(run: Callable[..., Any], free_range: Callable[[int], str]) -> None:
     port = free_range(1).split("-")[0]
     client = run(f"127.0.0.1:{port}", "--bwup")
@@ -146,6 +198,41 @@ def test_main_port_in_use(serve: Callable[..., Any], run: Callable[..., Any], mo
     (line,) = second.err.lines
     assert server.target in line
     assert server.interrupt() == 0
+
+
+def test_a_server_at_a_name_that_is_none(run: Callable[..., Any]) -> None:
+    server = run("--server", "nosuch.invalid:0")
+    assert server.wait() == 2
+    (line,) = server.err.lines
+    assert "nosuch.invalid:0" in line
+
+
+@pytest.mark.parametrize("output", [">&-", ">/dev/full"])
+def test_an_output_that_cannot_be_written(serve: Callable[..., Any], output: str) -> None:
+    """No traceback; the exit status says that what was measured could not be told."""
+    server = serve()
+    inner = f'exec "$0" -m libcoop.wynd "$@" {output}'
+    command = ["sh", "-c", inner, sys.executable, server.target, *QUICK]
+    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    if output == ">&-":  # nobody wants to know
+        assert (ended.returncode, ended.stderr) == (0, "")
+    else:
+        assert ended.returncode == 1
+        assert ended.stderr.count("\n") == 1
+    assert server.interrupt() == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_ctrl_c_many_times_is_ctrl_c_once(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
+    server = serve("--port-parallelability", mode)
+    client = run(server.target, "--heartbeat-rate", "20", "--port-parallelability", mode)
+    client.out.wait_for(r"^Latency ")
+    for side, status in ((client, 130), (server, 0)):
+        side.process.send_signal(signal.SIGINT)
+        side.out.wait_for(r"^Packets taken")  # it is ending
+        while side.process.poll() is None:
+            side.process.send_signal(signal.SIGINT)
+        assert side.wait() == status
 
 
 def test_ranges_without_three_ports(run: Callable[..., Any]) -> None:
