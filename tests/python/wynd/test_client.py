@@ -159,7 +159,7 @@ def test_what_flow_control_misses_goes_out_again(run: Callable[..., Any], server
         pass
     for report in range(2):
         server.send(UPLOAD, encode_flow_control(channel, report, [(3, 4), (9, 9), (2**40, 2**64 - 1)]))
-    again = []
+    again: list[int] = []
     while len(again) < 3:
         packet = server.receive(UPLOAD, Kind.BANDWIDTH_TEST)
         assert packet.offset <= packet.sequence

@@ -78,16 +78,17 @@ def test_the_limit_goes_when_the_loss_does() -> None:
         now += 0.01
         pacer.allowance(now)
         pacer.sent(now, 100, number)
-    assert pacer.rate is None
+    limits = [pacer.rate]
     pacer.on_flow_control(now, ((0, number // 2), (number, 2**64 - 1)), number)
-    assert pacer.rate is not None
+    limits.append(pacer.rate)
     for _ in range(60):
         for _ in range(10):
             number += 100
             now += 0.01
             pacer.sent(now, 100, number)
         pacer.on_flow_control(now, ((number, 2**64 - 1),), number)
-    assert pacer.rate is None
+    limits.append(pacer.rate)
+    assert [limit is None for limit in limits] == [True, False, True]
 
 
 def test_the_limit_grows_while_only_retransmissions_go_out() -> None:

@@ -128,7 +128,7 @@ def test_well_formed_packets(data: bytes, body: object) -> None:
 
 @given(CHANNEL, NUMBER, st.lists(st.tuples(NUMBER, NUMBER), max_size=100))
 def test_flow_control_round_trip(channel: int, sequence: int, pairs: list[tuple[int, int]]) -> None:
-    spans = []
+    spans: list[tuple[int, int]] = []
     for begin, end in sorted(tuple(sorted(pair)) for pair in pairs):
         if not spans or begin > spans[-1][1]:
             spans.append((begin, end))

@@ -50,7 +50,7 @@ def test_queue_gives_each_number_once_lowest_first(added: list[list[tuple[int, i
         spans = [(begin, begin + more) for begin, more in pairs]
         queue.add(spans)
         expected |= numbers(spans)
-    taken = []
+    taken: list[int] = []
     while queue:
         begin, count = queue.take(most)
         assert count <= most
