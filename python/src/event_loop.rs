@@ -249,8 +249,7 @@ struct Signals {
 
 impl Signals {
     fn hear(py: Python<'_>, handle: &Handle) -> PyResult<Option<Self>> {
-        let threading = py.import("threading")?;
-        if !threading.call_method0("current_thread")?.is(&threading.call_method0("main_thread")?) {
+        if !wait::in_main_thread(py)? {
             return Ok(None);
         }
         if handle.is_running() || handle.is_stopped() {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::{exceptions::PyValueError, prelude::*};
 
-/// How long a signal may wait to be heard. Only the main thread looks, and only while it waits.
+/// How long a signal may wait to be heard, by the main thread while it waits. No other thread looks, nor wakes up to.
 const SLICE: Duration = Duration::from_millis(50);
 
 /// `timeout` in seconds as Python gives it: `None` is for ever, and a negative one is over.
@@ -27,6 +27,12 @@ pub(crate) fn delay(name: &str, seconds: f64) -> PyResult<Duration> {
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
+/// Whether signals are handled in this thread.
+pub(crate) fn in_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import("threading")?;
+    threading.call_method0("get_ident")?.eq(threading.call_method0("main_thread")?.getattr("ident")?)
+}
+
 /// Calls `step` with how long it may wait until it has an answer or the time is over, then answers its last; signals are
 /// handled in between. `step` answers `Err` for "not yet".
 pub(crate) fn wait<T: Send, E: Send>(
@@ -35,10 +41,11 @@ pub(crate) fn wait<T: Send, E: Send>(
     step: impl Fn(Duration) -> Result<T, E> + Sync,
     not_yet: impl Fn(&E) -> bool,
 ) -> PyResult<Result<T, E>> {
+    let longest = if in_main_thread(py)? { SLICE } else { Duration::MAX };
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let slice = left.map_or(SLICE, |left| left.min(SLICE));
+        let slice = left.map_or(longest, |left| left.min(longest));
         let answer = py.detach(|| step(slice));
         match &answer {
             Err(error) if not_yet(error) && left.is_none_or(|left| left > slice) => py.check_signals()?,
