@@ -434,32 +434,6 @@ typedef struct {
 } coop_submit_options;
 
 /*
- How a set is made. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_port_set_options).
-     */
-    size_t size;
-    /*
-     COOP_MODE_SINGLE, which needs event_loop, or COOP_MODE_THREAD.
-     */
-    int32_t mode;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-    /*
-     The loop that a SINGLE set is served on. It stays the caller's, who frees it after the set.
-     */
-    coop_event_loop *event_loop;
-    /*
-     Bytes that each port may hold of what came, and of what is to be sent; what comes above is dropped and counted. 0: 64 MiB.
-     */
-    size_t buffer_bytes;
-} coop_port_set_options;
-
-/*
  A datagram that came or is to be sent. This struct does not grow.
  */
 typedef struct {
@@ -491,6 +465,32 @@ typedef struct {
  Names a timer of one loop; never 0, and never used again for another one.
  */
 typedef uint64_t coop_timer_id;
+
+/*
+ How a set is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_port_set_options).
+     */
+    size_t size;
+    /*
+     COOP_MODE_SINGLE, which needs event_loop, or COOP_MODE_THREAD.
+     */
+    int32_t mode;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+    /*
+     The loop that a SINGLE set is served on. It stays the caller's, who frees it after the set.
+     */
+    coop_event_loop *event_loop;
+    /*
+     Bytes that each port may hold of what came, and of what is to be sent; what comes above is dropped and counted. 0: 64 MiB.
+     */
+    size_t buffer_bytes;
+} coop_port_set_options;
 
 /*
  What a port runs. Its functions run on one thread, one at a time, the same in every mode; those that are NULL do
@@ -1030,6 +1030,43 @@ coop_status coop_pool_shutdown(coop_pool *pool, int32_t mode, int64_t timeout_ns
 coop_status coop_pool_join(coop_pool *pool, int64_t timeout_ns);
 
 /*
+ Sends datagrams. What a handler's function sends leaves in batches, at the latest when it returns.
+
+ datagrams, count: copied; one without an address goes to the connected peer. sent: set to how many of the array were
+ taken, also when one was refused; may be NULL.
+
+ Any thread until the handler's drop. COOP_E_QUEUE_FULL if the kernel does not keep up and as many bytes wait as the set
+ may hold, COOP_E_INVALID for a datagram that is too long or goes nowhere, COOP_E_CLOSED, COOP_E_NULL.
+ */
+coop_status coop_port_context_send(coop_port_context *context,
+                                   const coop_datagram *datagrams,
+                                   size_t count,
+                                   size_t *sent);
+
+/*
+ Calls on_timer after after_ns, once, or again after every every_ns if that is not 0.
+
+ out: set to the timer's id. Any thread until the handler's drop. COOP_E_NULL, COOP_E_INVALID for a negative time,
+ COOP_E_CLOSED.
+ */
+coop_status coop_port_context_set_timer(coop_port_context *context,
+                                        int64_t after_ns,
+                                        int64_t every_ns,
+                                        coop_timer_id *out);
+
+/*
+ Ends a timer of coop_port_context_set_timer.
+
+ Any thread until the handler's drop. COOP_E_NULL, COOP_E_STALE if it has ended already.
+ */
+coop_status coop_port_context_cancel_timer(coop_port_context *context, coop_timer_id timer);
+
+/*
+ Asks the whole set to stop, and returns at once. Any thread until the handler's drop. COOP_E_NULL.
+ */
+coop_status coop_port_context_stop(coop_port_context *context);
+
+/*
  Makes a set of count ports. Nothing is bound before coop_port_set_start.
 
  options: copied; NULL is SINGLE without a loop, which is refused. ports: copied, with their handlers; the set owns the
@@ -1099,43 +1136,6 @@ coop_status coop_port_set_address(const coop_port_set *set, const char *name, si
  COOP_E_CLOSED if that failed, COOP_E_FORKED.
  */
 coop_status coop_port_set_stats(const coop_port_set *set, const char *name, size_t name_length, coop_port_stats *out);
-
-/*
- Sends datagrams. What a handler's function sends leaves in batches, at the latest when it returns.
-
- datagrams, count: copied; one without an address goes to the connected peer. sent: set to how many of the array were
- taken, also when one was refused; may be NULL.
-
- Any thread until the handler's drop. COOP_E_QUEUE_FULL if the kernel does not keep up and as many bytes wait as the set
- may hold, COOP_E_INVALID for a datagram that is too long or goes nowhere, COOP_E_CLOSED, COOP_E_NULL.
- */
-coop_status coop_port_context_send(coop_port_context *context,
-                                   const coop_datagram *datagrams,
-                                   size_t count,
-                                   size_t *sent);
-
-/*
- Calls on_timer after after_ns, once, or again after every every_ns if that is not 0.
-
- out: set to the timer's id. Any thread until the handler's drop. COOP_E_NULL, COOP_E_INVALID for a negative time,
- COOP_E_CLOSED.
- */
-coop_status coop_port_context_set_timer(coop_port_context *context,
-                                        int64_t after_ns,
-                                        int64_t every_ns,
-                                        coop_timer_id *out);
-
-/*
- Ends a timer of coop_port_context_set_timer.
-
- Any thread until the handler's drop. COOP_E_NULL, COOP_E_STALE if it has ended already.
- */
-coop_status coop_port_context_cancel_timer(coop_port_context *context, coop_timer_id timer);
-
-/*
- Asks the whole set to stop, and returns at once. Any thread until the handler's drop. COOP_E_NULL.
- */
-coop_status coop_port_context_stop(coop_port_context *context);
 
 /*
  Makes a runtime. It takes posts, timers, watches and tasks at once; tasks run at once, the loop after

@@ -24,6 +24,8 @@ pub mod io_watch;
 pub mod log;
 mod options;
 pub mod pool;
+pub mod port_context;
+pub mod port_handler;
 pub mod port_set;
 pub mod runtime;
 pub mod status;

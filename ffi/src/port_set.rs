@@ -1,28 +1,20 @@
 //! `coop_port_set`: named UDP sockets, each with a handler that is a table of C functions.
 
-use std::{
-    ffi::{c_char, c_void},
-    net::SocketAddr,
-    ptr,
-    sync::Arc,
-};
+use std::{ffi::c_char, net::SocketAddr, ptr, sync::Arc};
 
 use coop_core::{
     Error, Result,
-    event_loop::TimerId,
-    port::{Batch, Context, Fault, Handler, Mode, Outcome, Port, PortSet, PortSetOptions},
+    port::{Mode, Port, PortSet, PortSetOptions},
 };
 
 use crate::{
     address::coop_address,
     event_loop::coop_event_loop,
-    foreign::Foreign,
     guard::guard,
-    handle::{borrow, give, null, take, wanted},
+    handle::{borrow, give, take, wanted},
     options::{self, Options, array},
-    status::{COOP_OK, coop_status},
-    timer::coop_timer_id,
-    udp::{COOP_DATAGRAM_TRUNCATED, coop_datagram},
+    port_handler::{Checked, coop_port_handler},
+    status::coop_status,
 };
 
 /// All ports of the set run on the loop that its options name.
@@ -48,50 +40,6 @@ impl coop_port_set {
         // SAFETY: the caller's promise.
         Ok(unsafe { borrow(pointer, "set") }?.set.clone())
     }
-}
-
-/// A handler's way to its port, from any thread until the handler's drop is called.
-#[derive(Debug)]
-pub struct coop_port_context {
-    context: Context,
-}
-
-/// What a port runs. Its functions run on one thread, one at a time, the same in every mode; those that are NULL do
-/// nothing. None may throw or longjmp out of the library.
-///
-/// Once coop_port_set_new answered COOP_OK the set owns arg: drop(arg) is called once, after on_stop, or instead of
-/// all of them.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub struct coop_port_handler {
-    /// sizeof(coop_port_handler).
-    pub size: usize,
-    /// Handed to every function; may be NULL.
-    pub arg: *mut c_void,
-    /// Before anything else. Another answer than COOP_OK fails the start of the whole set.
-    pub on_start: Option<unsafe extern "C" fn(arg: *mut c_void, context: *mut coop_port_context) -> coop_status>,
-    /// Datagrams have come: all since the last call, in their order. Must not be NULL. They are the library's, and lie where
-    /// they are until this returns.
-    pub on_batch: Option<
-        unsafe extern "C" fn(
-            arg: *mut c_void,
-            context: *mut coop_port_context,
-            datagrams: *const coop_datagram,
-            count: usize,
-        ),
-    >,
-    /// A timer of coop_port_context_set_timer has come.
-    pub on_timer: Option<unsafe extern "C" fn(arg: *mut c_void, context: *mut coop_port_context, timer: coop_timer_id)>,
-    /// After everything else, if on_start was well. What it sends is still sent.
-    pub on_stop: Option<unsafe extern "C" fn(arg: *mut c_void, context: *mut coop_port_context)>,
-    /// Called once when arg is not needed any more, on any thread.
-    pub drop: Option<unsafe extern "C" fn(arg: *mut c_void)>,
-}
-
-// SAFETY: seven words (tests/c/layout.c); NULL is None, and the caller gives functions or NULL.
-unsafe impl Options for coop_port_handler {
-    const NAME: &'static str = "coop_port_handler";
-    const FIRST: usize = size_of::<Self>();
 }
 
 /// A port to be.
@@ -329,92 +277,6 @@ pub unsafe extern "C" fn coop_port_set_stats(
     })
 }
 
-/// Sends datagrams. What a handler's function sends leaves in batches, at the latest when it returns.
-///
-/// datagrams, count: copied; one without an address goes to the connected peer. sent: set to how many of the array were
-/// taken, also when one was refused; may be NULL.
-///
-/// Any thread until the handler's drop. COOP_E_QUEUE_FULL if the kernel does not keep up and as many bytes wait as the set
-/// may hold, COOP_E_INVALID for a datagram that is too long or goes nowhere, COOP_E_CLOSED, COOP_E_NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn coop_port_context_send(
-    context: *mut coop_port_context,
-    datagrams: *const coop_datagram,
-    count: usize,
-    sent: *mut usize,
-) -> coop_status {
-    guard!({
-        // SAFETY: a context whose handler was not dropped yet.
-        let object = unsafe { borrow(context, "context") }?;
-        // SAFETY: as many as counted.
-        let datagrams = unsafe { array(datagrams, count, "datagrams") }?;
-        let (mut taken, mut flush) = (0, false);
-        let answer = datagrams.iter().try_for_each(|datagram| {
-            // SAFETY: its data is as long as it says.
-            let data = unsafe { array(datagram.data.cast::<u8>(), datagram.length, "datagram.data") }?;
-            let segment = (datagram.segment_size > 0).then_some(datagram.segment_size as usize);
-            let (_, now) = object.context.enqueue(data, datagram.address.read()?, segment)?;
-            taken += 1;
-            flush |= now;
-            Ok(())
-        });
-        if flush {
-            object.context.flush();
-        }
-        if !sent.is_null() {
-            // SAFETY: a place for a number.
-            unsafe { sent.write(taken) };
-        }
-        answer
-    })
-}
-
-/// Calls on_timer after after_ns, once, or again after every every_ns if that is not 0.
-///
-/// out: set to the timer's id. Any thread until the handler's drop. COOP_E_NULL, COOP_E_INVALID for a negative time,
-/// COOP_E_CLOSED.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn coop_port_context_set_timer(
-    context: *mut coop_port_context,
-    after_ns: i64,
-    every_ns: i64,
-    out: *mut coop_timer_id,
-) -> coop_status {
-    guard!({
-        // SAFETY: a context whose handler was not dropped yet.
-        let object = unsafe { borrow(context, "context") }?;
-        wanted(out, "out")?;
-        let after = options::duration(after_ns, "after_ns")?;
-        let every = options::duration(every_ns, "every_ns")?;
-        let timer = object.context.set_timer(after, (!every.is_zero()).then_some(every))?;
-        // SAFETY: `out` is there, and is a place for an id.
-        unsafe { out.write(timer.0) };
-        Ok(())
-    })
-}
-
-/// Ends a timer of coop_port_context_set_timer.
-///
-/// Any thread until the handler's drop. COOP_E_NULL, COOP_E_STALE if it has ended already.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn coop_port_context_cancel_timer(
-    context: *mut coop_port_context,
-    timer: coop_timer_id,
-) -> coop_status {
-    // SAFETY: a context whose handler was not dropped yet.
-    guard!(unsafe { borrow(context, "context") }?.context.cancel_timer(TimerId(timer)))
-}
-
-/// Asks the whole set to stop, and returns at once. Any thread until the handler's drop. COOP_E_NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn coop_port_context_stop(context: *mut coop_port_context) -> coop_status {
-    guard!({
-        // SAFETY: a context whose handler was not dropped yet.
-        unsafe { borrow(context, "context") }?.context.stop();
-        Ok(())
-    })
-}
-
 fn find<T>(all: Vec<(String, T)>, name: Option<String>) -> Result<T> {
     let name = name.unwrap_or_default();
     let names = || all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
@@ -451,8 +313,7 @@ struct Part {
     name: String,
     bind: SocketAddr,
     connect: Option<SocketAddr>,
-    handler: coop_port_handler,
-    on_batch: OnBatch,
+    handler: Checked,
 }
 
 impl Part {
@@ -463,110 +324,13 @@ impl Part {
         let read = unsafe { options::read(port) }?;
         // SAFETY: the text is as long as told.
         let name = unsafe { options::text(read.name, read.name_length, "coop_port.name") }?;
-        if read.handler.is_null() {
-            return Err(null("coop_port.handler"));
-        }
         // SAFETY: the caller's promise.
-        let handler = unsafe { options::read(read.handler) }?;
-        let on_batch = handler.on_batch.ok_or_else(|| null("coop_port_handler.on_batch"))?;
+        let handler = unsafe { Checked::read(read.handler) }?;
         let bind = read.bind.read()?.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-        Ok(Self { name: name.unwrap_or_default(), bind, connect: read.connect.read()?, handler, on_batch })
+        Ok(Self { name: name.unwrap_or_default(), bind, connect: read.connect.read()?, handler })
     }
 
-    /// From here on the argument is owned: by the build, and then by the handler that it makes.
     fn own(self) -> Port {
-        let Self { name, bind, connect, handler, on_batch } = self;
-        let coop_port_handler { on_start, on_timer, on_stop, arg, drop, .. } = handler;
-        let owned = Foreign::own(Functions { on_start, on_batch, on_timer, on_stop }, arg, drop);
-        let build = Box::new(move |context: &Context| {
-            let context = Lent(Box::into_raw(Box::new(coop_port_context { context: context.clone() })));
-            Ok(Box::new(Table { owned, context, datagrams: Vec::new() }) as Box<dyn Handler>)
-        });
-        Port { name, bind, connect, build }
-    }
-}
-
-type OnStart = unsafe extern "C" fn(*mut c_void, *mut coop_port_context) -> coop_status;
-type OnBatch = unsafe extern "C" fn(*mut c_void, *mut coop_port_context, *const coop_datagram, usize);
-type OnTimer = unsafe extern "C" fn(*mut c_void, *mut coop_port_context, coop_timer_id);
-type OnStop = unsafe extern "C" fn(*mut c_void, *mut coop_port_context);
-
-#[derive(Clone, Copy)]
-struct Functions {
-    on_start: Option<OnStart>,
-    on_batch: OnBatch,
-    on_timer: Option<OnTimer>,
-    on_stop: Option<OnStop>,
-}
-
-/// A context that C may use until the argument was dropped.
-struct Lent(*mut coop_port_context);
-
-// SAFETY: a context is used shared only, and what is in it may be from any thread.
-unsafe impl Send for Lent {}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        // SAFETY: boxed when it was lent, and freed here only.
-        drop(unsafe { Box::from_raw(self.0) });
-    }
-}
-
-/// A handler of C's.
-struct Table {
-    // In this order: drop(arg) may still use the context.
-    owned: Foreign<Functions>,
-    context: Lent,
-    /// The batch as C sees it, kept for its memory; empty between two calls.
-    datagrams: Vec<coop_datagram>,
-}
-
-// SAFETY: the argument and the context are; the datagrams' pointers are there only while `on_batch` runs.
-unsafe impl Send for Table {}
-
-impl Handler for Table {
-    fn on_start(&mut self, _: &Context) -> Outcome {
-        let Some(on_start) = self.owned.run.on_start else { return Ok(()) };
-        // SAFETY: C gave the function for this argument; the context lives until the argument is dropped.
-        match unsafe { on_start(self.owned.arg, self.context.0) } {
-            COOP_OK => Ok(()),
-            status => Err(Fault::new(format!("on_start answered {status}"))),
-        }
-    }
-
-    fn on_batch(&mut self, _: &Context, batch: &mut Batch) -> Outcome {
-        let mut sender = None;
-        for index in 0..batch.len() {
-            let (data, from) = batch.get(index);
-            let address = match sender {
-                Some((last, address)) if last == from => address,
-                _ => coop_address::of(&from),
-            };
-            sender = Some((from, address));
-            let flags = if batch.truncated(index) { COOP_DATAGRAM_TRUNCATED } else { 0 };
-            let (data, length) = (ptr::from_ref(data).cast(), data.len());
-            self.datagrams.push(coop_datagram { data, length, address, segment_size: 0, flags });
-        }
-        let (datagrams, count) = (self.datagrams.as_ptr(), self.datagrams.len());
-        // SAFETY: as in `on_start`; the batch holds the bytes until this returns.
-        unsafe { (self.owned.run.on_batch)(self.owned.arg, self.context.0, datagrams, count) };
-        self.datagrams.clear();
-        Ok(())
-    }
-
-    fn on_timer(&mut self, _: &Context, timer: TimerId) -> Outcome {
-        if let Some(on_timer) = self.owned.run.on_timer {
-            // SAFETY: as in `on_start`.
-            unsafe { on_timer(self.owned.arg, self.context.0, timer.0) };
-        }
-        Ok(())
-    }
-
-    fn on_stop(&mut self, _: &Context) -> Outcome {
-        if let Some(on_stop) = self.owned.run.on_stop {
-            // SAFETY: as in `on_start`.
-            unsafe { on_stop(self.owned.arg, self.context.0) };
-        }
-        Ok(())
+        Port { name: self.name, bind: self.bind, connect: self.connect, build: self.handler.own() }
     }
 }
