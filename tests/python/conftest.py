@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import libcoop
 import pytest
+from libcoop import EventLoop, Mode, Port, PortSet
+from portkit import Make
 
 DEADLINE = 30.0
 """Seconds after which what was waited for will not come. No test is about how fast something is."""
@@ -54,3 +59,42 @@ def program(tmp_path: Path) -> Program:
         return ran
 
     return run
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    left, right = socket.socketpair()
+    with left, right:
+        left.setblocking(False)
+        right.setblocking(False)
+        yield left, right
+
+
+@pytest.fixture(params=[Mode.SINGLE, Mode.THREAD], ids=lambda mode: mode.name)
+def mode(request: pytest.FixtureRequest) -> Mode:
+    mode: Mode = request.param
+    return mode
+
+
+@pytest.fixture
+def make(mode: Mode, running_loop: EventLoop) -> Iterator[Make]:
+    """Makes a set in this mode, on a loop if it needs one; stops it at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def make(*ports: Port, start: bool = True, **options: Any) -> PortSet:
+            made = PortSet(ports, mode=mode, loop=running_loop if mode == Mode.SINGLE else None, **options)
+            if start:
+                made.start()
+            stack.callback(made.stop, DEADLINE)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def peer() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(DEADLINE)
+        yield peer
