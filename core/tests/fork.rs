@@ -69,3 +69,108 @@ fn freeing_a_parents_loop_in_the_child_returns() {
     event_loop.stop().unwrap();
     event_loop.join(None).unwrap();
 }
+
+/// A port set whose locks another thread may hold at the moment of the fork.
+#[test]
+fn a_port_set_and_its_contexts_are_refused_in_the_child() {
+    use coop_core::port::{Batch, Context, Handler, Outcome, Port, PortSet, PortSetOptions};
+    struct Nothing;
+    impl Handler for Nothing {
+        fn on_batch(&mut self, _: &Context, _: &mut Batch) -> Outcome {
+            Ok(())
+        }
+    }
+    let (tell, told) = mpsc::channel();
+    let build = Box::new(move |ctx: &Context| {
+        tell.send(ctx.clone()).unwrap();
+        Ok(Box::new(Nothing) as Box<dyn Handler>)
+    });
+    let bind = "127.0.0.1:0".parse().unwrap();
+    let set = PortSet::new(PortSetOptions::threads(), vec![Port { name: "P".into(), bind, connect: None, build }]);
+    let set = set.unwrap();
+    set.start().unwrap();
+    let context = told.recv().unwrap();
+    let mut owned = Some(set);
+    // Another thread is inside the calls all the time, and so inside their locks.
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (busy, stop) = (context.clone(), &stop);
+        scope.spawn(move || {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = busy.sendto(b"x", Some(bind));
+                let _ = busy.cancel_timer(busy.set_timer(Duration::from_secs(9), None).unwrap());
+            }
+        });
+        // Told also when an assertion fails, or the scope would wait for ever.
+        struct Tell<'a>(&'a std::sync::atomic::AtomicBool);
+        impl Drop for Tell<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        let _tell = Tell(stop);
+        for _ in 0..50 {
+            in_child(|| {
+                let forked = Err(Error::Forked("port set"));
+                let set = owned.take().unwrap();
+                let told = context.sendto(b"x", Some(bind)) == forked
+                    && context.set_timer(Duration::ZERO, None).map(|_| ()) == forked
+                    && context.cancel_timer(TimerId(1)) == forked
+                    && context.send("P", Box::new(())).map_err(Error::from) == forked
+                    && context.backlog() == 0
+                    && set.join(None) == forked
+                    && set.stop(None) == forked
+                    && set.stats().map(|_| ()) == forked;
+                context.flush();
+                context.stop();
+                drop(set);
+                told
+            });
+        }
+    });
+    owned.unwrap().stop(None).unwrap();
+}
+
+/// The child comes back from the callback that forked it into the parent's loop, which it must leave alone.
+#[test]
+fn a_child_forked_by_a_callback_runs_nothing_more_of_the_loop() {
+    use std::sync::{Arc, Mutex};
+    let event_loop = EventLoop::new(EventLoopOptions::default()).unwrap();
+    let handle = event_loop.handle();
+    let ran = Arc::new(Mutex::new(Vec::new()));
+    let pid = Arc::new(Mutex::new(0));
+    let forker = pid.clone();
+    handle
+        .post(move || {
+            // SAFETY: the child goes on in this thread, with objects of its own only, and ends with _exit.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: an alarm has no preconditions; it ends a child that hangs.
+                unsafe { libc::alarm(20) };
+            }
+            *forker.lock().unwrap() = child;
+        })
+        .unwrap();
+    for after in ["post", "timer"] {
+        let ran = ran.clone();
+        let count = move || ran.lock().unwrap().push(after);
+        if after == "post" {
+            handle.post(count).unwrap();
+        } else {
+            handle.call_later(Duration::ZERO, count).unwrap();
+        }
+    }
+    let stopping = handle.clone();
+    handle.call_later(Duration::from_millis(1), move || stopping.stop().unwrap()).unwrap();
+    let answer = event_loop.run(RunMode::Default);
+    if *pid.lock().unwrap() == 0 {
+        let fine = answer == Err(Error::Forked("event loop")) && ran.lock().unwrap().is_empty();
+        // SAFETY: ends the child without the parent's exit handlers.
+        unsafe { libc::_exit(i32::from(!fine)) };
+    }
+    assert_eq!((answer, &**ran.lock().unwrap()), (Ok(()), &["post", "timer"][..]));
+    let mut status = 0;
+    // SAFETY: `status` is a valid place for the child's status.
+    unsafe { libc::waitpid(*pid.lock().unwrap(), &raw mut status, 0) };
+    assert_eq!(status, 0, "the child went on with its parent's loop");
+}

@@ -170,6 +170,10 @@ struct Release<'a>(&'a Shared);
 
 impl Drop for Release<'_> {
     fn drop(&mut self) {
+        if self.0.fork.is_forked() {
+            // A child that its parent's callback forked: no lock, and what is queued is the parent's.
+            return self.0.runner.release();
+        }
         if self.0.runner.is_freed() {
             // The owner freed the loop from inside a callback: this is the end of that callback.
             self.0.gate.wait_quiet();
@@ -200,9 +204,10 @@ pub(super) fn run(shared: &Arc<Shared>, mode: RunMode) -> Result<()> {
 
 fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()> {
     loop {
+        shared.fork.check()?;
         if shared.gate.is_closed() {
             finish(shared);
-            return Ok(());
+            return shared.fork.check();
         }
         if shared.runner.interrupted.swap(false, Ordering::SeqCst) {
             return Ok(());
@@ -242,9 +247,9 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, may_wait: bool) -> Result<boo
 
     let mut worked = run_posts(shared, shared.posts.len());
     for event in &driver.events {
-        // A callback of this turn has stopped or freed the loop. An interrupted turn still tells every event: the selector is
+        // A callback of this turn has stopped or freed the loop, or this is the child that it forked. An interrupted turn still tells every event: the selector is
         // edge-triggered and would not tell it again.
-        if shared.gate.is_closed() {
+        if shared.gate.is_closed() || shared.fork.is_forked() {
             return Ok(worked);
         }
         if event.token() != WAKE {
@@ -257,7 +262,7 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, may_wait: bool) -> Result<boo
         driver.due.extend(driver.expired.drain(..));
     }
     // What an interrupt leaves is due in the next turn, what a stop leaves is dropped with the loop.
-    while !interrupted() {
+    while !interrupted() && !shared.fork.is_forked() {
         let Some(id) = driver.due.pop_front() else { break };
         worked = true;
         timer::fire(shared, id);
@@ -265,11 +270,12 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, may_wait: bool) -> Result<boo
     Ok(worked)
 }
 
-/// Runs up to `count` posts, fewer if the loop was freed or interrupted. True if one ran.
+/// Runs up to `count` posts, fewer if the loop was freed or interrupted or this is a child forked by one. True if one ran.
 fn run_posts(shared: &Shared, count: usize) -> bool {
     let mut worked = false;
     for _ in 0..count {
-        if shared.runner.is_freed() || shared.runner.interrupted.load(Ordering::Relaxed) {
+        let interrupted = shared.runner.interrupted.load(Ordering::Relaxed);
+        if interrupted || shared.runner.is_freed() || shared.fork.is_forked() {
             break;
         }
         let Some(job) = shared.posts.pop() else { break };
@@ -284,7 +290,7 @@ fn finish(shared: &Shared) {
     shared.runner.interrupted.store(false, Ordering::SeqCst);
     // Nobody on this thread is inside the gate: a post leaves it before it returns.
     shared.gate.wait_quiet();
-    while run_posts(shared, usize::MAX) {
+    while run_posts(shared, usize::MAX) && !shared.fork.is_forked() {
         shared.runner.interrupted.store(false, Ordering::SeqCst);
     }
 }

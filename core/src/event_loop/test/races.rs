@@ -47,7 +47,9 @@ fn nothing_fires_after_an_end_in_the_same_turn() {
             };
             let count = |fired: &Arc<AtomicUsize>| {
                 let fired = fired.clone();
-                move || drop(fired.fetch_add(1, Ordering::SeqCst))
+                move || {
+                    fired.fetch_add(1, Ordering::SeqCst);
+                }
             };
             if from_post {
                 handle.post(end).unwrap();
