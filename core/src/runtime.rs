@@ -65,6 +65,15 @@ pub struct Runtime {
     pool: Ending,
 }
 
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        // Inside one of the pool's tasks: a callback of the loop may be waiting for that task.
+        if self.pool().is_worker_thread() {
+            self.event_loop.leave();
+        }
+    }
+}
+
 /// The runtime's hold on its pool, which ends with it: a handle of the loop may hold the pool for longer.
 #[derive(Debug)]
 struct Ending {
@@ -250,6 +259,33 @@ mod test {
             }
             drop(runtime);
             told.recv_timeout(LONG).expect("it hung");
+        }
+    }
+
+    #[test]
+    fn a_task_that_the_loop_waits_for_may_drop_the_runtime() {
+        for round in 0..100 {
+            let runtime = runtime();
+            runtime.start(StartMode::Return).unwrap();
+            let (handle, pool) = (runtime.event_loop().handle(), runtime.pool().clone());
+            let (give, given) = mpsc::channel();
+            let (dropped, wait) = mpsc::channel();
+            pool.submit(move || {
+                drop(given.recv().unwrap());
+                dropped.send(()).unwrap();
+            })
+            .unwrap();
+            if round % 2 == 0 {
+                handle.post(move || wait.recv_timeout(LONG).expect("the drop waits for this callback")).unwrap();
+                give.send(runtime).unwrap();
+            } else {
+                handle.stop().unwrap();
+                give.send(runtime).unwrap();
+                wait.recv_timeout(LONG).expect("it hung");
+            }
+            handle.join(Some(LONG)).unwrap();
+            pool.join(Some(LONG)).unwrap();
+            assert!(handle.call_later(Duration::ZERO, || ()).is_err());
         }
     }
 

@@ -1,13 +1,14 @@
 //! `fork` while loops and pools are at work: the child is told at once, the parent is not touched.
 
 use std::{
+    io::{Read, Write},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc,
     time::Duration,
 };
 
 use coop_core::{
-    Error, EventLoop, EventLoopOptions,
+    Error, EventLoop, EventLoopOptions, Pool, PoolOptions, ShutdownMode,
     event_loop::{RunMode, TimerId, TimerOptions, WatchId},
 };
 
@@ -111,4 +112,99 @@ fn a_callback_forks_and_the_childs_run_ends_with_it() {
         let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
         assert_eq!((waited, status), (pid, 0), "the child's run went on, or did not say why it ended");
     }
+}
+
+/// A port set whose locks another thread may hold at the moment of the fork.
+#[test]
+fn a_port_set_and_its_contexts_are_refused_in_the_child() {
+    use coop_core::port::{Batch, Context, Handler, Outcome, Port, PortSet, PortSetOptions};
+    struct Nothing;
+    impl Handler for Nothing {
+        fn on_batch(&mut self, _: &Context, _: &mut Batch) -> Outcome {
+            Ok(())
+        }
+    }
+    let (tell, told) = mpsc::channel();
+    let build = Box::new(move |ctx: &Context| {
+        tell.send(ctx.clone()).unwrap();
+        Ok(Box::new(Nothing) as Box<dyn Handler>)
+    });
+    let bind = "127.0.0.1:0".parse().unwrap();
+    let set = PortSet::new(PortSetOptions::threads(), vec![Port { name: "P".into(), bind, connect: None, build }]);
+    let set = set.unwrap();
+    set.start().unwrap();
+    let context = told.recv().unwrap();
+    let mut owned = Some(set);
+    // Another thread is inside the calls all the time, and so inside their locks.
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (busy, stop) = (context.clone(), &stop);
+        scope.spawn(move || {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = busy.sendto(b"x", Some(bind));
+                let _ = busy.cancel_timer(busy.set_timer(Duration::from_secs(9), None).unwrap());
+            }
+        });
+        // Told also when an assertion fails, or the scope would wait for ever.
+        struct Tell<'a>(&'a std::sync::atomic::AtomicBool);
+        impl Drop for Tell<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        let _tell = Tell(stop);
+        for _ in 0..50 {
+            in_child(|| {
+                let forked = Err(Error::Forked("port set"));
+                let set = owned.take().unwrap();
+                let told = context.sendto(b"x", Some(bind)) == forked
+                    && context.set_timer(Duration::ZERO, None).map(|_| ()) == forked
+                    && context.cancel_timer(TimerId(1)) == forked
+                    && context.send("P", Box::new(())).map_err(Error::from) == forked
+                    && context.backlog() == 0
+                    && set.join(None) == forked
+                    && set.stop(None) == forked
+                    && set.stats().map(|_| ()) == forked;
+                context.flush();
+                context.stop();
+                drop(set);
+                told
+            });
+        }
+    });
+    owned.unwrap().stop(None).unwrap();
+}
+
+/// The child comes back from the task that forked it into a worker of its parent's pool, which it must leave alone.
+#[test]
+fn a_child_forked_by_a_task_runs_nothing_more_of_the_pool() {
+    let pool = Pool::new(PoolOptions { workers: Some(1), ..PoolOptions::default() }).unwrap();
+    let (tell, told) = mpsc::channel();
+    let (mut child_said, mut says) = std::io::pipe().unwrap();
+    pool.submit(move || {
+        // SAFETY: the child goes back into the library, which promises to take no lock there.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: an alarm has no preconditions; it ends a child that hangs.
+            unsafe { libc::alarm(20) };
+        }
+        tell.send(child).unwrap();
+    })
+    .unwrap();
+    let parent = std::process::id();
+    pool.submit(move || {
+        if std::process::id() != parent {
+            says.write_all(b"x").unwrap();
+        }
+    })
+    .unwrap();
+    let child = told.recv().unwrap();
+    let mut status = 0;
+    // SAFETY: `status` is a valid place for the child's status.
+    let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!((waited, status), (child, 0), "the child hung or crashed");
+    pool.shutdown(ShutdownMode::Drain, None).unwrap();
+    let mut said = Vec::new();
+    child_said.read_to_end(&mut said).unwrap();
+    assert_eq!(said, b"", "the child ran a task of its parent");
 }

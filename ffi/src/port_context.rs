@@ -23,7 +23,7 @@ pub struct coop_port_context {
 /// taken, also when one was refused; may be NULL.
 ///
 /// Any thread until the handler's drop. COOP_E_QUEUE_FULL if the kernel does not keep up and as many bytes wait as the set
-/// may hold, COOP_E_INVALID for a datagram that is too long or goes nowhere, COOP_E_CLOSED, COOP_E_NULL.
+/// may hold, COOP_E_INVALID for a datagram that is too long or goes nowhere, COOP_E_CLOSED, COOP_E_FORKED, COOP_E_NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_context_send(
     context: *mut coop_port_context,
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn coop_port_context_send(
 /// Calls on_timer after after_ns, once, or again after every every_ns if that is not 0.
 ///
 /// out: set to the timer's id. Any thread until the handler's drop. COOP_E_NULL, COOP_E_INVALID for a negative time,
-/// COOP_E_CLOSED.
+/// COOP_E_CLOSED, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_context_set_timer(
     context: *mut coop_port_context,
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn coop_port_context_set_timer(
 
 /// Ends a timer of coop_port_context_set_timer.
 ///
-/// Any thread until the handler's drop. COOP_E_NULL, COOP_E_STALE if it has ended already.
+/// Any thread until the handler's drop. COOP_E_NULL, COOP_E_STALE if it has ended already, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_context_cancel_timer(
     context: *mut coop_port_context,
@@ -97,8 +97,9 @@ pub unsafe extern "C" fn coop_port_context_cancel_timer(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_context_stop(context: *mut coop_port_context) -> coop_status {
     guard!({
-        // SAFETY: a context whose handler was not dropped yet.
-        unsafe { borrow(context, "context") }?.context.stop();
+        // SAFETY: a context whose handler was not dropped yet; it may be while the set ends.
+        let context = unsafe { borrow(context, "context") }?.context.clone();
+        context.stop();
         Ok(())
     })
 }

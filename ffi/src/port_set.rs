@@ -168,6 +168,7 @@ pub unsafe extern "C" fn coop_port_set_free(set: *mut coop_port_set) {
 /// A SINGLE set starts on its loop's thread, or on this one while nobody runs the loop.
 ///
 /// Any thread; once. COOP_E_NULL, COOP_E_OS with the port and its address, COOP_E_FAILED if an on_start was not well,
+/// COOP_E_CLOSED if one has stopped the set,
 /// COOP_E_EXISTS if it was started before, COOP_E_FORKED. After an error nothing is left bound or running.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_set_start(set: *mut coop_port_set) -> coop_status {

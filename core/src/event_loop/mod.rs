@@ -69,6 +69,8 @@ impl Default for EventLoopOptions {
 #[derive(Debug)]
 pub struct EventLoop {
     handle: Handle,
+    /// Its drop returns at once: see [`EventLoop::leave`].
+    left: bool,
 }
 
 impl EventLoop {
@@ -92,7 +94,13 @@ impl EventLoop {
         if options.name.contains('\0') {
             return Err(Error::Invalid(format!("event loop name {:?} contains a NUL byte", options.name)));
         }
-        Ok(Self { handle: Handle { shared: Arc::new(Shared::new(options.name, pool)?) } })
+        Ok(Self { handle: Handle { shared: Arc::new(Shared::new(options.name, pool)?) }, left: false })
+    }
+
+    /// From now on the drop waits for nothing: whoever runs the loop discards what is queued when it returns from the callback
+    /// at hand. For an owner that a callback elsewhere lets go of, which the loop may be waiting for.
+    pub(crate) fn leave(&mut self) {
+        self.left = true;
     }
 
     /// Another way to the loop.
@@ -122,6 +130,10 @@ impl Drop for EventLoop {
             drop(shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take());
             // Whoever posted the callback that this is may not have returned from that yet.
             return shared.gate.wait_quiet();
+        }
+        if self.left {
+            drop(shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take());
+            return shared.discard_if_idle();
         }
         let _ = self.handle.join(None);
         debug_assert!(shared.wait_run_ended(Deadline::NEVER));

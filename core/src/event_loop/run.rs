@@ -171,8 +171,8 @@ struct Release<'a>(&'a Shared);
 impl Drop for Release<'_> {
     fn drop(&mut self) {
         if self.0.fork.is_forked() {
-            // A callback forked, and this is the child: whoever waits is in the parent, and the lock may be held for ever.
-            return;
+            // A child that its parent's callback forked: no lock, and what is queued is the parent's.
+            return self.0.runner.release();
         }
         if self.0.runner.is_freed() {
             // The owner freed the loop from inside a callback: this is the end of that callback.
@@ -180,6 +180,21 @@ impl Drop for Release<'_> {
             self.0.discard();
         }
         self.0.give_back(&mut self.0.thread.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.0.runner.is_freed() {
+            // Freed since the look above, by an owner that saw the loop run and left this to it.
+            self.0.discard_if_idle();
+        }
+    }
+}
+
+impl Shared {
+    /// Discards all, unless somebody runs the loop, who then does it when the run ends.
+    pub(super) fn discard_if_idle(&self) {
+        if self.runner.claim().is_ok() {
+            self.gate.wait_quiet();
+            self.discard();
+            self.give_back(&mut self.thread.lock().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 }
 
@@ -208,7 +223,7 @@ fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()>
         shared.fork.check()?;
         if shared.gate.is_closed() {
             finish(shared);
-            return Ok(());
+            return shared.fork.check();
         }
         if shared.runner.interrupted.swap(false, Ordering::SeqCst) {
             return Ok(());
@@ -248,9 +263,9 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, may_wait: bool) -> Result<boo
 
     let mut worked = run_posts(shared, shared.posts.len());
     for event in &driver.events {
-        // A callback of this turn has stopped or freed the loop. An interrupted turn still tells every event: the selector is
+        // A callback of this turn has stopped or freed the loop, or this is the child that it forked. An interrupted turn still tells every event: the selector is
         // edge-triggered and would not tell it again.
-        if shared.gate.is_closed() {
+        if shared.gate.is_closed() || shared.fork.is_forked() {
             return Ok(worked);
         }
         if event.token() != WAKE {
@@ -279,7 +294,8 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, may_wait: bool) -> Result<boo
 fn run_posts(shared: &Shared, count: usize) -> bool {
     let mut worked = false;
     for _ in 0..count {
-        if shared.runner.is_freed() || shared.runner.interrupted.load(Ordering::Relaxed) {
+        let interrupted = shared.runner.interrupted.load(Ordering::Relaxed);
+        if interrupted || shared.runner.is_freed() || shared.fork.is_forked() {
             break;
         }
         let Some(job) = shared.posts.pop() else { break };

@@ -220,8 +220,8 @@ impl Pool {
                 let _ = ready.send(pinned);
                 drop(ready);
                 shared.sleep.register(worker);
-                if go_on {
-                    Worker::new(&shared, worker, local).run();
+                if go_on && !Worker::new(&shared, worker, local).run() {
+                    return std::mem::forget(shared);
                 }
                 shared.end.ended(worker);
             });

@@ -23,6 +23,7 @@ use super::{
     lane::{HIGH, LEVELS, LOW, Lane, NORMAL},
 };
 use crate::{
+    fork::ForkGuard,
     job::Job,
     primitive::{AtomicU64, Ordering, fence},
 };
@@ -145,12 +146,19 @@ impl<'a> Worker<'a> {
     }
 
     /// Runs tasks until the pool stops, then drops what it had claimed.
-    pub(super) fn run(mut self) {
+    /// Works until the pool is stopped. False in a child that a task has forked: queues and locks there are the parent's, and
+    /// nothing of them may be touched any more.
+    pub(super) fn run(mut self) -> bool {
+        let fork = ForkGuard::new("pool");
         WORKS_FOR.set(std::ptr::from_ref(self.shared).addr());
         while !self.shared.is_stopped() {
             match self.next() {
                 Some(job) => self.execute(job),
                 None => self.idle(),
+            }
+            if fork.is_forked() {
+                std::mem::forget(self);
+                return false;
             }
         }
         let left = self.local.iter().any(|queue| !queue.is_empty());
@@ -164,6 +172,7 @@ impl<'a> Worker<'a> {
             }
         }
         WORKS_FOR.set(0);
+        true
     }
 
     #[inline]

@@ -8,10 +8,11 @@ use super::{Mode, handler::Message, worker::Worker};
 use crate::{
     error::{Error, Refused, Result},
     event_loop::TimerId,
+    time::Deadline,
 };
 
 /// A handler's way to its port. It may be kept, and used from any thread; when the port has ended, its calls answer
-/// [`Error::Closed`].
+/// [`Error::Closed`], and in a forked child [`Error::Forked`].
 #[derive(Clone)]
 pub struct Context {
     pub(super) worker: Arc<Worker>,
@@ -113,10 +114,13 @@ impl Context {
         self.worker.cancel_timer(timer)
     }
 
-    /// Asks the whole set to stop, and returns at once.
+    /// Asks the whole set to stop, and returns at once. Does nothing in a forked child.
     pub fn stop(&self) {
+        if self.worker.check_fork().is_err() {
+            return;
+        }
         if let Some(members) = self.worker.members() {
-            members.request_stop();
+            members.request_stop(Deadline::after(Some(Duration::ZERO)));
         }
     }
 }

@@ -21,6 +21,8 @@ struct Progress {
     ready: usize,
     failed: Option<Error>,
     ended: Vec<String>,
+    /// A port was asked to end and its loop took nothing any more: whoever waits asks again.
+    unasked: bool,
 }
 
 pub(super) struct Members {
@@ -64,25 +66,24 @@ impl Members {
 
     /// Starts one port's handler, on its loop.
     pub(super) fn begin(self: &Arc<Self>, worker: &Arc<Worker>, build: Build) {
-        let (members, this) = (self.clone(), worker.clone());
-        on_loop(worker, move || {
+        let (mut answer, this) = (Answer(Some(self.clone())), worker.clone());
+        on_loop(worker, Deadline::NEVER, move || {
             let begun = this.begin(build);
-            members.change(|progress| match begun {
-                Ok(()) => progress.ready += 1,
-                Err(error) => progress.failed = progress.failed.take().or(Some(error)),
-            });
+            answer.give(begun);
         });
     }
 
-    /// Asks every port to end, each on its loop, and returns at once.
-    pub(super) fn request_stop(&self) {
-        for worker in &self.workers {
+    /// Asks every port to end, each on its loop. Waits, no longer than the deadline, only for a loop that takes no more posts.
+    pub(super) fn request_stop(&self, deadline: Deadline) {
+        for worker in self.workers.iter().filter(|worker| !worker.is_finished()) {
             let this = worker.clone();
             if worker.is_current() {
                 // From inside its callback: when that has returned.
-                let _ = worker.handle.post(move || this.finish());
-            } else {
-                on_loop(worker, move || this.finish());
+                if worker.handle.post(move || this.finish()).is_err() {
+                    worker.finish_after_callback();
+                }
+            } else if !on_loop(worker, deadline, move || this.finish()) {
+                self.change(|progress| progress.unasked = true);
             }
         }
     }
@@ -116,7 +117,16 @@ impl Members {
 
     /// Waits until every port has ended; at the deadline the error names those that have not.
     pub(super) fn wait_ended(&self, deadline: Deadline) -> Result<()> {
-        let progress = self.wait(deadline, |progress| progress.ended.len() == self.workers.len());
+        let progress = loop {
+            let mut progress =
+                self.wait(deadline, |progress| progress.unasked || progress.ended.len() == self.workers.len());
+            if !progress.unasked || deadline.is_over() {
+                break progress;
+            }
+            progress.unasked = false;
+            drop(progress);
+            self.request_stop(deadline);
+        };
         let names = self.workers.iter().map(|worker| worker.name.as_str());
         let left: Vec<_> = names.filter(|name| !progress.ended.iter().any(|ended| ended == name)).collect();
         if left.is_empty() {
@@ -126,11 +136,32 @@ impl Members {
     }
 }
 
-/// Runs `f` on the worker's loop: here and now if this is its thread, or nobody runs it.
-fn on_loop<F: FnOnce() + Send + 'static>(worker: &Worker, f: F) {
+/// What a port answers to its start. Its loop may drop the start unrun, if the set is stopped meanwhile: that is an answer too.
+struct Answer(Option<Arc<Members>>);
+
+impl Answer {
+    fn give(&mut self, begun: Result<()>) {
+        let Some(members) = self.0.take() else { return };
+        members.change(|progress| match begun {
+            Ok(()) => progress.ready += 1,
+            Err(error) => progress.failed = progress.failed.take().or(Some(error)),
+        });
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.give(Err(Error::Closed("port set")));
+    }
+}
+
+/// Runs `f` on the worker's loop: here and now if this is its thread, or nobody runs it. False if the loop takes no more posts and
+/// still runs at the deadline.
+fn on_loop<F: FnOnce() + Send + 'static>(worker: &Worker, deadline: Deadline, f: F) -> bool {
     let handle = &worker.handle;
     if handle.is_loop_thread() || !handle.is_running() {
-        return f();
+        f();
+        return true;
     }
     // Taken out by whichever of the two runs it.
     let slot = Arc::new(Mutex::new(Some(f)));
@@ -143,7 +174,10 @@ fn on_loop<F: FnOnce() + Send + 'static>(worker: &Worker, f: F) {
     let inside = slot.clone();
     if handle.post(move || run(&inside)).is_err() {
         // The loop is at its end: nothing of it runs any more when it has been joined.
-        let _ = handle.join(None);
+        if handle.join(deadline.remaining()).is_err() {
+            return false;
+        }
         run(&slot);
     }
+    true
 }

@@ -196,7 +196,8 @@ impl PortSet {
     ///
     /// # Errors
     /// [`Error::Os`] with the port and its address, [`Error::Failed`] if a handler cannot start, [`Error::Exists`] if it
-    /// was started before, [`Error::Forked`]. After an error nothing is left bound or running.
+    /// was started before, [`Error::Closed`] if it was stopped before every port had started, [`Error::Forked`]. After an error
+    /// nothing is left bound or running.
     pub fn start(&self) -> Result<()> {
         self.launch()?;
         self.wait_ready(None)
@@ -208,45 +209,41 @@ impl PortSet {
     /// As [`PortSet::start`], but for the handlers'.
     pub fn launch(&self) -> Result<()> {
         self.fork.check()?;
-        // Foreign, and dropped when the start fails: after the lock.
-        let mut builds = Vec::new();
+        // Outlives the lock: what a failure leaves of it is dropped, and may call the set.
+        let mut ports = Vec::new();
         let members = {
             let mut state = self.state();
-            let State::New(ports) = &mut *state else {
+            let State::New(new) = &mut *state else {
                 return Err(Error::Exists("the port set was started before: make a new one".into()));
             };
-            let ports = std::mem::take(ports);
+            ports.append(new);
             *state = State::Ended(None);
-            let mut bare = Vec::new();
-            for Port { name, bind, connect, build } in ports {
-                bare.push((name, bind, connect));
-                builds.push(build);
-            }
-            let members = self.make(bare)?;
+            let members = self.make(&ports)?;
             *state = State::Started(members.clone());
             members
         };
-        for (worker, build) in members.workers.iter().zip(builds) {
-            members.begin(worker, build);
+        for (worker, port) in members.workers.iter().zip(ports) {
+            members.begin(worker, port.build);
         }
         Ok(())
     }
 
     /// Binds every socket before anything runs.
-    fn make(&self, ports: Vec<(String, SocketAddr, Option<SocketAddr>)>) -> Result<Arc<Members>> {
+    fn make(&self, ports: &[Port]) -> Result<Arc<Members>> {
         let mut parts = Vec::new();
-        for (name, bind, connect) in ports {
+        for Port { name, bind, connect, .. } in ports {
             let named = |error: Error| match error {
                 Error::Os { context, errno } => Error::Os { context: format!("port {name}: {context}"), errno },
                 other => other,
             };
             let udp = UdpOptions { recv_buffer: Some(RECV_BUFFER), ..UdpOptions::default() };
-            let socket = UdpSocket::bind(bind, &udp).map_err(named)?;
+            let socket = UdpSocket::bind(*bind, &udp).map_err(named)?;
             if let Some(peer) = connect {
-                socket.connect(peer).map_err(named)?;
+                socket.connect(*peer).map_err(named)?;
             }
-            let (handle, loops) = self.loops_for(&name).map_err(named)?;
+            let (handle, loops) = self.loops_for(name).map_err(named)?;
             let (mode, buffer_bytes) = (self.options.mode, self.options.buffer_bytes);
+            let name = name.clone();
             parts.push(Parts { name, mode, socket, connected: connect.is_some(), handle, loops, buffer_bytes });
         }
         let mut failed = None;
@@ -324,12 +321,16 @@ impl PortSet {
     /// # Errors
     /// [`Error::Forked`].
     pub fn request_stop(&self) -> Result<()> {
+        self.request_stop_by(Deadline::after(Some(Duration::ZERO)))
+    }
+
+    fn request_stop_by(&self, deadline: Deadline) -> Result<()> {
         self.fork.check()?;
         let members = match &*self.state() {
             State::Started(members) => members.clone(),
             State::New(_) | State::Ended(_) => return Ok(()),
         };
-        members.request_stop();
+        members.request_stop(deadline);
         Ok(())
     }
 
@@ -341,7 +342,7 @@ impl PortSet {
     pub fn stop(&self, timeout: Option<Duration>) -> Result<()> {
         let deadline = Deadline::after(timeout);
         self.check_outside()?;
-        self.request_stop()?;
+        self.request_stop_by(deadline)?;
         self.join_by(deadline)
     }
 
@@ -369,6 +370,7 @@ impl PortSet {
     }
 
     fn join_by(&self, deadline: Deadline) -> Result<()> {
+        self.fork.check()?;
         let members = match &*self.state() {
             State::Started(members) => members.clone(),
             State::New(_) | State::Ended(_) => return Ok(()),
@@ -388,8 +390,9 @@ impl PortSet {
 impl Drop for PortSet {
     fn drop(&mut self) {
         if self.fork.is_forked() {
-            let state = std::mem::replace(&mut *self.state(), State::Ended(None));
-            return std::mem::forget(state);
+            // Without the lock, which a thread of the parent may have held.
+            let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            return std::mem::forget(std::mem::replace(state, State::Ended(None)));
         }
         // A handler that ignores the deadline, or that this is inside of, ends its port when it returns.
         match self.stop(Some(DROP_DEADLINE)) {

@@ -10,6 +10,8 @@ use std::{
 use super::*;
 use crate::event_loop::{RunMode, TimerId};
 
+mod life;
+
 const LONG: Duration = Duration::from_secs(20);
 
 /// What a test's handler tells the test.

@@ -34,15 +34,19 @@ use crate::{
         EventLoop, Handle, Interest, On, TimerId, TimerOptions, WatchId, WatchOptions,
         udp::{Outgoing, Receiver, UdpSocket},
     },
+    fork::ForkGuard,
     job, thread,
 };
 
 /// Batches read in a row before other sources of the loop have their turn.
 const READS_PER_TURN: usize = 16;
+/// The longest datagram over IPv4.
+const MAX_IPV4: usize = 65_507;
 /// Datagrams that a callback may queue before they are sent while it still runs.
 const SEND_AHEAD: usize = 256;
 
 pub(super) struct Worker {
+    fork: ForkGuard,
     pub(super) name: String,
     pub(super) mode: Mode,
     pub(super) address: SocketAddr,
@@ -52,12 +56,16 @@ pub(super) struct Worker {
     members: Weak<Members>,
     inbox: Inbox,
     handler: Mutex<Option<Box<dyn Handler>>>,
+    /// Messages with their senders that came before the handler had started; `None` from then on.
+    early: Mutex<Option<Vec<(String, Message)>>>,
     /// The thread that is inside a callback; 0 is none.
     current: AtomicU64,
     out: Mutex<Out>,
     timers: Mutex<HashSet<TimerId>>,
     reading: Mutex<Option<WatchId>>,
     finished: AtomicBool,
+    /// To be finished when the callback at hand returns.
+    ending: AtomicBool,
     /// In THREAD mode the loops of this port: the handler's and the receiving one.
     loops: Mutex<Option<(EventLoop, EventLoop)>>,
     send_limit: usize,
@@ -90,6 +98,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Worker {
     pub(super) fn new(parts: Parts, members: Weak<Members>) -> Result<Self> {
         Ok(Self {
+            fork: ForkGuard::new("port set"),
             address: parts.socket.local_addr()?,
             name: parts.name,
             mode: parts.mode,
@@ -98,6 +107,7 @@ impl Worker {
             members,
             inbox: Inbox::new(parts.buffer_bytes),
             handler: Mutex::new(None),
+            early: Mutex::new(Some(Vec::new())),
             current: AtomicU64::new(0),
             out: Mutex::new(Out {
                 queue: Outgoing::new(),
@@ -108,6 +118,7 @@ impl Worker {
             timers: Mutex::default(),
             reading: Mutex::new(None),
             finished: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
             loops: Mutex::new(parts.loops),
             send_limit: parts.buffer_bytes,
         })
@@ -120,6 +131,20 @@ impl Worker {
     /// Whether the caller is inside one of this port's callbacks.
     pub(super) fn is_current(&self) -> bool {
         self.current.load(Ordering::SeqCst) == thread::number()
+    }
+
+    pub(super) fn check_fork(&self) -> Result<()> {
+        self.fork.check()
+    }
+
+    /// Whether its end has begun.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::SeqCst)
+    }
+
+    /// From inside a callback, when no post is taken any more: finishes when that returns.
+    pub(super) fn finish_after_callback(&self) {
+        self.ending.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn stats(&self) -> PortStats {
@@ -139,6 +164,11 @@ impl Worker {
 
     /// On the handler's loop: builds the handler, starts it, begins to read.
     pub(super) fn begin(self: &Arc<Self>, build: Build) -> Result<()> {
+        if self.is_finished() {
+            // Stopped before its turn to start came.
+            job::caught("port", || drop(build));
+            return Err(Error::Closed("port set"));
+        }
         let ctx = Context { worker: self.clone() };
         let outcome = self.attempt(|| {
             let mut handler = build(&ctx)?;
@@ -153,6 +183,15 @@ impl Worker {
             return Err(Error::Failed(format!("port {}: the start failed: {why}", self.name)));
         }
         self.flush();
+        let early = lock(&self.early).take();
+        for (sender, message) in early.into_iter().flatten() {
+            self.hear(sender, message);
+        }
+        if self.is_finished() {
+            // Nobody runs the loop, and another thread has stopped the set meanwhile.
+            self.end_handler();
+            return Err(Error::Closed("port set"));
+        }
         self.read_from_now_on()
     }
 
@@ -175,9 +214,9 @@ impl Worker {
         if self.finished.swap(true, Ordering::SeqCst) {
             return;
         }
-        self.call("on_stop", |handler, ctx| handler.on_stop(ctx));
-        let handler = lock(&self.handler).take();
-        job::caught("port", || drop(handler));
+        self.end_handler();
+        let early = lock(&self.early).take();
+        job::caught("port", || drop(early));
         for timer in lock(&self.timers).drain() {
             let _ = self.handle.cancel_timer(timer);
         }
@@ -210,6 +249,20 @@ impl Worker {
         }
     }
 
+    /// Tells the handler, if there is one, that it ends, and drops it. Both are inside the port, so that a handler that owns
+    /// its set does not wait for itself.
+    fn end_handler(self: &Arc<Self>) {
+        let Some(mut handler) = lock(&self.handler).take() else { return };
+        let ctx = Context { worker: self.clone() };
+        let outcome = self.attempt(|| handler.on_stop(&ctx));
+        self.flush();
+        self.count_fault("on_stop", outcome);
+        let _ = self.attempt(|| {
+            drop(handler);
+            Ok(())
+        });
+    }
+
     // --- callbacks ----------------------------------------------------------------------------------------------------
 
     /// Runs one callback of the handler, then sends what it queued. False if it was a fault.
@@ -221,7 +274,11 @@ impl Worker {
             self.attempt(|| f(&mut **handler, &ctx))
         };
         self.flush();
-        self.count_fault(what, outcome)
+        let fine = self.count_fault(what, outcome);
+        if self.ending.load(Ordering::SeqCst) {
+            self.finish();
+        }
+        fine
     }
 
     /// Runs foreign code of this port; a panic, which is reported by itself, is a fault.
@@ -277,7 +334,7 @@ impl Worker {
         let datagrams = self.inbox.take();
         let held = datagrams.held();
         let mut batch = Batch::new(datagrams);
-        while !batch.is_empty() && !self.finished.load(Ordering::SeqCst) {
+        while !batch.is_empty() && !self.is_finished() {
             if self.call("on_batch", |handler, ctx| handler.on_batch(ctx, &mut batch)) {
                 break;
             }
@@ -290,7 +347,10 @@ impl Worker {
 
     /// From any thread: queues a message for the handler.
     pub(super) fn take_message(self: &Arc<Self>, sender: &str, message: Message) -> Result<(), Refused<Message>> {
-        if self.finished.load(Ordering::SeqCst) {
+        if let Err(error) = self.fork.check() {
+            return Err(Refused::new(error, message));
+        }
+        if self.is_finished() {
             return Err(Refused::new(Error::Closed("port set"), message));
         }
         let (worker, sender) = (self.clone(), sender.to_owned());
@@ -299,8 +359,7 @@ impl Worker {
         let inside = slot.clone();
         let posted = self.handle.post(move || {
             let Some(message) = lock(&inside).take() else { return };
-            worker.counters.messages.add(1);
-            worker.call("on_message", |handler, ctx| handler.on_message(ctx, &sender, message));
+            worker.hear(sender, message);
         });
         match posted {
             Ok(()) => Ok(()),
@@ -311,8 +370,20 @@ impl Worker {
         }
     }
 
+    /// On the handler's loop: gives the handler a message, or keeps it until the handler has started.
+    fn hear(self: &Arc<Self>, sender: String, message: Message) {
+        if let Some(early) = &mut *lock(&self.early) {
+            return early.push((sender, message));
+        }
+        self.call("on_message", |handler, ctx| {
+            self.counters.messages.add(1);
+            handler.on_message(ctx, &sender, message)
+        });
+    }
+
     pub(super) fn set_timer(self: &Arc<Self>, after: Duration, every: Option<Duration>) -> Result<TimerId> {
-        if self.finished.load(Ordering::SeqCst) {
+        self.fork.check()?;
+        if self.is_finished() {
             return Err(Error::Closed("port"));
         }
         let (worker, id) = (Arc::downgrade(self), Arc::new(OnceLock::new()));
@@ -337,6 +408,7 @@ impl Worker {
     }
 
     pub(super) fn cancel_timer(&self, timer: TimerId) -> Result<()> {
+        self.fork.check()?;
         if !lock(&self.timers).remove(&timer) {
             return Err(Error::Stale("timer"));
         }
@@ -348,12 +420,19 @@ impl Worker {
     /// Queues datagrams; also answers whether they are to be flushed now: those of a callback leave when it returns, unless they
     /// are many, and those of other threads at once.
     pub(super) fn enqueue(&self, data: &[u8], to: Option<SocketAddr>, segment: Option<usize>) -> Result<(usize, bool)> {
+        self.fork.check()?;
         let mut out = lock(&self.out);
         if out.socket.is_none() {
             return Err(Error::Closed("port"));
         }
         if to.is_none() && !out.connected {
             return Err(Error::Invalid(format!("port {} is not connected: an address is needed", self.name)));
+        }
+        let longest = segment.unwrap_or(data.len()).min(data.len());
+        if self.address.is_ipv4() && longest > MAX_IPV4 {
+            return Err(Error::Invalid(format!(
+                "a datagram of {longest} bytes is too long: at most {MAX_IPV4} over IPv4"
+            )));
         }
         if out.queue.bytes().saturating_add(data.len()) > self.send_limit {
             return Err(Error::QueueFull { what: "send queue", capacity: format!("{} bytes", self.send_limit) });
@@ -367,11 +446,14 @@ impl Worker {
     }
 
     pub(super) fn backlog(&self) -> usize {
-        lock(&self.out).queue.len()
+        if self.fork.is_forked() { 0 } else { lock(&self.out).queue.len() }
     }
 
     /// Sends what is queued; what the kernel has no room for waits for a watch.
     pub(super) fn flush(self: &Arc<Self>) {
+        if self.fork.is_forked() {
+            return;
+        }
         let flushed = self.try_flush(&mut lock(&self.out));
         if let Err(error) = flushed {
             tracing::error!(target: "coop", "port {}: {error}", self.name);
