@@ -114,7 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
     for key, rule in RULES.items():
         more: dict[str, Any] = {"type": _setting(key), "metavar": rule.unit.upper() or rule.kind.upper()}
         if rule.kind == "flag":
-            more |= {"nargs": "?", "const": True}
+            more = {"action": argparse.BooleanOptionalAction}  # no value: `--test-verbose host` names a target
         if key == "test_delay":
             more |= {"nargs": "?", "const": read_value(key, _BARE_TEST_DELAY, _flag(key))}
         about = f"{rule.about}: {rule.allowed()} (default {getattr(defaults, key)})".replace("%", "%%")

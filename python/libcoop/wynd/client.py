@@ -115,11 +115,10 @@ class Client:
         if self._result is not None:
             return  # the server may be gone by now
         now, limit = time.monotonic(), self._config.client_timeout
-        late = now - self._watch_due
-        if late > _STOPPED:  # this process stood still: what the server sent meanwhile has not been read yet
-            self._heard += late
-            self._joined_at += late
-            self._result_due += late if self._result_due else 0.0
+        if now - self._watch_due > _STOPPED:  # this process stood still: what came meanwhile has not been read yet
+            self._heard = self._joined_at = now
+            if self._result_due:
+                self._result_due = max(self._result_due, now + limit)
         if now - self._heard > limit:
             self._fail(f"the server {self._target[0]}:{self._target[1]} has been silent for {limit:g} s")
         elif self._result_due and now > self._result_due:

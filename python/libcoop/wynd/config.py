@@ -187,6 +187,15 @@ def parse_config(lines: Iterable[str], name: str) -> dict[str, object]:
     return settings
 
 
+def _lines(data: bytes, name: str) -> Iterable[str]:
+    """Lines as an editor counts them; a byte order mark is no part of the first."""
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        try:
+            yield line.decode("utf-8")
+        except UnicodeDecodeError:
+            raise ConfigError(f"{name}, line {number}: {line!r}: allowed is text in UTF-8") from None
+
+
 def _without_comment(value: str) -> str:
     for at, character in enumerate(value):
         if character == "#" and (at == 0 or value[at - 1].isspace()):
@@ -205,12 +214,12 @@ def load_config(given: str | None, flags: Mapping[str, object]) -> Config:
     path = config_path(given)
     settings: dict[str, object] = {}
     try:
-        settings = parse_config(path.read_text(encoding="utf-8").splitlines(), str(path))
+        settings = parse_config(_lines(path.read_bytes(), str(path)), str(path))
     except FileNotFoundError:
         if given is not None:
             raise ConfigError(f"{path}: no such file; --create-config writes one") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
     return replace(Config(), **{**settings, **flags})  # type: ignore[arg-type]
 
 

@@ -214,11 +214,10 @@ class Server:
     def _sweep(self) -> None:
         """Runs while there are clients, and not without: an idle server has no timer."""
         now = time.monotonic()
-        late = now - self._sweep_due
         self._sweep_timer = None
-        if late > _STOPPED:  # the whole process stood still: what its peers sent meanwhile has not been read yet
+        if now - self._sweep_due > _STOPPED:  # this process stood still: what came meanwhile has not been read yet
             for client in self._clients.values():
-                client.heard += late
+                client.heard = now
         for client in [client for client in self._clients.values() if now - client.heard > client.silence]:
             self._free(client)
             self._main.send(MAIN, ("forget", client.address, b""))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from libcoop.wynd import joining
 from libcoop.wynd.packet import (
     Bwup,
     Kind,
@@ -173,6 +175,20 @@ def test_what_flow_control_misses_goes_out_again(run: Callable[..., Any], server
     server.result(channel)
     assert client.wait() == 0, client.err.lines
     assert client.report["sent"]["retransmitted"] == 3
+
+
+def test_each_address_of_a_name_is_tried(server: HandMade, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a `localhost` that is ::1 first, and a server that is at the second address."""
+    port = server.main.getsockname()[1]
+    kind = (socket.SOCK_DGRAM, 17, "")
+    monkeypatch.setattr(joining, "INTERVAL", 0.05)
+    for first in ((socket.AF_INET6, *kind, ("::1", port, 0, 0)), (socket.AF_INET, *kind, ("127.0.0.9", port))):
+        found = [first, (socket.AF_INET, *kind, ("127.0.0.1", port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, _found=found, **__: list(_found))
+        answering = threading.Thread(target=server.answer_connect, daemon=True)
+        answering.start()
+        assert joining.join(("a-name", port), 0.0).host == "127.0.0.1"
+        answering.join()
 
 
 def test_no_result_is_an_error(run: Callable[..., Any], server: HandMade) -> None:

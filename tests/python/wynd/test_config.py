@@ -104,6 +104,16 @@ def test_any_value_is_read_or_refused(key: str, value: str) -> None:
     assert not said or key in said
 
 
+def test_the_line_is_named_as_an_editor_counts(tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_bytes(b"\xef\xbb\xbfbind_port=1\nduration=1 # \x0c \xe2\x80\xa8\r\n# \xff\n")
+    with pytest.raises(ConfigError, match=r"config, line 3: .*UTF-8"):
+        load_config(str(file), {})
+    file.write_bytes(b"\xef\xbb\xbfbind_port=1\r\n# \x0c \xe2\x80\xa8\nzz=1")
+    with pytest.raises(ConfigError, match=r"config, line 3: unknown key 'zz'"):
+        load_config(str(file), {})
+
+
 def test_create_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "deep" / "er" / "config"
     assert (
@@ -138,6 +148,8 @@ def test_flags() -> None:
     assert (parsed.config.bind_addr, parsed.config.bind_port) == ("0.0.0.0", 7000)
     assert (parsed.config.test_delay, parsed.config.test_verbose) == (100, True)
     assert parsed.config.port_parallelability is Parallel.THREAD
+    parsed = options("--test-verbose", "h:2", "--no-test-verbose")
+    assert (parsed.target, parsed.config.test_verbose) == (("h", 2), False)
     assert options("--bind-addr", "127.0.0.9", "--server").config.bind_addr == "127.0.0.9"
     parsed = options("10.0.0.1", "--bwup", "--duration", "3", "--test-drop-rate", "0.5")
     assert parsed.bwup

@@ -30,3 +30,10 @@ def test_a_mode_that_cannot_run_fails_the_demo() -> None:
     assert ended.returncode == 1
     assert "SINGLE: the client ended with status 2" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_mode_that_moves_nothing_fails_the_demo() -> None:
+    command = [sys.executable, "-m", "libcoop.wynd.demo", "--seconds", "0.001"]  # over before a packet is allowed
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines() == ["SINGLE: nothing was moved", "THREAD: nothing was moved"]
