@@ -1036,7 +1036,7 @@ coop_status coop_pool_join(coop_pool *pool, int64_t timeout_ns);
  taken, also when one was refused; may be NULL.
 
  Any thread until the handler's drop. COOP_E_QUEUE_FULL if the kernel does not keep up and as many bytes wait as the set
- may hold, COOP_E_INVALID for a datagram that is too long or goes nowhere, COOP_E_CLOSED, COOP_E_NULL.
+ may hold, COOP_E_INVALID for a datagram that is too long or goes nowhere, COOP_E_CLOSED, COOP_E_FORKED, COOP_E_NULL.
  */
 coop_status coop_port_context_send(coop_port_context *context,
                                    const coop_datagram *datagrams,
@@ -1047,7 +1047,7 @@ coop_status coop_port_context_send(coop_port_context *context,
  Calls on_timer after after_ns, once, or again after every every_ns if that is not 0.
 
  out: set to the timer's id. Any thread until the handler's drop. COOP_E_NULL, COOP_E_INVALID for a negative time,
- COOP_E_CLOSED.
+ COOP_E_CLOSED, COOP_E_FORKED.
  */
 coop_status coop_port_context_set_timer(coop_port_context *context,
                                         int64_t after_ns,
@@ -1057,7 +1057,7 @@ coop_status coop_port_context_set_timer(coop_port_context *context,
 /*
  Ends a timer of coop_port_context_set_timer.
 
- Any thread until the handler's drop. COOP_E_NULL, COOP_E_STALE if it has ended already.
+ Any thread until the handler's drop. COOP_E_NULL, COOP_E_STALE if it has ended already, COOP_E_FORKED.
  */
 coop_status coop_port_context_cancel_timer(coop_port_context *context, coop_timer_id timer);
 
@@ -1095,6 +1095,7 @@ void coop_port_set_free(coop_port_set *set);
  A SINGLE set starts on its loop's thread, or on this one while nobody runs the loop.
 
  Any thread; once. COOP_E_NULL, COOP_E_OS with the port and its address, COOP_E_FAILED if an on_start was not well,
+ COOP_E_CLOSED if one has stopped the set,
  COOP_E_EXISTS if it was started before, COOP_E_FORKED. After an error nothing is left bound or running.
  */
 coop_status coop_port_set_start(coop_port_set *set);
