@@ -11,6 +11,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from .config import Config
 from .events import Address, Event, Mailbox, PortSummary, What
 from .heartbeat import Awaited, Latency, elapsed_ms
 from .packet import Kind, Packet, Reason, encode, parse
+from .receiving import Offsets
 
 if TYPE_CHECKING:
     from libcoop import Batch, PortContext
@@ -68,6 +70,11 @@ class PortHandler(Handler, ABC):
         """Whether `address` is none of the peer's."""
         return address[0] != self.terms.peer
 
+    def in_bulk(self, data: memoryview, offsets: Offsets, begin: int, end: int, address: Address) -> Iterable[int]:
+        """Take what can be taken at once of datagrams begin..end-1, all from `address`; answers the indices of the
+        others, in order."""
+        return range(begin, end)
+
     # The handler protocol.
 
     def on_start(self, ctx: PortContext) -> None:
@@ -75,14 +82,14 @@ class PortHandler(Handler, ABC):
         self._name = ctx.name
 
     def on_batch(self, ctx: PortContext, batch: Batch) -> None:
-        """Each datagram by itself; ports that carry data replace this."""
+        """Strangers are counted, what `in_bulk` leaves is dealt with one by one."""
         self.pass_delay()
         data, offsets = batch.data, batch.offsets
         for begin, end, address in batch.senders():
             if self.stranger(address):
                 self.dropped[Reason.STRANGER] += end - begin
                 continue
-            for index in range(begin, end):
+            for index in self.in_bulk(data, offsets, begin, end, address):
                 batch.index = index
                 self.datagram(ctx, data[offsets[index] : offsets[index + 1]], address)
 

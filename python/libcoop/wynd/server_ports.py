@@ -10,13 +10,14 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter, deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .config import Config
 from .events import Address, Event, Mailbox, PortSummary, What
 from .packet import CONNECT, Bwup, Echo, Kind, Packet, Reason, ResultAck, encode_flow_control
 from .ports import CONTROL, UPLOAD, PortHandler, Terms
-from .receiving import Receiver
+from .receiving import Offsets, Receiver
 
 if TYPE_CHECKING:
     from libcoop import Batch, PortContext
@@ -234,26 +235,18 @@ class ServerUpload(ServerPort):
         self._end_timer = 0
         self._report_timer = 0
 
-    def on_batch(self, ctx: PortContext, batch: Batch) -> None:
-        """The test's packets are counted by runs; only what is left is looked at one by one."""
-        self.pass_delay()
-        data, offsets = batch.data, batch.offsets
-        for begin, end, address in batch.senders():
-            if self.stranger(address):
-                self.dropped[Reason.STRANGER] += end - begin
-                continue
-            rest: range | list[int] = range(begin, end)
-            scanner = self._receiver or self._ended
-            if scanner is not None and address == self.pinned:
-                rest = scanner.scan(data, offsets, begin, end)
-                taken = end - begin - len(rest)
-                if taken and scanner is self._receiver:
-                    self.accept(taken)
-                elif taken:
-                    self.dropped[Reason.LATE] += taken
-            for index in rest:
-                batch.index = index
-                self.datagram(ctx, data[offsets[index] : offsets[index + 1]], address)
+    def in_bulk(self, data: memoryview, offsets: Offsets, begin: int, end: int, address: Address) -> Iterable[int]:
+        """The test's packets are counted by runs."""
+        scanner = self._receiver or self._ended
+        if scanner is None or address != self.pinned:
+            return range(begin, end)
+        rest = scanner.scan(data, offsets, begin, end)
+        taken = end - begin - len(rest)
+        if taken and scanner is self._receiver:
+            self.accept(taken)
+        elif taken:
+            self.dropped[Reason.LATE] += taken
+        return rest
 
     def take(self, ctx: PortContext, packet: Packet) -> Reason | None:
         """What the scan left: packets of no test, or of a finished one."""
