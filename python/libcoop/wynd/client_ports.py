@@ -101,7 +101,7 @@ class ClientControl(ClientPort):
 
     def _ask(self, ctx: PortContext) -> None:
         if self.bwup and self._up and self._upload_up and not self._timer:
-            ctx.send(UPLOAD, ("channel", self._channel, 0.0))
+            self.pass_on(ctx, UPLOAD, ("channel", self._channel, 0.0))
             self._timer = ctx.set_timer(self.config.ucm_delay / 1000, repeat=True)
             self._send_bwup(ctx)
 
@@ -128,7 +128,7 @@ class ClientControl(ClientPort):
             if self._result is None:
                 self._result = body
                 self._started = True
-                ctx.send(UPLOAD, ("stop", 0, 0.0))
+                self.pass_on(ctx, UPLOAD, ("stop", 0, 0.0))
                 self.tell(What.RESULT, body)
             elif body.guid != self._result.guid:
                 return Reason.STALE
@@ -139,7 +139,7 @@ class ClientControl(ClientPort):
     def _start(self, ctx: PortContext) -> None:
         self._started = True
         self.tell(What.STARTED, self.config.duration)
-        ctx.send(UPLOAD, ("start", self._channel, self.config.duration))
+        self.pass_on(ctx, UPLOAD, ("start", self._channel, self.config.duration))
 
     def _send_bwup(self, ctx: PortContext) -> None:
         fields: dict[str, object] = {"cmd": "BWUP", "channel": self._channel, "duration": self.config.duration}
@@ -169,7 +169,7 @@ class ClientUpload(ClientPort):
 
     def on_up(self, ctx: PortContext) -> None:
         """CONTROL waits for this before it asks for a test."""
-        ctx.send(CONTROL, "up")
+        self.pass_on(ctx, CONTROL, "up")
 
     def on_message(self, ctx: PortContext, sender: str, message: Any) -> None:
         """CONTROL names the channel, then starts and stops the test. The channel comes first, because FLOW_CONTROL

@@ -6,6 +6,7 @@ itself but `ctx` and the mailbox, so it runs the same in every mode.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 import time
@@ -15,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from libcoop._errors import Closed
 from libcoop._ports import Handler
 
 from .config import Config
@@ -102,6 +104,12 @@ class PortHandler(Handler, ABC):
         self.tell(What.SUMMARY, summary)
 
     # Tools.
+
+    def pass_on(self, ctx: PortContext, port: str, message: object) -> None:
+        """A message to another port of the set. A set's ports end one by one: what one that has ended would have been
+        told no longer matters."""
+        with contextlib.suppress(Closed):
+            ctx.send(port, message)
 
     def datagram(self, ctx: PortContext, data: memoryview, address: Address) -> None:
         """One datagram from the peer's IP address."""

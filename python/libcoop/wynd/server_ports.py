@@ -172,7 +172,7 @@ class ServerControl(ServerPort):
         self._close_test(ctx)  # a new test gives up an unacknowledged result
         self._channel = body.channel
         self._duration = body.duration or self.config.duration
-        ctx.send(UPLOAD, ("start", body.channel, self._duration))
+        self.pass_on(ctx, UPLOAD, ("start", body.channel, self._duration))
         return None
 
     def on_message(self, ctx: PortContext, sender: str, message: Any) -> None:
@@ -260,7 +260,7 @@ class ServerUpload(ServerPort):
         self._receiver = Receiver(channel, time.monotonic())
         self._end_timer = ctx.set_timer(duration)
         self._report_timer = ctx.set_timer(self.config.flow_control_interval, repeat=True)
-        ctx.send(CONTROL, ("started", channel, {}))
+        self.pass_on(ctx, CONTROL, ("started", channel, {}))
         self._report(ctx)  # the peer's client sends nothing before it has seen one
 
     def on_pinned(self, ctx: PortContext) -> None:
@@ -279,7 +279,7 @@ class ServerUpload(ServerPort):
             totals = receiver.finish(time.monotonic())
             self._finished.append(receiver.channel)
             self.log(f"test ended: {totals}, {receiver.distinct} distinct, {receiver.gaps.forgotten} forgotten")
-            ctx.send(CONTROL, ("result", receiver.channel, totals._asdict()))
+            self.pass_on(ctx, CONTROL, ("result", receiver.channel, totals._asdict()))
 
     def _report(self, ctx: PortContext) -> None:
         receiver = self._receiver
