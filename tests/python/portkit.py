@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from libcoop import Batch, Handler, PortContext, PortSet
+from libcoop import Batch, Handler, Mode, PortContext, PortSet
 
 DEADLINE = 30.0
 Address: TypeAlias = tuple[str, int]
@@ -103,8 +103,10 @@ class Gate:
     def __init__(self) -> None:
         self.began = threading.Event()
         self.go = threading.Event()
+        self.mode: Mode | None = None
 
     def __call__(self, ctx: PortContext) -> None:
+        self.mode = ctx.mode
         self.began.set()
         assert self.go.wait(DEADLINE)
 
