@@ -15,6 +15,7 @@ use pyo3::{
 };
 
 use crate::{
+    detached::Detached,
     errors::{OrRaise, to_py},
     report, thread_state, wait,
 };
@@ -89,8 +90,9 @@ pub(crate) struct NativePool {
 }
 
 enum Source {
-    /// None only while it is dropped.
-    Own(Option<Pool>),
+    /// Nothing is queued when it is dropped, since a call keeps it. A call that is just ending may be the one that lets go of it;
+    /// another may wait to attach for its last step: so detached.
+    Own(Detached<Pool>),
     Runtime(Weak<Runtime>),
 }
 
@@ -103,7 +105,7 @@ impl NativePool {
     /// `None`: the runtime is gone, and its pool with it.
     fn if_there<R>(&self, py: Python<'_>, f: impl FnOnce(&Pool) -> R) -> Option<R> {
         match &self.source {
-            Source::Own(pool) => Some(f(pool.as_ref().expect("there until it is dropped"))),
+            Source::Own(pool) => Some(f(pool)),
             Source::Runtime(runtime) => {
                 let runtime = runtime.upgrade()?;
                 let result = f(runtime.pool());
@@ -128,7 +130,7 @@ impl NativePool {
     fn new(py: Python<'_>, workers: Option<usize>, name: String, pin: bool) -> PyResult<Self> {
         let options = PoolOptions { workers, name, no_pin: !pin, ..PoolOptions::default() };
         let pool = py.detach(|| Pool::new(options)).or_raise(py)?;
-        Ok(Self { source: Source::Own(Some(pool)) })
+        Ok(Self { source: Source::Own(Detached::new(pool)) })
     }
 
     /// Queues `f(*args, **kwargs)`, whose outcome is the future's. `owner` is kept until then.
@@ -203,17 +205,4 @@ fn cpu_set(cpus: Vec<i64>) -> coop_core::Result<CpuSet> {
     let out_of_range = |cpu| Error::Invalid(format!("CPU {cpu} is out of range: CPUs are 0 to {}", CpuSet::MAX - 1));
     let cpus = cpus.into_iter().map(|cpu| usize::try_from(cpu).map_err(|_| out_of_range(cpu)));
     CpuSet::new(cpus.collect::<coop_core::Result<Vec<_>>>()?)
-}
-
-impl Drop for NativePool {
-    fn drop(&mut self) {
-        // Nothing is queued, since a call keeps it. A call that is just ending may be the one that lets go of it; another may wait
-        // to attach for its last step.
-        if let Source::Own(pool) = &mut self.source {
-            let mut pool = pool.take();
-            if Python::try_attach(|py| py.detach(|| drop(pool.take()))).is_none() {
-                drop(pool);
-            }
-        }
-    }
 }

@@ -9,6 +9,7 @@ use coop_core::{Error, PoolOptions, RuntimeOptions, ShutdownMode, StartMode};
 use pyo3::{prelude::*, types::PyTuple};
 
 use crate::{
+    detached::Detached,
     errors::{OrRaise, to_py},
     event_loop::{self, EventLoop},
     exit,
@@ -132,11 +133,8 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        let mut owner = self.take();
         // Its threads may be waiting to attach.
-        if owner.is_some() && Python::try_attach(|py| py.detach(|| drop(owner.take()))).is_none() {
-            drop(owner);
-        }
+        drop(self.take().map(Detached::new));
     }
 }
 

@@ -94,9 +94,6 @@ def bound_again(address: Address) -> None:
         again.bind(address)
 
 
-# --- datagrams --------------------------------------------------------------------------------------------------------
-
-
 class Gate:
     """Keeps a `Run` port's handler busy, so that what comes meanwhile is one batch."""
 
