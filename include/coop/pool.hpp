@@ -54,7 +54,7 @@ struct pool_options {
         options.workers = workers;
         options.no_pin = no_pin;
         options.ageing = ageing;
-        options.name = name.empty() ? nullptr : name.data();
+        options.name = name.data();
         options.name_length = name.size();
         return options;
     }
