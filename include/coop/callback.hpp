@@ -12,7 +12,6 @@
 #ifndef COOP_CALLBACK_HPP
 #define COOP_CALLBACK_HPP
 
-#include <coop/handoff.hpp>
 #include <coop/result.hpp>
 
 #include <array>
@@ -96,7 +95,7 @@ using called_as = std::conditional_t<Runs == runs::once, F &&, std::conditional_
 /* Whether F travels in arg itself. What runs again must not change, since each run has a copy. */
 template <class F, runs Runs, class... Args>
 inline constexpr bool fits_in_arg =
-    !under_tsan && sizeof(F) <= sizeof(void *) && std::is_trivially_copyable_v<F> &&
+    sizeof(F) <= sizeof(void *) && std::is_trivially_copyable_v<F> &&
     (Runs == runs::once || callable_with<const F &, Args...>);
 
 /* The functions behind {fn, arg, drop} for an F. Function is the C type of fn; Args are what F is given for its arguments. */
@@ -111,9 +110,7 @@ struct trampoline<void (*)(void *, Raw...), F, Runs, Args...> {
     template <class G>
     static void *wrap(G &&g) {
         if constexpr (!in_arg) {
-            F *f = new F(std::forward<G>(g));
-            hand_over(f);
-            return f;
+            return new F(std::forward<G>(g));
         } else if constexpr (std::is_empty_v<F>) {
             return nullptr;
         } else {
@@ -137,18 +134,11 @@ struct trampoline<void (*)(void *, Raw...), F, Runs, Args...> {
             }
         } else {
             F *f = static_cast<F *>(arg);
-            take_over(arg);
             guarded([&] { call(static_cast<called_as<F, Runs>>(*f), static_cast<Args>(raw)...); });
-            hand_over(arg);
         }
-        callback_has_ended();
     }
 
-    static void drop(void *arg) noexcept {
-        take_over(arg);
-        delete static_cast<F *>(arg);
-        callback_has_ended();
-    }
+    static void drop(void *arg) noexcept { delete static_cast<F *>(arg); }
 };
 
 /* A C callback that still owns its callable: until a call has taken it, its end is the callable's end. */

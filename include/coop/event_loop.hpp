@@ -98,9 +98,7 @@ public:
 
     /* Runs the loop in the calling thread. */
     result<void> run(run_mode mode = run_mode::default_) const noexcept {
-        const coop_status status = coop_event_loop_run(loop_, static_cast<std::int32_t>(mode));
-        detail::callbacks_have_ended();
-        return detail::answer(status);
+        return detail::answer(coop_event_loop_run(loop_, static_cast<std::int32_t>(mode)));
     }
 
     /* Runs the loop in a thread of its own until it is stopped. */
@@ -114,9 +112,7 @@ public:
 
     /* Waits until nobody runs the loop. */
     result<void> join(timeout limit = forever) const noexcept {
-        const coop_status status = coop_event_loop_join(loop_, limit.ns());
-        detail::callbacks_have_ended();
-        return detail::answer(status);
+        return detail::answer(coop_event_loop_join(loop_, limit.ns()));
     }
 
     /* Whether the caller is one of the loop's callbacks, on its thread. */
@@ -157,10 +153,7 @@ public:
     ~event_loop() { free(); }
 
     /* Ends the loop now, as the destructor does. */
-    void free() noexcept {
-        coop_event_loop_free(release());
-        detail::callbacks_have_ended();
-    }
+    void free() noexcept { coop_event_loop_free(release()); }
 
     /* Gives the C loop away; the caller frees it. */
     [[nodiscard]] coop_event_loop *release() noexcept { return std::exchange(loop_, nullptr); }

@@ -115,16 +115,12 @@ public:
     /* Closes the pool, has what is queued run or dropped, and waits for what runs. errc::timeout leaves it closed, and it may
      * be called again. */
     result<void> shutdown(shutdown_mode mode = shutdown_mode::drain, timeout limit = forever) const noexcept {
-        const coop_status status = coop_pool_shutdown(pool_, static_cast<std::int32_t>(mode), limit.ns());
-        detail::callbacks_have_ended();
-        return detail::answer(status);
+        return detail::answer(coop_pool_shutdown(pool_, static_cast<std::int32_t>(mode), limit.ns()));
     }
 
     /* Waits until a pool that was closed has ended. */
     result<void> join(timeout limit = forever) const noexcept {
-        const coop_status status = coop_pool_join(pool_, limit.ns());
-        detail::callbacks_have_ended();
-        return detail::answer(status);
+        return detail::answer(coop_pool_join(pool_, limit.ns()));
     }
 
     /* The C pool, for what C++ has no name for; NULL in an empty one. */
@@ -169,10 +165,7 @@ public:
     ~pool() { free(); }
 
     /* Ends the pool now, as the destructor does. */
-    void free() noexcept {
-        coop_pool_free(release());
-        detail::callbacks_have_ended();
-    }
+    void free() noexcept { coop_pool_free(release()); }
 
     /* Gives the C pool away; the caller frees it. */
     [[nodiscard]] coop_pool *release() noexcept { return std::exchange(pool_, nullptr); }

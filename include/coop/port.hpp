@@ -57,18 +57,10 @@ struct port_handler {
     static_assert(has_on_stop<H> || !requires { &H::on_stop; }, "it is on_stop(coop::port_context)");
     static_assert(std::is_nothrow_destructible_v<H>, "the handler's destructor must not throw");
 
-    /* Runs f with the handler, which another thread may have had before. */
-    template <class F>
-    static void with(void *arg, F &&f) noexcept {
-        take_over(arg);
-        guarded([&] { f(*static_cast<H *>(arg)); });
-        hand_over(arg);
-        callback_has_ended();
-    }
-
     static coop_status on_start(void *arg, coop_port_context *context) noexcept {
         coop_status status = COOP_E_FAILED;
-        with(arg, [&](H &handler) {
+        guarded([&] {
+            H &handler = *static_cast<H *>(arg);
             port_context port(context);
             if constexpr (std::is_void_v<decltype(handler.on_start(port))>) {
                 handler.on_start(port);
@@ -82,31 +74,30 @@ struct port_handler {
     }
 
     static void on_batch(void *arg, coop_port_context *context, const coop_datagram *datagrams, std::size_t count) noexcept {
-        with(arg, [&](H &handler) {
+        guarded([&] {
+            H &handler = *static_cast<H *>(arg);
             port_context port(context);
             handler.on_batch(port, std::span<const datagram>(static_cast<const datagram *>(datagrams), count));
         });
     }
 
     static void on_timer(void *arg, coop_port_context *context, coop_timer_id timer) noexcept {
-        with(arg, [&](H &handler) {
+        guarded([&] {
+            H &handler = *static_cast<H *>(arg);
             port_context port(context);
             handler.on_timer(port, timer);
         });
     }
 
     static void on_stop(void *arg, coop_port_context *context) noexcept {
-        with(arg, [&](H &handler) {
+        guarded([&] {
+            H &handler = *static_cast<H *>(arg);
             port_context port(context);
             handler.on_stop(port);
         });
     }
 
-    static void drop(void *arg) noexcept {
-        take_over(arg);
-        delete static_cast<H *>(arg);
-        callback_has_ended();
-    }
+    static void drop(void *arg) noexcept { delete static_cast<H *>(arg); }
 
     static coop_port_handler table(H *handler) noexcept {
         coop_port_handler c{};
@@ -117,7 +108,6 @@ struct port_handler {
         if constexpr (has_on_timer<H>) c.on_timer = &on_timer;
         if constexpr (has_on_stop<H>) c.on_stop = &on_stop;
         c.drop = &drop;
-        hand_over(handler);
         return c;
     }
 };

@@ -94,13 +94,13 @@ public:
     ~port_set() { free(); }
 
     /* Binds every socket, starts the handlers and waits until each has started. */
-    result<void> start() const noexcept { return waited(coop_port_set_start(set_)); }
+    result<void> start() const noexcept { return detail::answer(coop_port_set_start(set_)); }
 
     /* Ends every port and waits for them. */
-    result<void> stop(timeout limit = forever) const noexcept { return waited(coop_port_set_stop(set_, limit.ns())); }
+    result<void> stop(timeout limit = forever) const noexcept { return detail::answer(coop_port_set_stop(set_, limit.ns())); }
 
     /* Waits until the set has ended: by stop, or because a handler asked for it. */
-    result<void> join(timeout limit = forever) const noexcept { return waited(coop_port_set_join(set_, limit.ns())); }
+    result<void> join(timeout limit = forever) const noexcept { return detail::answer(coop_port_set_join(set_, limit.ns())); }
 
     /* The address that a port is bound to. */
     result<coop::address> address(std::string_view name) const noexcept {
@@ -118,10 +118,7 @@ public:
     }
 
     /* Ends the set now, as the destructor does. */
-    void free() noexcept {
-        coop_port_set_free(release());
-        detail::callbacks_have_ended();
-    }
+    void free() noexcept { coop_port_set_free(release()); }
 
     /* The C set; NULL in an empty one. */
     coop_port_set *get() const noexcept { return set_; }
@@ -131,12 +128,6 @@ public:
     [[nodiscard]] coop_port_set *release() noexcept { return std::exchange(set_, nullptr); }
 
 private:
-    /* The answer of a call that has waited for handlers. */
-    static result<void> waited(coop_status status) noexcept {
-        detail::callbacks_have_ended();
-        return detail::answer(status);
-    }
-
     coop_port_set *set_ = nullptr;
 };
 

@@ -65,16 +65,12 @@ public:
 
     /* Runs the loop. A runtime that was stopped is not started again. */
     result<void> start(start_mode mode = start_mode::return_) const noexcept {
-        const coop_status status = coop_runtime_start(runtime_, static_cast<std::int32_t>(mode));
-        detail::callbacks_have_ended();
-        return detail::answer(status);
+        return detail::answer(coop_runtime_start(runtime_, static_cast<std::int32_t>(mode)));
     }
 
     /* Stops the loop, waits until it has run what it had accepted, then drains the pool and waits for it. */
     result<void> stop(timeout limit = forever) const noexcept {
-        const coop_status status = coop_runtime_stop(runtime_, limit.ns());
-        detail::callbacks_have_ended();
-        return detail::answer(status);
+        return detail::answer(coop_runtime_stop(runtime_, limit.ns()));
     }
 
     /* The runtime's pool and loop, which belong to it. */
@@ -82,10 +78,7 @@ public:
     event_loop_ref event_loop() const noexcept { return event_loop_ref(coop_runtime_event_loop(runtime_)); }
 
     /* Ends the runtime now, as the destructor does. */
-    void free() noexcept {
-        coop_runtime_free(release());
-        detail::callbacks_have_ended();
-    }
+    void free() noexcept { coop_runtime_free(release()); }
 
     /* The C runtime; NULL in an empty one. */
     coop_runtime *get() const noexcept { return runtime_; }

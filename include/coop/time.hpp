@@ -80,7 +80,9 @@ public:
     constexpr period() noexcept = default;
     template <class Rep, class Period>
     constexpr period(std::chrono::duration<Rep, Period> duration)
-        : ns_(duration >= duration.zero() ? detail::nanoseconds_of(duration) : std::numeric_limits<std::int64_t>::min()) {}
+        /* Compared as a number: chrono's own >= says yes of what is none. */
+        : ns_(std::chrono::duration<long double>(duration).count() >= 0 ? detail::nanoseconds_of(duration)
+                                                                        : std::numeric_limits<std::int64_t>::min()) {}
 
     constexpr std::int64_t ns() const noexcept { return ns_; }
 
