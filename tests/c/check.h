@@ -138,6 +138,8 @@ static UNUSED coop_callback waiting(latch *l) {
     return callback;
 }
 
+/* Not for a program that loads the library by itself. */
+#ifndef COOP_TEST_NOT_LINKED
 static UNUSED coop_event_loop *new_loop(void) {
     coop_event_loop *loop = NULL;
     CHECK_OK(coop_event_loop_new(NULL, &loop));
@@ -157,5 +159,6 @@ static UNUSED coop_runtime *new_runtime(void) {
     CHECK_OK(coop_runtime_new(&options, &runtime));
     return runtime;
 }
+#endif
 
 #endif
