@@ -240,6 +240,18 @@ static void callables_of_every_kind() {
     CHECK(runs == 10);
 }
 
+static void nothing_to_call_is_refused() {
+    coop::pool pool = one_worker();
+    coop::event_loop loop = MUST(coop::event_loop::create());
+    void (*no_function)() = nullptr;
+    REFUSED(coop::errc::null, pool.submit(no_function));
+    REFUSED(coop::errc::null, pool.submit(std::function<void()>()));
+    REFUSED(coop::errc::null, loop.post(no_function));
+    REFUSED(coop::errc::null, loop.timer({}, std::function<void(std::uint64_t)>()));
+    REFUSED(coop::errc::null, loop.watch(0, no_function));
+    REFUSED(coop::errc::null, coop::set_log(coop::log_level::warn, no_function));
+}
+
 static void small_ones_need_no_memory() {
     coop::pool pool = one_worker();
     int number = 0;
@@ -286,5 +298,6 @@ int main() {
     cancelled_and_dropped();
     repeated_with_the_state_that_it_left();
     callables_of_every_kind();
+    nothing_to_call_is_refused();
     small_ones_need_no_memory();
 }
