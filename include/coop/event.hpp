@@ -23,13 +23,13 @@
 #include <sys/eventfd.h>
 #endif
 
-#include "../coop.h"
+#include <coop.h>
 
 namespace coop {
 
 class scheduler_t;
 class event_t;
-namespace detail {
+namespace coro {
 class event_awaiter;
 }
 
@@ -76,7 +76,7 @@ public:
 protected:
     friend class scheduler_t;
     friend class event_t;
-    friend class detail::event_awaiter;
+    friend class coro::event_awaiter;
 
     enum class kind_e : unsigned char { foreign, automatic, manual };
 
@@ -141,7 +141,7 @@ private:
     std::uint32_t priority_ = 0;
 };
 
-namespace detail {
+namespace coro {
 
 // Whether the descriptor is readable or in trouble; poll's bits, 0 for neither. timeout_ms: -1 is for ever.
 inline short poll_one(int fd, int timeout_ms) noexcept {
@@ -153,7 +153,7 @@ inline short poll_one(int fd, int timeout_ms) noexcept {
     return ready > 0 ? entry.revents : static_cast<short>(0);
 }
 
-}  // namespace detail
+}  // namespace coro
 
 inline void event_ref_t::init(bool manual_reset, char const *) {
     kind_ = manual_reset ? kind_e::manual : kind_e::automatic;
@@ -173,7 +173,7 @@ inline bool event_ref_t::drain() const noexcept {
     return got == static_cast<ssize_t>(sizeof count);
 }
 
-inline bool event_ref_t::is_signaled() const { return fd_ >= 0 && (detail::poll_one(fd_, 0) & POLLIN); }
+inline bool event_ref_t::is_signaled() const { return fd_ >= 0 && (coro::poll_one(fd_, 0) & POLLIN); }
 
 inline bool event_ref_t::take() const noexcept {
     if (fd_ < 0) return false;
@@ -242,6 +242,6 @@ inline event_ref_t::wait_result_t event_ref_t::wait_many(event_ref_t *events, st
 }  // namespace coop
 
 // co_await needs a scheduler.
-#include "scheduler.hpp"
+#include <coop/scheduler.hpp>
 
 #endif

@@ -9,11 +9,12 @@
 #include <mutex>
 #include <thread>
 
-#include "../coop.h"
-#include "detail/joining.hpp"
-#include "detail/promise.hpp"
-#include "event.hpp"
-#include "source_location.hpp"
+#include <coop.h>
+#include <coop/detail/joining.hpp>
+#include <coop/detail/promise.hpp>
+#include <coop/detail/watch.hpp>
+#include <coop/event.hpp>
+#include <coop/source_location.hpp>
 
 namespace coop {
 
@@ -68,14 +69,14 @@ public:
 private:
     struct event_wait;
 
-    detail::place place_for(std::uint64_t cpu_affinity, std::uint32_t priority) const noexcept {
-        detail::place where;
+    coro::place place_for(std::uint64_t cpu_affinity, std::uint32_t priority) const noexcept {
+        coro::place where;
         where.pool = pool_;
         where.priority = priority == 0 ? COOP_PRIORITY_NORMAL : COOP_PRIORITY_HIGH;
-        where.cpus = detail::cpu_words(cpu_affinity & cpus_);
+        where.cpus = coro::cpu_words(cpu_affinity & cpus_);
         return where;
     }
-    coop_status watch(void *frame, event_ref_t event, detail::place where) noexcept;
+    coop_status watch(void *frame, event_ref_t event, coro::place where) noexcept;
     coop_status event_loop(coop_event_loop **out) noexcept;
     void shut_down(std::int64_t timeout_ns) noexcept;
 
@@ -94,7 +95,7 @@ inline scheduler_t::scheduler_t(coop_pool_options options) {
         options.no_pin = 1;  // Where threads cannot be pinned, every mask is any.
         status = coop_pool_new(&options, &pool_);
     }
-    detail::report(status, "a scheduler could not start its workers", false);
+    coro::report(status, "a scheduler could not start its workers", false);
     std::size_t workers = 0;
     if (pool_) coop_pool_workers(pool_, &workers);
     for (std::size_t i = 0; i < workers; ++i) {
@@ -133,65 +134,48 @@ inline scheduler_t &scheduler_t::instance() noexcept {
 
 template <class P>
 coop_status scheduler_t::enqueue(std::coroutine_handle<P> coroutine, std::uint64_t cpu_affinity, std::uint32_t priority) {
-    detail::place where = place_for(cpu_affinity, priority);
-    if constexpr (std::derived_from<P, detail::promise_root>) {
+    coro::place where = place_for(cpu_affinity, priority);
+    if constexpr (std::derived_from<P, coro::promise_root>) {
         // The coroutine may be gone as soon as it is queued, so what it is to know it is told first.
-        detail::place &home = coroutine.promise().where;
-        detail::place before = std::exchange(home, std::move(where));
+        coro::place &home = coroutine.promise().where;
+        coro::place before = std::exchange(home, std::move(where));
         coop_status status;
-        if (detail::join_queue *queue = detail::join_queue_of(coroutine))
+        if (coro::join_queue *queue = coro::join_queue_of(coroutine))
             status = queue->submit(home, coroutine.address());
         else
-            status = detail::submit_frame(home, coroutine.address());
+            status = coro::submit_frame(home, coroutine.address());
         if (status != COOP_OK) coroutine.promise().where = std::move(before);
         return status;
     } else {
-        return detail::submit_frame(where, coroutine.address());
+        return coro::submit_frame(where, coroutine.address());
     }
 }
 
 inline void scheduler_t::schedule(std::coroutine_handle<> coroutine, std::uint64_t cpu_affinity, std::uint32_t priority,
                                   source_location_t) {
-    detail::report(enqueue(coroutine, cpu_affinity, priority), "a scheduler took a coroutine no more", false);
+    coro::report(enqueue(coroutine, cpu_affinity, priority), "a scheduler took a coroutine no more", false);
 }
 
 inline void scheduler_t::schedule(std::coroutine_handle<> coroutine, event_ref_t event, std::uint64_t cpu_affinity,
                                   std::uint32_t priority) {
-    detail::report(enqueue(coroutine, event, cpu_affinity, priority), "a scheduler cannot wait for this event", false);
+    coro::report(enqueue(coroutine, event, cpu_affinity, priority), "a scheduler cannot wait for this event", false);
 }
 
-// A coroutine that waits for an event. The loop owns it.
-struct scheduler_t::event_wait {
-    std::mutex lock;  // Held until the watch's id is known.
-    coop_event_loop *loop;
-    coop_io_watch_id id;
-    event_ref_t event;  // With a descriptor of its own: a loop takes one watch for each.
-    void *frame;
-    detail::place where;
+// A coroutine that waits for an event.
+struct scheduler_t::event_wait final : coro::watch {
+    event_ref_t event;
+    coro::place where;
 
-    static void ready(void *arg, std::uint32_t) noexcept {
-        detail::take_over(arg);
-        auto *self = static_cast<event_wait *>(arg);
-        if (!self->frame) return;
-        // Another waiter may have been faster; then this one goes on waiting.
-        if (self->event.kind_ == event_ref_t::kind_e::automatic && !self->event.take()) return;
-        void *frame = std::exchange(self->frame, nullptr);
-        coop_io_watch_id id;
-        {
-            std::lock_guard<std::mutex> guard(self->lock);
-            id = self->id;
-        }
-        coop_io_watch_cancel(self->loop, id);  // `drop` follows when this has returned.
-        if (detail::submit_frame(self->where, frame) != COOP_OK) std::coroutine_handle<>::from_address(frame).destroy();
-        detail::hand_off(arg);
+    event_wait(coop_event_loop *loop, event_ref_t waited_for, void *frame, coro::place &&home) noexcept
+        : watch(loop, waited_for.fd_, frame), event(waited_for), where(std::move(home)) {
+        event.fd_ = fd();
     }
-    static void drop(void *arg) noexcept {
-        detail::take_over(arg);
-        auto *self = static_cast<event_wait *>(arg);
-        void *frame = self->frame;
-        ::close(self->event.fd_);
-        delete self;
-        if (frame) std::coroutine_handle<>::from_address(frame).destroy();
+
+private:
+    // Another waiter may have been faster; then this one goes on waiting.
+    bool over(std::uint32_t) noexcept override { return event.kind_ != event_ref_t::kind_e::automatic || event.take(); }
+    void resume(void *frame) noexcept override {
+        if (coro::submit_frame(where, frame) != COOP_OK) std::coroutine_handle<>::from_address(frame).destroy();
     }
 };
 
@@ -216,31 +200,22 @@ inline coop_status scheduler_t::event_loop(coop_event_loop **out) noexcept {
     return COOP_OK;
 }
 
-inline coop_status scheduler_t::watch(void *frame, event_ref_t event, detail::place where) noexcept {
+inline coop_status scheduler_t::watch(void *frame, event_ref_t event, coro::place where) noexcept {
     if (event.fd_ < 0) return COOP_E_INVALID;
     coop_event_loop *loop = nullptr;
     if (coop_status status = event_loop(&loop)) return status;
-    event.fd_ = ::fcntl(event.fd_, F_DUPFD_CLOEXEC, 0);
-    if (event.fd_ < 0) return COOP_E_OS;
-    auto *wait = new event_wait{{}, loop, 0, event, frame, std::move(where)};
-    std::unique_lock<std::mutex> guard(wait->lock);
-    detail::hand_off(wait);
-    const coop_status status =
-        coop_event_loop_watch(loop, event.fd_, nullptr, {event_wait::ready, wait, event_wait::drop}, &wait->id);
-    if (status != COOP_OK) {
-        guard.unlock();
-        ::close(event.fd_);
-        delete wait;
-    }
+    auto *wait = new event_wait(loop, event, frame, std::move(where));
+    const coop_status status = wait->start(COOP_IO_READ);
+    if (status != COOP_OK) delete wait;
     return status;
 }
 
 template <class P>
 coop_status scheduler_t::enqueue(std::coroutine_handle<P> coroutine, event_ref_t event, std::uint64_t cpu_affinity,
                                  std::uint32_t priority) {
-    if constexpr (std::derived_from<P, detail::promise_root>) {
-        detail::place &home = coroutine.promise().where;
-        detail::place before = std::exchange(home, place_for(cpu_affinity, priority));
+    if constexpr (std::derived_from<P, coro::promise_root>) {
+        coro::place &home = coroutine.promise().where;
+        coro::place before = std::exchange(home, place_for(cpu_affinity, priority));
         const coop_status status = watch(coroutine.address(), event, place_for(cpu_affinity, priority));
         if (status != COOP_OK) home = std::move(before);
         return status;
@@ -249,7 +224,7 @@ coop_status scheduler_t::enqueue(std::coroutine_handle<P> coroutine, event_ref_t
     }
 }
 
-namespace detail {
+namespace coro {
 
 class event_awaiter {
 public:
@@ -259,7 +234,7 @@ public:
     bool await_ready() const noexcept { return event_.take(); }
 
     template <class P>
-    COOP_DETAIL_NOINLINE bool await_suspend(std::coroutine_handle<P> coroutine) {
+    COOP_CORO_NOINLINE bool await_suspend(std::coroutine_handle<P> coroutine) {
         const coop_status status = scheduler_t::instance().enqueue(coroutine, event_, cpu_affinity_, priority_);
         if (status == COOP_OK) return true;
         status_ = status;
@@ -274,10 +249,10 @@ private:
     coop_status status_ = COOP_OK;
 };
 
-}  // namespace detail
+}  // namespace coro
 
 inline auto event_t::operator co_await() const noexcept {
-    return detail::event_awaiter(ref(), cpu_affinity_, priority_);
+    return coro::event_awaiter(ref(), cpu_affinity_, priority_);
 }
 
 }  // namespace coop

@@ -25,20 +25,20 @@
 #include <type_traits>
 #include <utility>
 
-#include "detail/joining.hpp"
-#include "detail/promise.hpp"
-#include "scheduler.hpp"
-#include "source_location.hpp"
+#include <coop/detail/joining.hpp>
+#include <coop/detail/promise.hpp>
+#include <coop/scheduler.hpp>
+#include <coop/source_location.hpp>
 
 namespace coop {
 
 template <typename T = void, bool Joinable = false>
 class task_t {
-    using extra = std::conditional_t<Joinable, detail::join_queue, detail::nothing>;
-    using block = detail::shared<T, extra>;
+    using extra = std::conditional_t<Joinable, coro::join_queue, coro::nothing>;
+    using block = coro::shared<T, extra>;
 
 public:
-    struct promise_type : detail::promise_for<promise_type, T, extra> {
+    struct promise_type : coro::promise_for<promise_type, T, extra> {
         task_t get_return_object() noexcept { return task_t(this->shared_block()); }
         std::suspend_never initial_suspend() const noexcept { return {}; }
     };
@@ -76,7 +76,7 @@ public:
 
     // co_await task: its value, moved out of it, or its exception. A member, and no free awaiter interface: g++ 11 and 12
     // copy an array's element that is its own awaiter.
-    auto operator co_await() const noexcept { return detail::task_awaiter<T, block>(block_, nullptr); }
+    auto operator co_await() const noexcept { return coro::task_awaiter<T, block>(block_, nullptr); }
 
     // Blocks this thread until it is done; throws what it threw. The value is then *task. On a worker of the pool that the
     // task is queued in, the task runs here instead; but a worker that waits for one that has begun is a worker less.
@@ -104,7 +104,7 @@ private:
     block *block_ = nullptr;
 };
 
-namespace detail {
+namespace coro {
 
 template <class S>
 class suspension {
@@ -115,7 +115,7 @@ public:
     bool await_ready() const noexcept { return false; }
 
     template <class P>
-    COOP_DETAIL_NOINLINE bool await_suspend(std::coroutine_handle<P> coroutine) {
+    COOP_CORO_NOINLINE bool await_suspend(std::coroutine_handle<P> coroutine) {
         if constexpr (std::is_same_v<S, scheduler_t>) {
             const coop_status status = scheduler_.enqueue(coroutine, cpu_mask_, priority_);
             if (status == COOP_OK) return true;
@@ -139,7 +139,7 @@ private:
     source_location_t location_;
 };
 
-}  // namespace detail
+}  // namespace coro
 
 // co_await suspend(...): the coroutine goes on where the scheduler puts it. Throws coroutine_error, on the thread it was on,
 // if the scheduler takes nothing any more; without exceptions it goes on there.
@@ -148,7 +148,7 @@ private:
 template <Scheduler S = scheduler_t>
 [[nodiscard]] inline auto suspend(S &scheduler = S::instance(), std::uint64_t cpu_mask = 0, std::uint32_t priority = 0,
                                   source_location_t const &source_location = {}) noexcept {
-    return detail::suspension<S>(scheduler, cpu_mask, priority, source_location);
+    return coro::suspension<S>(scheduler, cpu_mask, priority, source_location);
 }
 
 }  // namespace coop

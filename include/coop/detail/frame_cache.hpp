@@ -10,11 +10,11 @@
 #include <cstdint>
 #include <new>
 
-#include "platform.hpp"
+#include <coop/detail/platform.hpp>
 
-namespace coop::detail {
+namespace coop::coro {
 
-#if COOP_DETAIL_RECYCLE
+#if COOP_CORO_RECYCLE
 
 // Sizes are rounded up to multiples of STEP; larger ones than STEP * CLASSES are not kept.
 inline constexpr std::size_t FRAME_STEP = 64;
@@ -54,7 +54,7 @@ struct frame_sweeper {
 
 inline thread_local frame_sweeper sweeper;
 
-COOP_DETAIL_NOINLINE inline void *allocate_frame(std::size_t bytes) {
+COOP_CORO_NOINLINE inline void *allocate_frame(std::size_t bytes) {
     const std::size_t size = (bytes - 1) / FRAME_STEP;
     if (size >= FRAME_CLASSES) return ::operator new(bytes);
     frame_lists &lists = frames;
@@ -66,7 +66,7 @@ COOP_DETAIL_NOINLINE inline void *allocate_frame(std::size_t bytes) {
     return ::operator new((size + 1) * FRAME_STEP);
 }
 
-COOP_DETAIL_NOINLINE inline void free_frame_slowly(void *block) noexcept {
+COOP_CORO_NOINLINE inline void free_frame_slowly(void *block) noexcept {
     if (!frames.ended && frames.limit == 0) {
         sweeper.armed = true;  // Registers the destructor.
         frames.limit = FRAME_LIMIT;
@@ -74,7 +74,7 @@ COOP_DETAIL_NOINLINE inline void free_frame_slowly(void *block) noexcept {
     ::operator delete(block);
 }
 
-COOP_DETAIL_NOINLINE inline void deallocate_frame(void *block, std::size_t bytes) noexcept {
+COOP_CORO_NOINLINE inline void deallocate_frame(void *block, std::size_t bytes) noexcept {
     const std::size_t size = (bytes - 1) / FRAME_STEP;
     frame_lists &lists = frames;
     if (size >= FRAME_CLASSES || lists.count[size] >= lists.limit) return free_frame_slowly(block);
@@ -89,6 +89,6 @@ inline void deallocate_frame(void *block, std::size_t) noexcept { ::operator del
 
 #endif
 
-}  // namespace coop::detail
+}  // namespace coop::coro
 
 #endif

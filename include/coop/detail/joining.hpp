@@ -8,9 +8,9 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "promise.hpp"
+#include <coop/detail/promise.hpp>
 
-namespace coop::detail {
+namespace coop::coro {
 
 // The part of a joinable coroutine's block that says whether it is queued.
 class join_queue final : public hop_owner {
@@ -117,6 +117,6 @@ join_queue *join_queue_of(std::coroutine_handle<P> coroutine) noexcept {
         return nullptr;
 }
 
-}  // namespace coop::detail
+}  // namespace coop::coro
 
 #endif

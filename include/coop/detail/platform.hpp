@@ -4,13 +4,13 @@
 #define COOP_DETAIL_PLATFORM_HPP
 
 #if defined(__has_feature)
-#define COOP_DETAIL_FEATURE(name) __has_feature(name)
+#define COOP_CORO_FEATURE(name) __has_feature(name)
 #else
-#define COOP_DETAIL_FEATURE(name) 0
+#define COOP_CORO_FEATURE(name) 0
 #endif
 
-#if defined(__SANITIZE_THREAD__) || COOP_DETAIL_FEATURE(thread_sanitizer)
-#define COOP_DETAIL_TSAN 1
+#if defined(__SANITIZE_THREAD__) || COOP_CORO_FEATURE(thread_sanitizer)
+#define COOP_CORO_TSAN 1
 extern "C" void __tsan_acquire(void *address);
 extern "C" void __tsan_release(void *address);
 // What the library itself allocates, frees and locks is none of the program's: its atomics are not instrumented, so
@@ -21,46 +21,46 @@ extern "C" __attribute__((weak, used, visibility("default"))) const char *__tsan
     return "called_from_lib:libcoop.so\n";
 }
 #else
-#define COOP_DETAIL_TSAN 0
+#define COOP_CORO_TSAN 0
 #endif
 
 // Under AddressSanitizer a frame is not used again for another one: then it sees every use after the end.
-#if defined(__SANITIZE_ADDRESS__) || COOP_DETAIL_FEATURE(address_sanitizer)
-#define COOP_DETAIL_RECYCLE 0
+#if defined(__SANITIZE_ADDRESS__) || COOP_CORO_FEATURE(address_sanitizer)
+#define COOP_CORO_RECYCLE 0
 #else
-#define COOP_DETAIL_RECYCLE 1
+#define COOP_CORO_RECYCLE 1
 #endif
 
 #if defined(__cpp_exceptions) && __cpp_exceptions
-#define COOP_DETAIL_EXCEPTIONS 1
+#define COOP_CORO_EXCEPTIONS 1
 #else
-#define COOP_DETAIL_EXCEPTIONS 0
+#define COOP_CORO_EXCEPTIONS 0
 #endif
 
 // Two things must not be inlined into a coroutine. What reads a thread's variables: clang before 15 takes their address for
 // the same before and after a suspension, which may have changed the thread. And every await_suspend that lets another
 // thread go on with the coroutine: clang before 17 may keep its local variables in the frame, which is gone by then.
 #if defined(__GNUC__) || defined(__clang__)
-#define COOP_DETAIL_NOINLINE __attribute__((noinline))
+#define COOP_CORO_NOINLINE __attribute__((noinline))
 #else
-#define COOP_DETAIL_NOINLINE
+#define COOP_CORO_NOINLINE
 #endif
 
-namespace coop::detail {
+namespace coop::coro {
 
 // The library is not instrumented, so ThreadSanitizer does not see that what was written before a submit is visible to the
 // callback. These two say so.
 inline void hand_off([[maybe_unused]] void *what) noexcept {
-#if COOP_DETAIL_TSAN
+#if COOP_CORO_TSAN
     __tsan_release(what);
 #endif
 }
 inline void take_over([[maybe_unused]] void *what) noexcept {
-#if COOP_DETAIL_TSAN
+#if COOP_CORO_TSAN
     __tsan_acquire(what);
 #endif
 }
 
-}  // namespace coop::detail
+}  // namespace coop::coro
 
 #endif

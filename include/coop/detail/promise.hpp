@@ -4,9 +4,9 @@
 
 #include <concepts>
 
-#include "shared.hpp"
+#include <coop/detail/shared.hpp>
 
-namespace coop::detail {
+namespace coop::coro {
 
 // Every promise of this library: it knows where its coroutine belongs.
 struct promise_root {
@@ -36,7 +36,7 @@ struct promise_base : promise_root {
     // The frame ends by itself; what is left to do is done when its memory is given back.
     std::suspend_never final_suspend() const noexcept { return {}; }
 
-#if COOP_DETAIL_EXCEPTIONS
+#if COOP_CORO_EXCEPTIONS
     void unhandled_exception() noexcept { shared_block()->result.set_exception(std::current_exception()); }
 #else
     void unhandled_exception() noexcept { __builtin_trap(); }
@@ -81,7 +81,7 @@ public:
     bool await_ready() const noexcept { return !block_ || (!start_ && block_->ended()); }
 
     template <class P>
-    COOP_DETAIL_NOINLINE bool await_suspend(std::coroutine_handle<P> caller) {
+    COOP_CORO_NOINLINE bool await_suspend(std::coroutine_handle<P> caller) {
         void *const me = caller.address();
         void *const start = start_;
         waiter_.ended = waiting_coroutine::on_end;
@@ -108,6 +108,6 @@ private:
     waiting_coroutine waiter_;
 };
 
-}  // namespace coop::detail
+}  // namespace coop::coro
 
 #endif

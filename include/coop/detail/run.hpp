@@ -21,9 +21,9 @@
 #include <sched.h>
 #endif
 
-#include "../../coop.h"
-#include "frame_cache.hpp"
-#include "platform.hpp"
+#include <coop.h>
+#include <coop/detail/frame_cache.hpp>
+#include <coop/detail/platform.hpp>
 
 namespace coop {
 
@@ -38,12 +38,12 @@ private:
     coop_status status_;
 };
 
-namespace detail {
+namespace coro {
 
 // Without exceptions the caller goes on, and `fatal` says that it cannot: there is no value to go on with.
 inline void report(coop_status status, [[maybe_unused]] char const *what, [[maybe_unused]] bool fatal) {
     if (status == COOP_OK) return;
-#if COOP_DETAIL_EXCEPTIONS
+#if COOP_CORO_EXCEPTIONS
     throw coroutine_error(status, what);
 #else
     if (fatal) __builtin_trap();
@@ -64,7 +64,7 @@ inline constexpr std::uint32_t RESUMES_IN_PLACE = 128;
 inline constinit thread_local run_loop *innermost = nullptr;
 
 // Resumes the coroutine, and after it whatever it leaves word of.
-COOP_DETAIL_NOINLINE inline void run(void *frame) {
+COOP_CORO_NOINLINE inline void run(void *frame) {
     run_loop loop{frame, nullptr, innermost, RESUMES_IN_PLACE};
     innermost = &loop;
     while (frame) {
@@ -77,7 +77,7 @@ COOP_DETAIL_NOINLINE inline void run(void *frame) {
 }
 
 // `next` goes on on this thread: after `leaving`, if the loop resumed that one; else now. `leaving` is suspended or gone.
-COOP_DETAIL_NOINLINE inline void run_after(void *leaving, void *next) {
+COOP_CORO_NOINLINE inline void run_after(void *leaving, void *next) {
     run_loop *loop = innermost;
     if (loop && loop->current == leaving && !loop->next)
         loop->next = next;
@@ -86,7 +86,7 @@ COOP_DETAIL_NOINLINE inline void run_after(void *leaving, void *next) {
 }
 
 // Whether the thread's loop may resume one more that could be queued instead.
-COOP_DETAIL_NOINLINE inline bool spend() noexcept {
+COOP_CORO_NOINLINE inline bool spend() noexcept {
     run_loop *loop = innermost;
     if (!loop) return true;
     if (loop->budget == 0) return false;
@@ -261,7 +261,7 @@ inline void go_on(void *leaving, place const *where, void *frame) {
     run_after(leaving, frame);
 }
 
-}  // namespace detail
+}  // namespace coro
 }  // namespace coop
 
 #endif

@@ -20,9 +20,9 @@
 #include <type_traits>
 #include <utility>
 
-#include "run.hpp"
+#include <coop/detail/run.hpp>
 
-namespace coop::detail {
+namespace coop::coro {
 
 // Somebody who waits for the end of a coroutine. It must stay where it is until `ended` is called.
 struct waiter {
@@ -60,7 +60,7 @@ public:
         std::construct_at(std::addressof(value_), std::forward<U>(value)...);
         kind_ = kind::value;
     }
-#if COOP_DETAIL_EXCEPTIONS
+#if COOP_CORO_EXCEPTIONS
     void set_exception(std::exception_ptr exception) noexcept {
         // A local variable's destructor may throw when the value is there already.
         if (kind_ == kind::value) std::destroy_at(std::addressof(value_));
@@ -76,7 +76,7 @@ public:
         return value_;
     }
     void check() const {
-#if COOP_DETAIL_EXCEPTIONS
+#if COOP_CORO_EXCEPTIONS
         if (kind_ == kind::exception) std::rethrow_exception(exception_);
 #endif
         if (kind_ == kind::none) report(COOP_E_CLOSED, "the coroutine was destroyed before its end", true);
@@ -89,7 +89,7 @@ private:
     union {
         T value_;
     };
-#if COOP_DETAIL_EXCEPTIONS
+#if COOP_CORO_EXCEPTIONS
     std::exception_ptr exception_;
 #endif
     kind kind_ = kind::none;
@@ -224,6 +224,6 @@ private:
     bool over_ = false;
 };
 
-}  // namespace coop::detail
+}  // namespace coop::coro
 
 #endif
