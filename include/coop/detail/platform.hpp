@@ -13,13 +13,6 @@
 #define COOP_CORO_TSAN 1
 extern "C" void __tsan_acquire(void *address);
 extern "C" void __tsan_release(void *address);
-// What the library itself allocates, frees and locks is none of the program's: its atomics are not instrumented, so
-// ThreadSanitizer would take its every hand-over for a race. This looks away from calls made inside libcoop.so and from
-// nothing else; the program's code is watched in its callbacks too. A program with suppressions of its own defines the
-// function, and may add this line to them.
-extern "C" __attribute__((weak, used, visibility("default"))) const char *__tsan_default_suppressions() {
-    return "called_from_lib:libcoop.so\n";
-}
 #else
 #define COOP_CORO_TSAN 0
 #endif
