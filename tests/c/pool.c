@@ -132,16 +132,15 @@ static void ask(void *arg) {
 
 static void drops_may_call(void) {
     coop_pool *pool = new_pool(1);
-    latch begun = LATCH, go = LATCH;
+    blocker b = {LATCH, LATCH};
     asker a = {pool, 0};
-    coop_callback asking = {count_run, &a, ask};
-    CHECK_OK(coop_pool_submit(pool, NULL, opening(&begun)));
-    CHECK_OK(coop_pool_submit(pool, NULL, waiting(&go)));
-    latch_wait(&begun);
+    coop_callback blocking = {block, &b, NULL}, asking = {count_run, &a, ask};
+    CHECK_OK(coop_pool_submit(pool, NULL, blocking));
+    latch_wait(&b.begun);
     CHECK_OK(coop_pool_submit(pool, NULL, asking));
     CHECK_STATUS(coop_pool_shutdown(pool, COOP_SHUTDOWN_DISCARD, 0), COOP_E_TIMEOUT);
     CHECK_EQ(a.asked, 1);
-    latch_open(&go);
+    latch_open(&b.go);
     coop_pool_free(pool);
 }
 
