@@ -138,6 +138,22 @@ static UNUSED coop_callback waiting(latch *l) {
     return callback;
 }
 
+/* A task that says when it has begun, and waits. */
+typedef struct {
+    latch begun, go;
+} blocker;
+#define BLOCKER {LATCH, LATCH}
+
+static UNUSED void block(void *arg) {
+    blocker *b = arg;
+    latch_open(&b->begun);
+    latch_wait(&b->go);
+}
+static UNUSED coop_callback blocking(blocker *b) {
+    coop_callback callback = {block, b, NULL};
+    return callback;
+}
+
 static UNUSED coop_event_loop *new_loop(void) {
     coop_event_loop *loop = NULL;
     CHECK_OK(coop_event_loop_new(NULL, &loop));

@@ -61,23 +61,12 @@ static void cpu_sets(void) {
     CHECK_EQ(runs(&p) + drops(&p), 0);
 }
 
-typedef struct {
-    latch begun, go;
-} blocker;
-
-static void block(void *arg) {
-    blocker *b = arg;
-    latch_open(&b->begun);
-    latch_wait(&b->go);
-}
-
 /* What is queued behind a task that blocks the only worker. */
 static void discarded_and_freed(int by_free) {
     coop_pool *pool = new_pool(1);
-    blocker b = {LATCH, LATCH};
-    coop_callback blocking = {block, &b, NULL};
+    blocker b = BLOCKER;
     probe p[3] = {{0, 0}};
-    CHECK_OK(coop_pool_submit(pool, NULL, blocking));
+    CHECK_OK(coop_pool_submit(pool, NULL, blocking(&b)));
     latch_wait(&b.begun);
     for (int i = 0; i < 3; i++) CHECK_OK(coop_pool_submit(pool, NULL, counted(&p[i])));
     CHECK_STATUS(coop_pool_shutdown(pool, COOP_SHUTDOWN_DRAIN, 0), COOP_E_TIMEOUT);
@@ -132,10 +121,10 @@ static void ask(void *arg) {
 
 static void drops_may_call(void) {
     coop_pool *pool = new_pool(1);
-    blocker b = {LATCH, LATCH};
+    blocker b = BLOCKER;
     asker a = {pool, 0};
-    coop_callback blocking = {block, &b, NULL}, asking = {count_run, &a, ask};
-    CHECK_OK(coop_pool_submit(pool, NULL, blocking));
+    coop_callback asking = {count_run, &a, ask};
+    CHECK_OK(coop_pool_submit(pool, NULL, blocking(&b)));
     latch_wait(&b.begun);
     CHECK_OK(coop_pool_submit(pool, NULL, asking));
     CHECK_STATUS(coop_pool_shutdown(pool, COOP_SHUTDOWN_DISCARD, 0), COOP_E_TIMEOUT);
