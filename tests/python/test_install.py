@@ -36,7 +36,7 @@ def run(*command: object, succeeds: bool = True, **environment: str) -> str:
 def cmake_programs(source: Path, build: Path, *options: object) -> None:
     """Configures the user's project and builds and runs its four programs."""
     run("cmake", "-S", source, "-B", build, *options)
-    run("cmake", "--build", build, "--parallel")
+    run("cmake", "--build", build, "--parallel", 2)
     for kind in ("shared", "static"):
         assert run(build / f"c_{kind}") == C_SAYS
         assert run(build / f"cpp_{kind}") == CPP_SAYS
