@@ -138,6 +138,22 @@ static UNUSED coop_callback waiting(latch *l) {
     return callback;
 }
 
+/* A task that says when it has begun, and waits. */
+typedef struct {
+    latch begun, go;
+} blocker;
+#define BLOCKER {LATCH, LATCH}
+
+static UNUSED void block(void *arg) {
+    blocker *b = arg;
+    latch_open(&b->begun);
+    latch_wait(&b->go);
+}
+static UNUSED coop_callback blocking(blocker *b) {
+    coop_callback callback = {block, b, NULL};
+    return callback;
+}
+
 /* Not for a program that loads the library by itself. */
 #ifndef COOP_TEST_NOT_LINKED
 static UNUSED coop_event_loop *new_loop(void) {
