@@ -1259,12 +1259,13 @@ coop_status coop_event_loop_backend_fd(coop_event_loop *event_loop, int32_t *out
  asked after each run.
 
  out_ns: set to nanoseconds from now: 0 if something is due or queued, COOP_FOREVER (-1) if nothing but the
- descriptor counts. Round up to what the foreign loop can tell apart (poll: milliseconds), or it turns in vain.
+ descriptor counts. It may be less than the next timer needs. Round up to what the foreign loop can tell apart (poll: milliseconds), or it turns in vain.
 
  Any thread. COOP_E_CLOSED when the loop was stopped and has nothing left to run: the foreign loop lets go of it.
  COOP_E_NULL, COOP_E_FORKED.
  */
-coop_status coop_event_loop_backend_timeout(const coop_event_loop *event_loop, int64_t *out_ns);
+coop_status coop_event_loop_backend_timeout(const coop_event_loop *event_loop,
+                                            int64_t *out_ns);
 
 /*
  The time on the loop's clock, which its timers go by: nanoseconds since the loop was made. It never goes back.

@@ -236,7 +236,7 @@ pub unsafe extern "C" fn coop_event_loop_backend_fd(event_loop: *mut coop_event_
 /// asked after each run.
 ///
 /// out_ns: set to nanoseconds from now: 0 if something is due or queued, COOP_FOREVER (-1) if nothing but the
-/// descriptor counts. Round up to what the foreign loop can tell apart (poll: milliseconds), or it turns in vain.
+/// descriptor counts. It may be less than the next timer needs. Round up to what the foreign loop can tell apart (poll: milliseconds), or it turns in vain.
 ///
 /// Any thread. COOP_E_CLOSED when the loop was stopped and has nothing left to run: the foreign loop lets go of it.
 /// COOP_E_NULL, COOP_E_FORKED.

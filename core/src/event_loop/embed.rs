@@ -43,8 +43,8 @@ impl Handle {
     }
 
     /// How long a foreign loop may sleep before it runs this one, unless the descriptor becomes readable: zero if something is
-    /// queued or due, `None` for ever. To be asked after each run; a shorter answer is no reason for an earlier one to be
-    /// taken back, for then the descriptor becomes readable.
+    /// queued or due, `None` for ever. It may be shorter than the next timer needs, as the wheel's own steps are. To be asked after
+    /// each run; what would make it shorter later makes the descriptor readable instead.
     ///
     /// # Errors
     /// [`Error::Closed`] when the loop was stopped and has nothing left to run: it is to be taken out of the foreign one.
