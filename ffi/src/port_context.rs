@@ -9,14 +9,9 @@ use coop_core::{
 };
 
 use crate::{
-<<<<<<< HEAD
-    guard::{guard, guard_tell},
-    handle::{borrow, wanted},
-=======
     address::coop_address,
-    guard::guard,
+    guard::{guard, guard_tell},
     handle::{borrow, null, wanted},
->>>>>>> embed
     options::{self, array},
     status::coop_status,
     timer::coop_timer_id,

@@ -186,6 +186,7 @@ impl Handler for Table {
             return Err(Fault::new(format!("a message of {sender:?} that is no bytes")));
         };
         let (arg, context, data, length) = (self.owned.arg, self.context.0, bytes.0.as_ptr().cast(), bytes.0.len());
+        let _inside = Inside::after_others(arg);
         // SAFETY: as in `on_start`; sender and bytes stay until this returns.
         unsafe { on_message(arg, context, sender.as_ptr().cast(), sender.len(), data, length) };
         Ok(())
