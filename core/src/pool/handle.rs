@@ -116,13 +116,32 @@ impl Handle {
         }
     }
 
+    /// [`Handle::submit_to`] for a job that is made of `value` when nothing can be refused any more; `make` runs no foreign code.
+    #[inline]
+    pub(crate) fn submit_made<V>(
+        &self,
+        target: &Target,
+        value: V,
+        make: impl FnOnce(V) -> Job,
+    ) -> Result<(), Refused<V>> {
+        match self.fork.check() {
+            Ok(()) => self.push_made(target.lane(&self.shared), target.level, value, make),
+            Err(error) => Err(Refused::new(error, value)),
+        }
+    }
+
     #[inline(always)]
     fn push(&self, lane: &Lane, level: usize, job: Job) -> Result<(), Refused<Job>> {
+        self.push_made(lane, level, job, |job| job)
+    }
+
+    #[inline(always)]
+    fn push_made<V>(&self, lane: &Lane, level: usize, value: V, make: impl FnOnce(V) -> Job) -> Result<(), Refused<V>> {
         let shared = &*self.shared;
         let Some(_inside) = shared.outer.enter().or_else(|| self.enter_as_worker()) else {
-            return Err(Refused::new(Error::Closed("pool"), job));
+            return Err(Refused::new(Error::Closed("pool"), value));
         };
-        lane.queues[level].push(job);
+        lane.queues[level].push(make(value));
         // Still inside the gate: when it is closed and quiet, nobody outside is about to wake a worker either.
         fence(Ordering::SeqCst);
         shared.sleep.wake_one(&lane.members);
@@ -142,6 +161,19 @@ impl Handle {
     /// The CPU that each worker is pinned to.
     pub fn worker_cpus(&self) -> Vec<Option<usize>> {
         self.shared.cpus.clone()
+    }
+
+    /// Tells this pool from others for as long as it lives: see [`working_as`](super::working_as).
+    pub(crate) fn identity(&self) -> usize {
+        std::ptr::from_ref(&*self.shared).addr()
+    }
+
+    /// The worker that may run what has this target, if it is only one.
+    pub(crate) fn only_worker(&self, target: &Target) -> Option<usize> {
+        let is_member = |worker: &usize| target.lane.as_ref().is_none_or(|lane| lane.members.contains(*worker));
+        let mut members = (0..self.workers()).filter(is_member);
+        let first = members.next()?;
+        members.next().is_none().then_some(first)
     }
 
     /// Whether the caller is one of the pool's own tasks.

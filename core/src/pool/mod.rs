@@ -47,6 +47,7 @@ use std::{
 use crossbeam_utils::CachePadded;
 
 pub use self::handle::{Handle, Target};
+pub(crate) use self::worker::working_as;
 use self::{
     lane::{Lanes, MAX_WORKERS, WorkerSet},
     shutdown::End,
@@ -206,6 +207,11 @@ impl Pool {
         // An error drops the pool, and that ends what has started.
         pool.start(locals)?;
         Ok(pool)
+    }
+
+    /// Another way to the pool.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 
     fn start(&self, locals: Vec<Locals>) -> Result<()> {

@@ -51,6 +51,11 @@ pub(super) fn is_worker_of(shared: &Shared) -> bool {
     index_in(shared).is_some()
 }
 
+/// The identity of the pool that the calling thread works for, and which worker of it this is.
+pub(crate) fn working_as() -> Option<(usize, usize)> {
+    WORKS_FOR.try_with(Cell::get).ok().filter(|(pool, _)| *pool != 0)
+}
+
 /// Which worker of this pool the calling thread is.
 pub(super) fn index_in(shared: &Shared) -> Option<usize> {
     let (pool, index) = WORKS_FOR.try_with(Cell::get).ok()?;
