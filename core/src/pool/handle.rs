@@ -169,11 +169,11 @@ impl Handle {
     }
 
     /// The worker that may run what has this target, if it is only one.
-    pub(crate) fn only_worker(&self, target: &Target) -> Option<usize> {
+    pub(crate) fn only_worker(&self, target: &Target) -> Option<u16> {
         let is_member = |worker: &usize| target.lane.as_ref().is_none_or(|lane| lane.members.contains(*worker));
         let mut members = (0..self.workers()).filter(is_member);
         let first = members.next()?;
-        members.next().is_none().then_some(first)
+        members.next().is_none().then(|| u16::try_from(first).ok())?
     }
 
     /// Whether the caller is one of the pool's own tasks.

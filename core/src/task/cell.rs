@@ -23,29 +23,29 @@ use pin_project_lite::pin_project;
 use super::{place::Belongs, run};
 use crate::{
     error::{Error, Result},
-    fork::ForkGuard,
+    fork::Process,
     job::{caught, panic_text},
 };
 
 /// What a coroutine's cell holds beside the future.
 #[derive(Debug)]
 pub(super) struct Meta {
-    pub(super) fork: ForkGuard,
+    pub(super) born: Process,
     /// Why the last move failed; told to the future in its next turn.
-    failed: Mutex<Option<Error>>,
+    failed: Mutex<Option<Box<Error>>>,
     has_failed: AtomicBool,
 }
 
 impl Meta {
     /// Keeps why a move failed. Only the one who is about to queue the coroutine calls it.
     pub(super) fn fail(&self, error: Error) {
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(error));
         self.has_failed.store(true, Ordering::Release);
     }
 
     /// Takes why the last move failed.
     #[inline]
-    pub(super) fn take_failure(&self) -> Option<Error> {
+    pub(super) fn take_failure(&self) -> Option<Box<Error>> {
         if !self.has_failed.load(Ordering::Acquire) {
             return None;
         }
@@ -56,11 +56,14 @@ impl Meta {
 
 /// How a coroutine ended, until somebody takes it.
 #[derive(Debug)]
-pub(super) struct Outcome<T>(Option<Result<T>>);
+pub(super) struct Outcome<T>(Option<Result<T, Box<Error>>>);
 
 impl<T> Outcome<T> {
     pub(super) fn take(mut self) -> Result<T> {
-        self.0.take().unwrap_or(Err(Error::Stale("coroutine")))
+        match self.0.take() {
+            Some(result) => result.map_err(|error| *error),
+            None => Err(Error::Stale("coroutine")),
+        }
     }
 }
 
@@ -68,11 +71,13 @@ impl<T> Drop for Outcome<T> {
     fn drop(&mut self) {
         match self.0.take() {
             None => {}
-            Some(Err(Error::Panic(text))) => {
-                tracing::error!(target: "coop", "a coroutine that nobody joined panicked: {text}");
-            }
-            Some(unclaimed) => {
+            Some(Ok(unclaimed)) => {
                 caught("coroutine", || drop(unclaimed));
+            }
+            Some(Err(error)) => {
+                if let Error::Panic(text) = *error {
+                    tracing::error!(target: "coop", "a coroutine that nobody joined panicked: {text}");
+                }
             }
         }
     }
@@ -115,12 +120,12 @@ impl<F: Future> Future for Coroutine<F> {
                 return Poll::Pending;
             }
             Ok(Some(Poll::Ready(value))) => Ok(value),
-            Ok(None) => Err(Error::Stale("coroutine")),
+            Ok(None) => Err(Box::new(Error::Stale("coroutine"))),
             Err(payload) => {
                 let text = panic_text(&*payload).to_owned();
                 // The payload's own drop may panic too: it is user code.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
-                Err(Error::Panic(text))
+                Err(Box::new(Error::Panic(text)))
             }
         };
         // Whoever awaits the end finds that what the future held is gone.
@@ -136,7 +141,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let meta = Meta { fork: ForkGuard::new("coroutine"), failed: Mutex::new(None), has_failed: AtomicBool::new(false) };
+    let meta = Meta { born: Process::current(), failed: Mutex::new(None), has_failed: AtomicBool::new(false) };
     // The closure owns where the coroutine belongs: that keeps the cell in place while a turn is being queued.
     let schedule = WithInfo(move |runnable: Runnable<Meta>, info: ScheduleInfo| belongs.queue(runnable, info));
     let (runnable, task) = Builder::new().metadata(meta).spawn(move |_| Coroutine { future: Some(future) }, schedule);

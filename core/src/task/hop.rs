@@ -19,7 +19,7 @@ use crate::{
     cpu::CpuSet,
     error::{Error, Result},
     event_loop, pool,
-    pool::SubmitOptions,
+    pool::{SubmitOptions, Target},
     priority::Priority,
 };
 
@@ -28,8 +28,8 @@ const PATIENCE: u32 = 64;
 
 #[derive(Debug)]
 enum Goal {
-    Within(SubmitOptions),
-    Pool(pool::Handle, SubmitOptions),
+    Within(Priority, Option<Box<CpuSet>>),
+    Pool(pool::Handle, Result<Target>),
     Loop(event_loop::Handle),
 }
 
@@ -56,13 +56,13 @@ impl Hop {
 ///
 /// Awaited it answers [`Error::Affinity`] or [`Error::Invalid`] for a CPU set that does not do, and [`Error::Invalid`] on a loop; the coroutine is then where it was.
 pub fn suspend(priority: Priority, cpus: Option<CpuSet>) -> Hop {
-    Hop::to(Goal::Within(SubmitOptions { priority, cpus }))
+    Hop::to(Goal::Within(priority, cpus.map(Box::new)))
 }
 
 /// Moves the running coroutine to this pool, wherever it is. Awaited it answers what [`submit_with`](pool::Handle::submit_with) answers; the coroutine is
 /// then where it was.
 pub fn suspend_on(pool: &pool::Handle, options: &SubmitOptions) -> Hop {
-    Hop::to(Goal::Pool(pool.clone(), options.clone()))
+    Hop::to(Goal::Pool(pool.clone(), pool.target(options)))
 }
 
 /// Moves the running coroutine to the loop's thread; if it is there already, it goes on at once. Awaited it answers what
@@ -75,7 +75,7 @@ impl Goal {
     /// Whether the coroutine is where it asked to be, as far as the thread tells.
     fn is_reached(&self) -> bool {
         match self {
-            Self::Within(_) => true,
+            Self::Within(..) => true,
             Self::Pool(pool, _) => pool.is_worker_thread(),
             Self::Loop(event_loop) => event_loop.is_loop_thread(),
         }
@@ -83,8 +83,8 @@ impl Goal {
 
     fn as_move(&self) -> Result<Move> {
         Ok(match self {
-            Self::Within(options) => Move::Within(options.clone()),
-            Self::Pool(pool, options) => Move::To(Place::Pool(pool.clone(), pool.target(options)?)),
+            Self::Within(priority, cpus) => Move::Within(*priority, cpus.clone()),
+            Self::Pool(pool, target) => Move::To(Place::Pool(pool.clone(), target.clone()?)),
             Self::Loop(event_loop) => Move::To(Place::Loop(event_loop.clone())),
         })
     }

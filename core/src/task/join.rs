@@ -27,7 +27,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     event_loop::WeakHandle,
-    fork::ForkGuard,
+    fork::Process,
     job::caught,
     pool,
     time::Deadline,
@@ -39,7 +39,7 @@ pub(super) enum Home {
     Pool {
         pool: usize,
         /// The one that may run it, if there is only one.
-        only_worker: Option<usize>,
+        only_worker: Option<u16>,
     },
     Loop(WeakHandle),
 }
@@ -48,7 +48,7 @@ enum State<T> {
     Running(FallibleTask<Outcome<T>, Meta>),
     Cancelling(Pin<Box<dyn Future<Output = Option<Outcome<T>>> + Send + Sync>>),
     /// Behind a lock that is never waited for: so the handle is `Sync` when its value is only `Send`.
-    Ended(Mutex<Outcome<T>>),
+    Ended(Box<Mutex<Outcome<T>>>),
     Cancelled,
     Told,
 }
@@ -58,7 +58,7 @@ enum State<T> {
 /// Dropping it detaches: the coroutine goes on, and a panic of it is reported.
 pub struct JoinHandle<T> {
     state: State<T>,
-    fork: ForkGuard,
+    born: Process,
     /// The address of its cell, which is there for as long as it runs.
     coroutine: usize,
     home: Home,
@@ -73,7 +73,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
 impl<T: Send + 'static> JoinHandle<T> {
     pub(super) fn new(runnable: &Runnable<Meta>, task: FallibleTask<Outcome<T>, Meta>, home: Home) -> Self {
         let meta = runnable.metadata();
-        Self { state: State::Running(task), fork: meta.fork, coroutine: std::ptr::from_ref(meta).addr(), home }
+        Self { state: State::Running(task), born: meta.born, coroutine: std::ptr::from_ref(meta).addr(), home }
     }
 
     /// Waits until the coroutine has ended, and answers its value.
@@ -83,7 +83,7 @@ impl<T: Send + 'static> JoinHandle<T> {
     /// [`Error::Stale`] once the outcome was told. [`Error::WouldDeadlock`] from the coroutine itself, from its loop's thread, and from
     /// the only worker that may run it: await it there. [`Error::Forked`].
     pub fn join(&mut self, timeout: Option<Duration>) -> Result<T> {
-        self.fork.check()?;
+        self.check()?;
         let deadline = Deadline::after(timeout);
         let signal = Arc::new(Signal::default());
         let waker = Waker::from(signal.clone());
@@ -102,7 +102,7 @@ impl<T: Send + 'static> JoinHandle<T> {
     /// [`Error::Cancelled`], also when a turn that is going on ends it: its value is dropped there. False if its outcome was certain
     /// before; it is still told then.
     pub fn cancel(&mut self) -> bool {
-        if self.fork.is_forked() {
+        if self.born.is_forked() {
             return false;
         }
         match mem::replace(&mut self.state, State::Told) {
@@ -115,7 +115,7 @@ impl<T: Send + 'static> JoinHandle<T> {
                 // Whoever waits for the outcome was woken by the cancel, and polls again.
                 let won = match cancelling.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                     Poll::Ready(Some(outcome)) => {
-                        self.state = State::Ended(Mutex::new(outcome));
+                        self.state = State::Ended(Box::new(Mutex::new(outcome)));
                         return false;
                     }
                     Poll::Ready(None) => State::Cancelled,
@@ -138,7 +138,9 @@ impl<T: Send + 'static> JoinHandle<T> {
         const ON_WORKER: &str = "the only worker that may run a coroutine cannot wait for it: await it instead";
         match &self.home {
             _ if run::is_running(self.coroutine) => Err(Error::WouldDeadlock(ITSELF)),
-            Home::Pool { pool, only_worker: Some(worker) } if pool::working_as() == Some((*pool, *worker)) => {
+            Home::Pool { pool, only_worker: Some(worker) }
+                if pool::working_as() == Some((*pool, usize::from(*worker))) =>
+            {
                 Err(Error::WouldDeadlock(ON_WORKER))
             }
             Home::Loop(event_loop) if event_loop.upgrade().is_some_and(|event_loop| event_loop.is_loop_thread()) => {
@@ -161,7 +163,7 @@ impl<T: Send + 'static> JoinHandle<T> {
                 Poll::Ready(_) => Err(Error::Cancelled("coroutine")),
             },
             State::Ended(_) => match mem::replace(&mut self.state, State::Told) {
-                State::Ended(outcome) => outcome.into_inner().unwrap_or_else(PoisonError::into_inner).take(),
+                State::Ended(outcome) => (*outcome).into_inner().unwrap_or_else(PoisonError::into_inner).take(),
                 _ => unreachable!("looked at a moment ago"),
             },
             State::Cancelled => Err(Error::Cancelled("coroutine")),
@@ -173,6 +175,10 @@ impl<T: Send + 'static> JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
+    fn check(&self) -> Result<()> {
+        if self.born.is_forked() { Err(Error::Forked("coroutine")) } else { Ok(()) }
+    }
+
     /// Whether its outcome is certain: it has ended, or was cancelled.
     pub fn is_done(&self) -> bool {
         match &self.state {
@@ -186,7 +192,7 @@ impl<T: Send + 'static> Future for JoinHandle<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        self.fork.check()?;
+        self.check()?;
         if run::is_running(self.coroutine) && !self.is_done() {
             return Poll::Ready(Err(Error::WouldDeadlock("a coroutine cannot await itself")));
         }
@@ -204,7 +210,7 @@ impl<T> Unpin for JoinHandle<T> {}
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         let state = mem::replace(&mut self.state, State::Told);
-        if self.fork.is_forked() {
+        if self.born.is_forked() {
             // What the cell holds is the parent's.
             return mem::forget(state);
         }

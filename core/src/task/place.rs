@@ -13,9 +13,11 @@ use async_task::{Runnable, ScheduleInfo};
 
 use super::{cell::Meta, run};
 use crate::{
+    cpu::CpuSet,
     error::{Error, Refused, Result},
     event_loop, pool,
     pool::SubmitOptions,
+    priority::Priority,
 };
 
 /// Where coroutines run.
@@ -39,7 +41,7 @@ impl Place {
 #[derive(Debug)]
 pub(super) enum Move {
     /// To another level and CPU set of its pool.
-    Within(SubmitOptions),
+    Within(Priority, Option<Box<CpuSet>>),
     To(Place),
 }
 
@@ -63,7 +65,7 @@ impl Belongs {
 
     /// Queues a turn of the coroutine, which was woken.
     pub(super) fn queue(&self, runnable: Runnable<Meta>, info: ScheduleInfo) {
-        if runnable.metadata().fork.is_forked() {
+        if runnable.metadata().born.is_forked() {
             // What it holds is the parent's.
             return std::mem::forget(runnable);
         }
@@ -99,7 +101,8 @@ impl Belongs {
     fn move_to(&self, runnable: Runnable<Meta>, asked: Move) {
         let next = match asked {
             Move::To(place) => place,
-            Move::Within(options) => {
+            Move::Within(priority, cpus) => {
+                let options = SubmitOptions { priority, cpus: cpus.map(|cpus| *cpus) };
                 if let Err(error) = self.move_within(&options) {
                     runnable.metadata().fail(error);
                 }

@@ -42,9 +42,9 @@ struct Turn {
     /// Held until the turn is over; see [`keep`].
     kept: Cell<Option<Waker>>,
     asked: Cell<Option<Move>>,
-    failed: Cell<Option<Error>>,
+    failed: Cell<Option<Box<Error>>>,
     /// Why the turn is the last one: the future is not polled, only dropped.
-    ends_with: Cell<Option<Error>>,
+    ends_with: Cell<Option<Box<Error>>>,
 }
 
 impl Turn {
@@ -136,7 +136,7 @@ pub(super) fn ending() {
     turn(|turn| turn.ending.set(turn.may_hand_over.get()));
 }
 
-pub(super) fn ends_with() -> Option<Error> {
+pub(super) fn ends_with() -> Option<Box<Error>> {
     turn(|turn| turn.ends_with.take()).flatten()
 }
 
@@ -165,7 +165,7 @@ pub(super) fn take_move() -> Option<Move> {
 }
 
 pub(super) fn take_failure() -> Option<Error> {
-    turn(|turn| turn.failed.take()).flatten()
+    turn(|turn| turn.failed.take()).flatten().map(|error| *error)
 }
 
 /// A turn that waits in the queue of a pool or a loop. Dropped there, the coroutine ends.
@@ -177,7 +177,7 @@ struct Step {
 impl Drop for Step {
     fn drop(&mut self) {
         let Some(runnable) = self.runnable.take() else { return };
-        if runnable.metadata().fork.is_forked() {
+        if runnable.metadata().born.is_forked() {
             return std::mem::forget(runnable);
         }
         end_with(Error::Closed(self.of), runnable);
@@ -236,7 +236,7 @@ fn enter() -> Restore {
 /// Runs a turn of the coroutine, and then those that go on in place.
 fn run(first: Runnable<Meta>) {
     let _outer = enter();
-    let fork = first.metadata().fork;
+    let born = first.metadata().born;
     let mut runnable = first;
     for depth in 0.. {
         turn(|turn| begin(turn, &runnable, depth < IN_PLACE));
@@ -251,7 +251,7 @@ fn run(first: Runnable<Meta>) {
             next
         });
         let Some(next) = next.flatten() else { return };
-        if fork.is_forked() {
+        if born.is_forked() {
             // The coroutine forked, and this is the child: the one that goes on is the parent's.
             return std::mem::forget(next);
         }
@@ -313,7 +313,7 @@ fn end_one(error: Error, runnable: Runnable<Meta>) {
     let _outer = enter();
     let knows = turn(|turn| {
         turn.coroutine.set(std::ptr::from_ref(runnable.metadata()).addr());
-        turn.ends_with.set(Some(error));
+        turn.ends_with.set(Some(Box::new(error)));
     });
     match knows {
         Some(()) => drop(runnable.run()),

@@ -101,3 +101,8 @@ proptest! {
         prop_assert_eq!(drops.count(), 1);
     }
 }
+
+#[test]
+fn a_handle_is_small() {
+    assert!(size_of::<JoinHandle<[u8; 1000]>>() <= 7 * size_of::<usize>());
+}
