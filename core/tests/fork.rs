@@ -1,15 +1,19 @@
 //! `fork` while loops and pools are at work: the child is told at once, the parent is not touched.
 
 use std::{
+    future::poll_fn,
     io::{Read, Write},
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::mpsc,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use coop_core::{
     Error, EventLoop, EventLoopOptions, Pool, PoolOptions, ShutdownMode,
     event_loop::{RunMode, TimerId, TimerOptions, WatchId},
+    task,
 };
 
 /// Runs `child` in a forked child and asserts that it returned true; a child that hangs is killed by its alarm.
