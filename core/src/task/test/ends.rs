@@ -305,3 +305,45 @@ fn a_join_that_is_late_changes_nothing() {
     latch.open();
     assert_eq!(handle.join(None), Ok(3));
 }
+
+#[test]
+fn a_panic_is_reported_only_if_nobody_asks_for_it() {
+    /// Keeps the messages of the thread that it is set for.
+    #[derive(Clone, Default)]
+    struct Messages(Arc<Mutex<Vec<String>>>);
+    impl tracing::field::Visit for Messages {
+        fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+            self.0.lock().unwrap().push(format!("{value:?}"));
+        }
+    }
+    impl tracing::Subscriber for Messages {
+        fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+            metadata.target() == "coop"
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            event.record(&mut self.clone());
+        }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+    let (pool, messages) = (pool(1), Messages::default());
+    let ended = |text: &'static str| {
+        let handle = pool.spawn(async move { panic!("{text}") }).unwrap();
+        while !handle.is_done() {
+            std::thread::yield_now();
+        }
+        handle
+    };
+    let (mut joined, dropped) = (ended("joined"), ended("dropped"));
+    tracing::subscriber::with_default(messages.clone(), || {
+        let told: Result<()> = joined.join(Some(LONG));
+        assert_eq!(told, Err(Error::Panic("joined".into())));
+        drop((joined, dropped));
+    });
+    assert_eq!(*messages.0.lock().unwrap(), ["a coroutine that nobody joined panicked: dropped"]);
+}
