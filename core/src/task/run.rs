@@ -243,14 +243,13 @@ fn run(first: Runnable<Meta>) {
         runnable.run();
         let next = turn(|turn| {
             turn.ending.set(false);
-            turn.asked.take();
+            // What it asked for or was told in vain is not the next one's.
+            drop((turn.asked.take(), turn.failed.take()));
             (turn.next.take(), turn.kept.take())
         });
-        let next = next.map(|(next, kept)| {
-            drop(kept);
-            next
-        });
-        let Some(next) = next.flatten() else { return };
+        let Some((next, kept)) = next else { return };
+        drop(kept);
+        let Some(next) = next else { return };
         if born.is_forked() {
             // The coroutine forked, and this is the child: the one that goes on is the parent's.
             return std::mem::forget(next);
