@@ -69,16 +69,42 @@ impl Handle {
         Ok(Target { lane, level: level(options.priority) })
     }
 
-    /// Has a worker of the target run `job`. The target must be one of this pool's.
+    /// Has a worker of the target run `job`. The target must be one of this pool's. Does not wait for room.
     ///
     /// # Errors
-    /// [`Error::Closed`], as [`Handle::submit_with`]; [`Error::Forked`].
+    /// [`Error::Closed`] and [`Error::QueueFull`], as [`Handle::submit_with`]; [`Error::Forked`].
     #[inline]
     pub fn submit_to(&self, target: &Target, job: Job) -> Result<(), Refused<Job>> {
         match self.fork.check() {
-            Ok(()) => self.push(target.lane(&self.shared), target.level, job),
+            Ok(()) => self.submit_in(target, Some(Duration::ZERO), job),
             Err(error) => Err(Refused::new(error, job)),
         }
+    }
+
+    /// As [`Handle::submit_to`], for what goes on rather than begins, as a coroutine does: a full pool takes it all the same.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::Forked`].
+    #[inline]
+    pub fn resume_on(&self, target: &Target, job: Job) -> Result<(), Refused<Job>> {
+        if let Err(error) = self.fork.check() {
+            return Err(Refused::new(error, job));
+        }
+        if let Some(room) = &self.shared.room {
+            room.take_exempt(1);
+        }
+        self.push_admitted(target, job)
+    }
+
+    /// Whether the caller is a worker that tasks of this target may run on.
+    pub(super) fn is_member(&self, target: &Target) -> bool {
+        worker::index_in(&self.shared).is_some_and(|worker| target.lane(&self.shared).members.contains(worker))
+    }
+
+    /// Whether a task that the caller submits now is refused.
+    pub(super) fn is_closed(&self) -> bool {
+        let shared = &*self.shared;
+        shared.outer.is_closed() && (shared.inner.is_closed() || !self.is_worker_thread())
     }
 
     /// Whether a task of this target may go on at once on the calling thread: it is a worker inside the set, and nothing of a
@@ -100,30 +126,49 @@ impl Handle {
     pub fn submit<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), Refused<Job>> {
         let job = Job::new(f);
         match self.fork.check() {
-            Ok(()) => self.push(self.shared.lanes.first(), lane::NORMAL, job),
+            Ok(()) => self.submit_in(&Target { lane: None, level: lane::NORMAL }, Some(Duration::ZERO), job),
             Err(error) => Err(Refused::new(error, job)),
         }
     }
 
     /// Has a worker run `job`.
     ///
+    /// A full pool answers [`Error::QueueFull`], or waits for room as long as the options say and then answers [`Error::Timeout`];
+    /// to one of its own tasks that would wait, [`Error::WouldDeadlock`].
     /// [`Error::Closed`] after shutdown began, unless one of the pool's own tasks submits and the pool drains;
     /// [`Error::Affinity`] for a CPU set without a worker, [`Error::Invalid`] for an empty one.
     pub fn submit_with(&self, options: &SubmitOptions, job: Job) -> Result<(), Refused<Job>> {
         match self.target(options) {
-            Ok(target) => self.push(target.lane(&self.shared), target.level, job),
+            Ok(target) => self.submit_in(&target, options.timeout, job),
             Err(error) => Err(Refused::new(error, job)),
         }
     }
 
+    /// Queues a task that has its place.
     #[inline(always)]
-    fn push(&self, lane: &Lane, level: usize, job: Job) -> Result<(), Refused<Job>> {
+    pub(super) fn push_admitted(&self, target: &Target, job: Job) -> Result<(), Refused<Job>> {
         let shared = &*self.shared;
         let Some(_inside) = shared.outer.enter().or_else(|| self.enter_as_worker()) else {
+            shared.leave_room(1);
             return Err(Refused::new(Error::Closed("pool"), job));
         };
-        lane.queues[level].push(job);
+        let lane = target.lane(shared);
+        lane.queues[target.level].push(shared.stats.sampled(job));
         // Still inside the gate: when it is closed and quiet, nobody outside is about to wake a worker either.
+        fence(Ordering::SeqCst);
+        shared.sleep.wake_one(&lane.members);
+        Ok(())
+    }
+
+    /// Queues as many tasks as have their places.
+    pub(super) fn push_many(&self, target: &Target, count: usize, jobs: &mut impl Iterator<Item = Job>) -> Result<()> {
+        let shared = &*self.shared;
+        let Some(_inside) = shared.outer.enter().or_else(|| self.enter_as_worker()) else {
+            shared.leave_room(count);
+            return Err(Error::Closed("pool"));
+        };
+        let lane = target.lane(shared);
+        jobs.take(count).for_each(|job| lane.queues[target.level].push(shared.stats.sampled(job)));
         fence(Ordering::SeqCst);
         shared.sleep.wake_one(&lane.members);
         Ok(())

@@ -24,16 +24,21 @@
 //!
 //! # Where things are
 //!
-//! `handle.rs` has the calls, `lane.rs` holds the queues, `worker.rs` what a worker does next, `sleep.rs` who sleeps and who is woken, `shutdown.rs` the
+//! `handle.rs` has the calls, `task.rs` those of tasks with a handle, `batch.rs` those of many at once, `room.rs` bounded pools, `stats.rs` what is counted;
+//! `lane.rs` holds the queues, `worker.rs` what a worker does next, `sleep.rs` who sleeps and who is woken, `shutdown.rs` the
 //! end. README.md has the states, the wake protocol, the memory orderings, and why no wake-up is lost.
 
 // The test of fork needs it.
 #![cfg_attr(not(test), forbid(unsafe_code))]
 
+mod batch;
 mod handle;
 mod lane;
+mod room;
 mod shutdown;
 mod sleep;
+mod stats;
+mod task;
 #[cfg(all(test, not(loom)))]
 mod test;
 mod worker;
@@ -42,15 +47,23 @@ use std::{
     fmt,
     ops::Deref,
     sync::{Arc, mpsc},
+    time::Duration,
 };
 
 use crossbeam_utils::CachePadded;
 
-pub use self::handle::{Handle, Target};
+pub use self::{
+    batch::RefusedBatch,
+    handle::{Handle, Target},
+    stats::{PoolStats, WaitStats, WorkerStats},
+    task::{Cancel, Task},
+};
 use self::{
     lane::{Lanes, MAX_WORKERS, WorkerSet},
+    room::Room,
     shutdown::End,
     sleep::Sleep,
+    stats::Stats,
     worker::{Claimed, Locals, Worker},
 };
 use crate::{
@@ -73,11 +86,14 @@ pub struct PoolOptions {
     pub ageing: Option<u32>,
     /// What the threads are called: `name-0`, `name-1`, ...
     pub name: String,
+    /// How many tasks may be queued at once, at least 1. `None`: as many as there is memory for. What continues a coroutine is
+    /// queued all the same.
+    pub capacity: Option<usize>,
 }
 
 impl Default for PoolOptions {
     fn default() -> Self {
-        Self { workers: None, no_pin: false, ageing: Some(64), name: "coop-pool".to_owned() }
+        Self { workers: None, no_pin: false, ageing: Some(64), name: "coop-pool".to_owned(), capacity: None }
     }
 }
 
@@ -91,12 +107,20 @@ fn level(priority: Priority) -> usize {
 }
 
 /// How a task is to run.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubmitOptions {
     /// How urgent it is.
     pub priority: Priority,
     /// Where it may run. `None`: on every worker. CPUs that have no worker do no harm beside one that has.
     pub cpus: Option<CpuSet>,
+    /// How long to wait for room in a pool that is full. Zero, the default: not at all. `None`: as long as it takes.
+    pub timeout: Option<Duration>,
+}
+
+impl Default for SubmitOptions {
+    fn default() -> Self {
+        Self { priority: Priority::default(), cpus: None, timeout: Some(Duration::ZERO) }
+    }
 }
 
 /// What becomes of queued tasks.
@@ -123,6 +147,9 @@ struct Shared {
     draining: AtomicBool,
     stopped: CachePadded<AtomicBool>,
     end: End,
+    /// None: unbounded.
+    room: Option<Room>,
+    stats: Stats,
 }
 
 impl Shared {
@@ -134,6 +161,23 @@ impl Shared {
     #[inline]
     fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Gives up the places of so many tasks, which are not queued (any more).
+    #[inline]
+    fn leave_room(&self, count: usize) {
+        if let Some(room) = &self.room {
+            room.give(count);
+        }
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        self.room.as_ref().map(Room::capacity)
+    }
+
+    /// How many tasks wait at a level.
+    fn depth(&self, level: usize) -> usize {
+        self.lanes.iter().map(|lane| lane.queues[level].len()).sum::<usize>() + self.claimed.len(level)
     }
 
     /// The workers that may run a task with this CPU set.
@@ -185,6 +229,11 @@ impl Pool {
         if !(1..=MAX_WORKERS).contains(&count) {
             return Err(Error::Invalid(format!("{count} workers: allowed are 1..={MAX_WORKERS}")));
         }
+        if options.capacity == Some(0) {
+            return Err(Error::Invalid(
+                "capacity 0: a pool holds at least 1 task, or any number without one".to_owned(),
+            ));
+        }
         if options.name.contains('\0') {
             return Err(Error::Invalid(format!("pool name {:?} contains a NUL byte", options.name)));
         }
@@ -201,6 +250,8 @@ impl Pool {
             draining: AtomicBool::new(false),
             stopped: CachePadded::new(AtomicBool::new(false)),
             end: End::default(),
+            room: options.capacity.map(Room::new),
+            stats: Stats::new(count),
         });
         let pool = Self { handle: Handle::new(shared) };
         // An error drops the pool, and that ends what has started.

@@ -78,12 +78,15 @@ impl Shared {
         if busy.is_empty() {
             return Ok(());
         }
-        Err(Error::Timeout(format!("workers {busy} are still running a task")))
+        Err(Error::Timeout(self.still_running(&busy)))
     }
 
     /// Refuses submissions from outside; after it nothing comes from there any more, no wake-up either.
     fn close(&self) {
         self.outer.close();
+        if let Some(room) = &self.room {
+            room.close();
+        }
         self.outer.wait_quiet();
     }
 
@@ -140,6 +143,24 @@ impl Shared {
         }
         self.join(threads);
         true
+    }
+
+    /// Says which workers are busy, in words: by their threads' names, as a debugger shows them.
+    fn still_running(&self, busy: &WorkerSet) -> String {
+        const NAMED: usize = 8;
+        let busy: Vec<usize> = (0..self.workers()).filter(|worker| busy.contains(*worker)).collect();
+        let named = busy.iter().take(NAMED).map(|worker| match self.cpus[*worker] {
+            Some(cpu) => format!("{}-{worker} (CPU {cpu})", self.name),
+            None => format!("{}-{worker}", self.name),
+        });
+        let more = busy.len().saturating_sub(NAMED);
+        let more = (more > 0).then(|| format!("{more} more"));
+        let names: Vec<String> = named.chain(more).collect();
+        match names.split_last() {
+            Some((last, [])) => format!("{last} is still running a task"),
+            Some((last, others)) => format!("{} and {last} are still running a task each", others.join(", ")),
+            None => "no worker is running a task".to_owned(),
+        }
     }
 
     /// Joins the threads, all of which have said that they end.

@@ -105,6 +105,11 @@ impl Claimed {
         self.find(level, |_| Some(()), 0).is_some()
     }
 
+    /// How many tasks of this level the local queues hold.
+    pub(super) fn len(&self, level: usize) -> usize {
+        if level == HIGH { 0 } else { self.stealers.iter().map(|stealers| stealers[level - 1].len()).sum() }
+    }
+
     /// Takes every task out of every local queue; no worker claims any more.
     pub(super) fn sweep(&self, mut each: impl FnMut(Job)) {
         for stealer in self.stealers.iter().flatten() {
@@ -188,6 +193,8 @@ impl<'a> Worker<'a> {
             self.shared.sleep.found(self.index);
             self.wake_next();
         }
+        self.shared.leave_room(1);
+        self.shared.stats.of(self.index).executed.add(1);
         job.run_caught("pool");
     }
 
@@ -209,7 +216,12 @@ impl<'a> Worker<'a> {
             }
         }
         let shared = self.shared;
-        sleep.sleep(self.index, || self.has_work(), || shared.all_asleep());
+        let parks = |worker: &mut Self| {
+            let idle = !worker.has_work();
+            shared.stats.of(worker.index).parked.add(u64::from(idle));
+            !idle
+        };
+        sleep.sleep(self.index, || parks(self), || shared.all_asleep());
         self.searching = true;
     }
 
@@ -291,6 +303,7 @@ impl<'a> Worker<'a> {
     #[inline(never)]
     fn steal(&mut self, level: usize) -> Option<Job> {
         let local = &self.local[level - 1];
+        let before = local.len();
         let steal_from = |stealer: &Stealer<Job>| {
             loop {
                 match stealer.steal_batch_with_limit_and_pop(local, BATCH / 2) {
@@ -301,6 +314,8 @@ impl<'a> Worker<'a> {
             }
         };
         let job = self.shared.claimed.find(level, steal_from, self.index + 1)?;
+        let behind = local.len().saturating_sub(before);
+        self.shared.stats.of(self.index).stolen.add(1 + behind as u64);
         self.offer(level);
         Some(job)
     }
