@@ -129,6 +129,22 @@ impl Handle {
         Ok(())
     }
 
+    /// Pushes all of these at once: one gate, one fence, and as many workers are woken as there are tasks for. They come from
+    /// an iterator of the library's own: it runs inside the gate. On an error none was taken.
+    #[allow(dead_code, reason = "the way in for batches")]
+    pub(super) fn push_all(&self, target: &Target, jobs: &mut impl Iterator<Item = Job>) -> Result<()> {
+        let shared = &*self.shared;
+        let lane = target.lane(shared);
+        let Some(_inside) = shared.outer.enter().or_else(|| self.enter_as_worker()) else {
+            return Err(Error::Closed("pool"));
+        };
+        let queue = &lane.queues[target.level];
+        let count = jobs.map(|job| queue.push(job)).count();
+        fence(Ordering::SeqCst);
+        shared.sleep.wake_many(&lane.members, count);
+        Ok(())
+    }
+
     #[cold]
     fn enter_as_worker(&self) -> Option<crate::gate::Inside<'_>> {
         if self.is_worker_thread() { self.shared.inner.enter() } else { None }
