@@ -74,14 +74,18 @@ impl Handle {
         let mut rest = jobs.into_iter();
         while rest.len() > 0 {
             let piece = rest.len().min(PIECE);
-            let pushed = match self.admit(piece) {
+            let places = match self.admit(piece) {
                 0 => {
                     // The time runs from the moment that the pool is found full.
                     let deadline = *deadline.get_or_insert_with(|| Deadline::after(timeout));
-                    self.wait_for_room(timeout, deadline).and_then(|()| self.push_many(target, 1, &mut rest))
+                    self.wait_for_room(timeout, deadline).map(|()| 1)
                 }
-                places => self.push_many(target, places, &mut rest),
+                places => Ok(places),
             };
+            let pushed = places.and_then(|places| {
+                let mut jobs = rest.by_ref().take(places).map(|job| self.shared.stats.sampled(job));
+                self.push_all(target, &mut jobs).inspect_err(|_| self.shared.leave_room(places))
+            });
             if let Err(error) = pushed {
                 let rest: Vec<Job> = rest.collect();
                 return Err(RefusedBatch { error, accepted: count - rest.len(), rest });

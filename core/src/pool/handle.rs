@@ -160,17 +160,18 @@ impl Handle {
         Ok(())
     }
 
-    /// Queues as many tasks as have their places.
-    pub(super) fn push_many(&self, target: &Target, count: usize, jobs: &mut impl Iterator<Item = Job>) -> Result<()> {
+    /// Pushes all of these at once: one gate, one fence, and as many workers are woken as there are tasks for. They come from
+    /// an iterator of the library's own: it runs inside the gate. On an error none was taken.
+    pub(super) fn push_all(&self, target: &Target, jobs: &mut impl Iterator<Item = Job>) -> Result<()> {
         let shared = &*self.shared;
+        let lane = target.lane(shared);
         let Some(_inside) = shared.outer.enter().or_else(|| self.enter_as_worker()) else {
-            shared.leave_room(count);
             return Err(Error::Closed("pool"));
         };
-        let lane = target.lane(shared);
-        jobs.take(count).for_each(|job| lane.queues[target.level].push(shared.stats.sampled(job)));
+        let queue = &lane.queues[target.level];
+        let count = jobs.map(|job| queue.push(job)).count();
         fence(Ordering::SeqCst);
-        shared.sleep.wake_one(&lane.members);
+        shared.sleep.wake_many(&lane.members, count);
         Ok(())
     }
 

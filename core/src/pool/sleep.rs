@@ -120,6 +120,18 @@ impl Sleep {
         sleepers && self.wake_any(members)
     }
 
+    /// Wakes as many of `members` as there are new tasks that no searcher will find. As [`Sleep::wake_one`] otherwise.
+    pub(super) fn wake_many(&self, members: &WorkerSet, tasks: usize) {
+        let both = self.words.iter().zip(members.words());
+        let searchers: usize =
+            both.map(|(word, members)| (high(word.load(Ordering::Relaxed)) & members).count_ones() as usize).sum();
+        for _ in searchers..tasks {
+            if !self.wake_any(members) {
+                return;
+            }
+        }
+    }
+
     #[cold]
     fn wake_any(&self, members: &WorkerSet) -> bool {
         for (index, word) in self.words.iter().enumerate() {
