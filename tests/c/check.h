@@ -126,14 +126,14 @@ static UNUSED coop_event_loop *new_loop(void) {
     return loop;
 }
 static UNUSED coop_pool *new_pool(size_t workers) {
-    coop_pool_options options = {sizeof options, 0, 0, 0, NULL, 0};
+    coop_pool_options options = {sizeof options, 0, 0, 0, NULL, 0, 0};
     coop_pool *pool = NULL;
     options.workers = workers;
     CHECK_OK(coop_pool_new(&options, &pool));
     return pool;
 }
 static UNUSED coop_runtime *new_runtime(void) {
-    coop_pool_options pool = {sizeof pool, 2, 0, 0, NULL, 0};
+    coop_pool_options pool = {sizeof pool, 2, 0, 0, NULL, 0, 0};
     coop_runtime_options options = {sizeof options, &pool, NULL};
     coop_runtime *runtime = NULL;
     CHECK_OK(coop_runtime_new(&options, &runtime));
