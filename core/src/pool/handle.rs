@@ -87,12 +87,11 @@ impl Handle {
         if self.fork.is_forked() {
             return false;
         }
-        let shared = &*self.shared;
-        worker::index_in(shared).is_some_and(|worker| {
-            let lanes = || shared.lanes.iter().filter(|lane| lane.members.contains(worker));
-            target.lane(shared).members.contains(worker)
-                && (lane::HIGH..target.level).all(|level| lanes().all(|lane| lane.queues[level].is_empty()))
+        worker::here_in(&self.shared, |local| {
+            target.lane(&self.shared).members.contains(local.index)
+                && !(lane::HIGH..target.level).any(|level| local.has_work_at(level))
         })
+        .unwrap_or(false)
     }
 
     /// Has a worker call `f`, at normal priority, on any worker.
@@ -118,6 +117,22 @@ impl Handle {
 
     #[inline(always)]
     fn push(&self, lane: &Lane, level: usize, job: Job) -> Result<(), Refused<Job>> {
+        if worker::is_worker_of(&self.shared) {
+            return self.push_inside(lane, level, job);
+        }
+        self.push_outside(lane, level, job)
+    }
+
+    #[inline(never)]
+    fn push_inside(&self, lane: &Lane, level: usize, job: Job) -> Result<(), Refused<Job>> {
+        if level == lane::HIGH || !std::ptr::eq(lane, self.shared.lanes.first()) {
+            return self.push_outside(lane, level, job);
+        }
+        worker::spawn_here(level, job).map_err(|job| Refused::new(Error::Closed("pool"), job))
+    }
+
+    #[inline(always)]
+    fn push_outside(&self, lane: &Lane, level: usize, job: Job) -> Result<(), Refused<Job>> {
         let shared = &*self.shared;
         let Some(_inside) = shared.outer.enter().or_else(|| self.enter_as_worker()) else {
             return Err(Refused::new(Error::Closed("pool"), job));
