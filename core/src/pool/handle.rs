@@ -90,15 +90,17 @@ impl Handle {
         if let Err(error) = self.fork.check() {
             return Err(Refused::new(error, job));
         }
-        if let Some(room) = &self.shared.room {
-            room.take_exempt(1);
-        }
+        self.shared.take_room(1);
         self.push_admitted(target, job)
     }
 
-    /// Whether the caller is a worker that tasks of this target may run on.
-    pub(super) fn is_member(&self, target: &Target) -> bool {
-        worker::index_in(&self.shared).is_some_and(|worker| target.lane(&self.shared).members.contains(worker))
+    /// If the caller is a worker that tasks of this target may run on: runs one, inside the task at hand. `run` does not unwind.
+    pub(super) fn run_here(&self, target: &Target, run: impl FnOnce()) {
+        worker::here_in(&self.shared, |local| {
+            if target.lane(&self.shared).members.contains(local.index) {
+                local.run_inside(target.lane.as_ref(), target.level, run);
+            }
+        });
     }
 
     /// Whether a task that the caller submits now is refused.
@@ -113,12 +115,11 @@ impl Handle {
         if self.fork.is_forked() {
             return false;
         }
-        let shared = &*self.shared;
-        worker::index_in(shared).is_some_and(|worker| {
-            let lanes = || shared.lanes.iter().filter(|lane| lane.members.contains(worker));
-            target.lane(shared).members.contains(worker)
-                && (lane::HIGH..target.level).all(|level| lanes().all(|lane| lane.queues[level].is_empty()))
+        worker::here_in(&self.shared, |local| {
+            target.lane(&self.shared).members.contains(local.index)
+                && !(lane::HIGH..target.level).any(|level| local.has_work_at(level))
         })
+        .unwrap_or(false)
     }
 
     /// Has a worker call `f`, at normal priority, on any worker.
@@ -147,6 +148,25 @@ impl Handle {
     /// Queues a task that has its place.
     #[inline(always)]
     pub(super) fn push_admitted(&self, target: &Target, job: Job) -> Result<(), Refused<Job>> {
+        if worker::is_worker_of(&self.shared) {
+            return self.push_inside(target, job);
+        }
+        self.push_outside(target, job)
+    }
+
+    #[inline(never)]
+    fn push_inside(&self, target: &Target, job: Job) -> Result<(), Refused<Job>> {
+        if target.level == lane::HIGH || target.lane.is_some() {
+            return self.push_outside(target, job);
+        }
+        worker::spawn_here(target.level, self.shared.stats.sampled(job)).map_err(|job| {
+            self.shared.leave_room(1);
+            Refused::new(Error::Closed("pool"), job)
+        })
+    }
+
+    #[inline(always)]
+    fn push_outside(&self, target: &Target, job: Job) -> Result<(), Refused<Job>> {
         let shared = &*self.shared;
         let Some(_inside) = shared.outer.enter().or_else(|| self.enter_as_worker()) else {
             shared.leave_room(1);

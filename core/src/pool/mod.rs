@@ -28,10 +28,11 @@
 //! `lane.rs` holds the queues, `worker.rs` what a worker does next, `sleep.rs` who sleeps and who is woken, `shutdown.rs` the
 //! end. README.md has the states, the wake protocol, the memory orderings, and why no wake-up is lost.
 
-// The test of fork needs it.
-#![cfg_attr(not(test), forbid(unsafe_code))]
+// fork_join needs it, and the test of fork.
+#![deny(unsafe_code)]
 
 mod batch;
+mod fork_join;
 mod handle;
 mod lane;
 mod room;
@@ -54,6 +55,7 @@ use crossbeam_utils::CachePadded;
 
 pub use self::{
     batch::RefusedBatch,
+    fork_join::{Scope, fork, scope},
     handle::{Handle, Target},
     stats::{PoolStats, WaitStats, WorkerStats},
     task::{Cancel, Task},
@@ -64,13 +66,14 @@ use self::{
     shutdown::End,
     sleep::Sleep,
     stats::Stats,
-    worker::{Claimed, Locals, Worker},
+    worker::{Offers, Queues, Worker},
 };
 use crate::{
     cpu::{self, CpuSet},
     error::{Error, Result},
     gate::Gate,
-    primitive::{AtomicBool, Ordering},
+    job::Job,
+    primitive::{AtomicBool, Ordering, fence},
     priority::Priority,
     time::Deadline,
 };
@@ -138,7 +141,7 @@ struct Shared {
     cpus: Vec<Option<usize>>,
     ageing: Option<u32>,
     lanes: Lanes,
-    claimed: Claimed,
+    offers: Offers,
     sleep: Sleep,
     /// For everyone.
     outer: Gate,
@@ -163,6 +166,14 @@ impl Shared {
         self.stopped.load(Ordering::Relaxed)
     }
 
+    /// Takes places for what is queued, or begins, without being asked whether there is room.
+    #[inline]
+    fn take_room(&self, count: usize) {
+        if let Some(room) = &self.room {
+            room.take_exempt(count);
+        }
+    }
+
     /// Gives up the places of so many tasks, which are not queued (any more).
     #[inline]
     fn leave_room(&self, count: usize) {
@@ -177,7 +188,16 @@ impl Shared {
 
     /// How many tasks wait at a level.
     fn depth(&self, level: usize) -> usize {
-        self.lanes.iter().map(|lane| lane.queues[level].len()).sum::<usize>() + self.claimed.len(level)
+        self.lanes.iter().map(|lane| lane.queues[level].len()).sum::<usize>() + self.offers.len(level)
+    }
+
+    /// Queues a part of a begun task, past the gates: as long as that task runs, a worker is awake, and the pool has not ended. A
+    /// part that comes too late to be run is dropped with the lane; whoever offers it does not need it.
+    fn push_part(&self, lane: &lane::Lane, level: usize, part: Job) {
+        self.take_room(1);
+        lane.queues[level].push(part);
+        fence(Ordering::SeqCst);
+        self.sleep.wake_one(&lane.members);
     }
 
     /// The workers that may run a task with this CPU set.
@@ -237,14 +257,15 @@ impl Pool {
         if options.name.contains('\0') {
             return Err(Error::Invalid(format!("pool name {:?} contains a NUL byte", options.name)));
         }
-        let (locals, claimed) = Claimed::new(count);
+        let (queues, offers) = Offers::new(count);
+        let cpus: Vec<_> = (0..count).map(|worker| (!options.no_pin).then(|| cpu::placement(worker))).collect();
         let shared = Arc::new(Shared {
-            cpus: (0..count).map(|worker| (!options.no_pin).then(|| cpu::placement(worker))).collect(),
+            sleep: Sleep::new(&cpus),
+            cpus,
             name: options.name,
             ageing: options.ageing,
             lanes: Lanes::new(count),
-            claimed,
-            sleep: Sleep::new(count),
+            offers,
             outer: Gate::new(),
             inner: Gate::new(),
             draining: AtomicBool::new(false),
@@ -255,25 +276,26 @@ impl Pool {
         });
         let pool = Self { handle: Handle::new(shared) };
         // An error drops the pool, and that ends what has started.
-        pool.start(locals)?;
+        pool.start(queues)?;
         Ok(pool)
     }
 
-    fn start(&self, locals: Vec<Locals>) -> Result<()> {
+    fn start(&self, queues: Vec<Queues>) -> Result<()> {
         let (ready, started) = mpsc::channel();
-        for (worker, local) in locals.into_iter().enumerate() {
+        for (worker, queues) in queues.into_iter().enumerate() {
             let own = &self.handle.shared;
-            let (shared, ready) = (own.clone(), ready.clone());
+            let (handle, ready) = (self.handle.clone(), ready.clone());
             own.end.started(worker);
             let thread = crate::thread::spawn(&format!("{}-{worker}", own.name), move || {
+                let shared = &handle.shared;
                 let pinned = shared.cpus[worker].map_or(Ok(()), cpu::pin_current_thread);
                 let go_on = pinned.is_ok();
                 // Pool::new may have given up, and then this thread ends too: it sees that the pool is stopped.
                 let _ = ready.send(pinned);
                 drop(ready);
                 shared.sleep.register(worker);
-                if go_on && !Worker::new(&shared, worker, local).run() {
-                    return std::mem::forget(shared);
+                if go_on && !Worker::new(&handle, worker, queues).run() {
+                    return std::mem::forget(handle);
                 }
                 shared.end.ended(worker);
             });

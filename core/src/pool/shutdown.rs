@@ -112,7 +112,8 @@ impl Shared {
         self.close();
         self.stop();
         self.inner.wait_quiet();
-        // Nothing arrives any more, so one look is final. What a worker has in hand of a batch it drops itself.
+        // Nothing arrives in a lane any more, so one look is final. What a worker is just claiming, and what its task is just
+        // submitting, it drops itself.
         for lane in self.lanes.iter() {
             for level in 0..lane.queues.len() {
                 while let Some(job) = lane.take(level) {
@@ -120,7 +121,7 @@ impl Shared {
                 }
             }
         }
-        self.claimed.sweep(|job| job.drop_caught("pool"));
+        self.offers.sweep(|job| job.drop_caught("pool"));
     }
 
     /// Has every worker end after the task at hand.

@@ -217,8 +217,8 @@ impl<T> Task<T> {
             return Err(Error::WouldDeadlock("a task cannot wait for its own end"));
         }
         let deadline = Deadline::after(timeout);
-        if timeout != Some(Duration::ZERO) && self.handle.is_member(&self.target) {
-            self.cell.run();
+        if timeout != Some(Duration::ZERO) {
+            self.handle.run_here(&self.target, || self.cell.run());
         }
         self.cell.wait(deadline)
     }
