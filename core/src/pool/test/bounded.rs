@@ -147,3 +147,33 @@ fn a_full_pool_takes_the_first_tasks_of_a_batch() {
     let closed = pool.submit_batch(&SubmitOptions::default(), jobs(3)).unwrap_err();
     assert_eq!((closed.error, closed.accepted, closed.rest.len()), (Error::Closed("pool"), 0, 3));
 }
+
+#[test]
+fn parts_of_tasks_take_no_room_and_give_none() {
+    fn sum(from: usize, to: usize) -> usize {
+        if to - from <= 2 {
+            return (from..to).sum();
+        }
+        let middle = from.midpoint(to);
+        let (low, high) = fork(|| sum(from, middle), || sum(middle, to));
+        low + high
+    }
+    let pool = bounded(2, 3);
+    let narrow = SubmitOptions { timeout: None, ..on([pool.worker_cpus()[0].unwrap()]) };
+    for number in 0..200 {
+        let options = if number % 2 == 0 { narrow.clone() } else { waiting(None) };
+        let task = pool.submit_task(&options, || sum(0, 200)).unwrap();
+        assert_eq!(task.join(None), Ok(19_900));
+    }
+    // Tickets that came too late may still be queued.
+    let room = pool.shared.room.as_ref().unwrap();
+    let all_free = || {
+        let taken = room.take(3);
+        room.give(if taken < 3 { taken } else { 0 });
+        taken == 3
+    };
+    while !all_free() {
+        std::thread::yield_now();
+    }
+    assert_eq!(room.take(1), 0);
+}

@@ -192,6 +192,34 @@ fn a_worker_waits_for_a_task_that_it_may_not_run() {
 }
 
 #[test]
+fn a_task_that_a_join_runs_keeps_its_parts_in_its_own_set() {
+    let pool = Arc::new(pool(2));
+    let cpus: Vec<usize> = pool.worker_cpus().into_iter().flatten().collect();
+    if cpus[0] == cpus[1] {
+        return;
+    }
+    let inner = pool.clone();
+    let outer = pool.submit_task(&options(), move || {
+        let here = sets::own_cpus();
+        let task = inner.submit_task(&on(here.clone()), move || {
+            let elsewhere = AtomicUsize::new(0);
+            scope(|scope| {
+                for _ in 0..200 {
+                    scope.spawn(|| {
+                        if sets::own_cpus() != here {
+                            elsewhere.fetch_add(1, Ordering::Relaxed);
+                        }
+                    });
+                }
+            });
+            elsewhere.into_inner()
+        });
+        task.unwrap().join(None)
+    });
+    assert_eq!(outer.unwrap().join(None), Ok(Ok(0)));
+}
+
+#[test]
 fn a_task_that_joins_itself_or_one_below_it_on_the_stack_is_refused() {
     let pool = Arc::new(pool(1));
     let (give, given) = mpsc::channel::<Arc<Task<Result<()>>>>();
