@@ -120,6 +120,24 @@ static UNUSED coop_callback waiting(latch *l) {
     return callback;
 }
 
+/* A task that has begun, and goes on when it is told to. */
+typedef struct {
+    latch begun, go;
+} busy;
+#define BUSY {LATCH, LATCH}
+
+static UNUSED void keep_busy(void *arg) {
+    busy *b = arg;
+    latch_open(&b->begun);
+    latch_wait(&b->go);
+}
+/* Returns when a worker is in the task. */
+static UNUSED void hold(coop_pool *pool, busy *b) {
+    coop_callback task = {keep_busy, b, NULL};
+    CHECK_OK(coop_pool_submit(pool, NULL, task));
+    latch_wait(&b->begun);
+}
+
 static UNUSED coop_event_loop *new_loop(void) {
     coop_event_loop *loop = NULL;
     CHECK_OK(coop_event_loop_new(NULL, &loop));

@@ -8,24 +8,9 @@ static coop_pool *bounded(size_t capacity) {
     return pool;
 }
 
-typedef struct {
-    latch begun, go;
-} busy;
-static void keep_busy(void *arg) {
-    busy *b = arg;
-    latch_open(&b->begun);
-    latch_wait(&b->go);
-}
-/* Returns when the pool's only worker is in this task. */
-static void hold(coop_pool *pool, busy *b) {
-    coop_callback task = {keep_busy, b, NULL};
-    CHECK_OK(coop_pool_submit(pool, NULL, task));
-    latch_wait(&b->begun);
-}
-
 static void a_full_pool_refuses_in_words(void) {
     coop_pool *pool = bounded(2);
-    busy b = {LATCH, LATCH};
+    busy b = BUSY;
     probe p[2] = {{0, 0}}, late = {0, 0};
     hold(pool, &b);
     for (int i = 0; i < 2; i++) CHECK_OK(coop_pool_submit(pool, NULL, counted(&p[i])));
@@ -59,7 +44,7 @@ static void *wait_for_room(void *arg) {
 
 static void closing_sends_away_who_waits(void) {
     waiter w = {bounded(1), {0, 0}};
-    busy b = {LATCH, LATCH};
+    busy b = BUSY;
     probe p = {0, 0};
     hold(w.pool, &b);
     CHECK_OK(coop_pool_submit(w.pool, NULL, counted(&p)));
@@ -94,7 +79,7 @@ static void a_task_does_not_wait_for_room(void) {
 
 static void batches(void) {
     coop_pool *pool = bounded(100);
-    busy b = {LATCH, LATCH};
+    busy b = BUSY;
     static probe p[150];
     coop_callback tasks[150];
     for (int i = 0; i < 150; i++) tasks[i] = counted(&p[i]);
@@ -119,7 +104,7 @@ static void batches(void) {
 
 static void statistics(void) {
     coop_pool *pool = bounded(1000);
-    busy b = {LATCH, LATCH};
+    busy b = BUSY;
     hold(pool, &b);
     coop_submit_options options = {.size = sizeof options};
     probe p[6] = {{0, 0}};

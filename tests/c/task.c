@@ -29,29 +29,18 @@ static void joined(void) {
     coop_pool_free(pool);
 }
 
-/* One worker, which is in a task until go is opened. */
-typedef struct {
-    latch *begun, *go;
-} meeting;
-static void meet(void *arg) {
-    meeting *m = arg;
-    latch_open(m->begun);
-    latch_wait(m->go);
-}
-static meeting met;
-static coop_task_id held(latch *begun, latch *go) {
-    coop_callback task = {meet, &met, NULL};
-    met.begun = begun;
-    met.go = go;
+/* A task with an id that is running when this returns. */
+static coop_task_id held(busy *b) {
+    coop_callback task = {keep_busy, b, NULL};
     coop_task_id id = submitted(task);
-    latch_wait(begun);
+    latch_wait(&b->begun);
     return id;
 }
 
 static void cancelled(void) {
     pool = new_pool(1);
-    latch begun = LATCH, go = LATCH;
-    coop_task_id running = held(&begun, &go);
+    busy b = BUSY;
+    coop_task_id running = held(&b);
     probe p = {0, 0}, q = {0, 0}, r = {0, 0};
     coop_task_id queued = submitted(counted(&p)), released = submitted(counted(&r));
     CHECK_SAYS(coop_task_join(pool, queued, 0), COOP_E_TIMEOUT, "still queued");
@@ -63,7 +52,7 @@ static void cancelled(void) {
     CHECK_SAYS(coop_task_join(pool, running, 1000), COOP_E_TIMEOUT, "still running");
     CHECK_OK(coop_task_release(pool, released));
     CHECK_STATUS(coop_task_release(pool, released), COOP_E_STALE);
-    latch_open(&go);
+    latch_open(&b.go);
     coop_task_id last = submitted(counted(&q));
     CHECK_OK(coop_task_join(pool, last, LONG_NS));
     CHECK(runs(&r) == 1 && drops(&r) == 1);
@@ -88,8 +77,8 @@ static void *join_it(void *arg) {
 /* Who waits is told when the task is cancelled, or dropped by a shutdown: in that order, whoever is first. */
 static void told(int by_shutdown) {
     pool = new_pool(1);
-    latch begun = LATCH, go = LATCH;
-    coop_task_id running = held(&begun, &go);
+    busy b = BUSY;
+    coop_task_id running = held(&b);
     probe p = {0, 0};
     joiner j = {submitted(counted(&p)), COOP_OK, LATCH};
     pthread_t thread;
@@ -107,7 +96,7 @@ static void told(int by_shutdown) {
     else /* the thread may have come after the cancel */
         CHECK(j.answer == COOP_E_CANCELLED || j.answer == COOP_E_STALE);
     CHECK(runs(&p) == 0 && drops(&p) == 1);
-    latch_open(&go);
+    latch_open(&b.go);
     CHECK_OK(coop_task_join(pool, running, LONG_NS));
     coop_pool_free(pool);
 }
@@ -161,9 +150,9 @@ static void go_and_free(void *arg) {
 }
 static void freed_by_what_is_cancelled(void) {
     pool = new_pool(1);
-    latch begun = LATCH, go = LATCH;
-    CHECK_OK(coop_task_release(pool, held(&begun, &go)));
-    coop_callback task = {latch_wait, &go, go_and_free};
+    busy b = BUSY;
+    CHECK_OK(coop_task_release(pool, held(&b)));
+    coop_callback task = {latch_wait, &b.go, go_and_free};
     CHECK_OK(coop_task_cancel(pool, submitted(task)));
 }
 
