@@ -76,7 +76,8 @@ unsafe impl Options for coop_worker_statistics {
 
 /// Says what the pool did so far, and what waits in it. Costs a look at every worker and every queue.
 ///
-/// out: out->size is the caller's; the rest is written. Any thread. COOP_E_NULL, COOP_E_INVALID for the size, COOP_E_FORKED.
+/// out: out->size is the caller's; the rest is written. Any thread. COOP_E_NULL, COOP_E_INVALID for the size,
+/// COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_pool_stats(pool: *const coop_pool, out: *mut coop_pool_statistics) -> coop_status {
     guard!({
@@ -110,8 +111,8 @@ pub unsafe extern "C" fn coop_pool_stats(pool: *const coop_pool, out: *mut coop_
 
 /// Says what one worker did so far.
 ///
-/// index: which worker, from 0. out: out->size is the caller's; the rest is written. Any thread. COOP_E_NULL, COOP_E_INVALID past
-/// the last worker or for the size, COOP_E_FORKED.
+/// index: which worker, from 0. out: out->size is the caller's; the rest is written. Any thread. COOP_E_NULL,
+/// COOP_E_INVALID past the last worker or for the size, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_pool_worker_stats(
     pool: *const coop_pool,

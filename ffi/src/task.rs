@@ -20,8 +20,9 @@ use crate::{
     status::coop_status,
 };
 
-/// Names a task of one pool; never 0, and never used again for another one. It lives until a coop_task_join that saw the
-/// task's end, a coop_task_cancel that won, a coop_task_release, or until the pool is freed; from then on it is stale.
+/// Names a task of one pool; never 0, and never used again for another one. It lives until a coop_task_join that saw
+/// the task's end, a coop_task_cancel that won, a coop_task_release, or until the pool is freed; from then on it is
+/// stale.
 pub type coop_task_id = u64;
 
 /// The tasks of one pool that have an id.
@@ -51,8 +52,8 @@ impl Tasks {
 
 /// As coop_pool_submit, for a task that somebody waits for or cancels. Costs a little more.
 ///
-/// id: set to the task's id, which ends with coop_task_join, coop_task_cancel or coop_task_release: call one of them, or the id
-/// takes memory until the pool is freed. The task may run before id is set.
+/// id: set to the task's id, which ends with coop_task_join, coop_task_cancel or coop_task_release: call one of them,
+/// or the id takes memory until the pool is freed. The task may run before id is set.
 ///
 /// Any thread, also the pool's own tasks. The errors of coop_pool_submit, and COOP_E_NULL without id.
 #[unsafe(no_mangle)]
@@ -81,16 +82,16 @@ pub unsafe extern "C" fn coop_pool_submit_task(
 
 /// Waits until a task has ended: its fn has returned, and its argument is dropped.
 ///
-/// timeout_ns: nanoseconds, 0 only looks, COOP_FOREVER waits as long as it takes. A worker of the pool that joins a task which is
-/// still queued, and which it may run, runs it here and now, whatever the time, unless that is 0.
+/// timeout_ns: nanoseconds, 0 only looks, COOP_FOREVER waits as long as it takes. A worker of the pool that joins a
+/// task which is still queued, and which it may run, runs it here and now, whatever the time, unless that is 0.
 ///
-/// Once the end was seen the id is stale: COOP_OK if the task has run, COOP_E_CANCELLED if it was cancelled meanwhile,
-/// COOP_E_CLOSED if a shutdown of the pool dropped it. The id lives on at COOP_E_TIMEOUT, and at COOP_E_WOULD_DEADLOCK, which is
-/// the answer to the task itself and to one that it waits for and runs on its own thread. Tasks of several threads that wait
-/// for one another in a ring are not noticed.
+/// Once the end was seen the id is stale: COOP_OK if the task has run, COOP_E_CANCELLED if it was cancelled
+/// meanwhile, COOP_E_CLOSED if a shutdown of the pool dropped it. The id lives on at COOP_E_TIMEOUT, and at
+/// COOP_E_WOULD_DEADLOCK, which is the answer to the task itself and to one that it waits for and runs on its own
+/// thread. Tasks of several threads that wait for one another in a ring are not noticed.
 ///
-/// Any thread, also several at once: one is told how it ended. COOP_E_STALE, COOP_E_NULL, COOP_E_INVALID for another time,
-/// COOP_E_FORKED.
+/// Any thread, also several at once: one is told how it ended. COOP_E_STALE, COOP_E_NULL, COOP_E_INVALID for another
+/// time, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_task_join(pool: *mut coop_pool, id: coop_task_id, timeout_ns: i64) -> coop_status {
     guard!({
@@ -105,11 +106,12 @@ pub unsafe extern "C" fn coop_task_join(pool: *mut coop_pool, id: coop_task_id, 
     })
 }
 
-/// Takes a task back that has not begun: its fn is not called, and its argument is dropped before this returns. The id is stale
-/// then, and whoever waits in coop_task_join is answered COOP_E_CANCELLED.
+/// Takes a task back that has not begun: its fn is not called, and its argument is dropped before this returns. The
+/// id is stale then, and whoever waits in coop_task_join is answered COOP_E_CANCELLED.
 ///
-/// Any thread, also the pool's own tasks. COOP_E_TIMEOUT if it is too late, which changes nothing: the message says whether the task is
-/// running or has ended, and coop_task_join is still to come. COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+/// Any thread, also the pool's own tasks. COOP_E_TIMEOUT if it is too late, which changes nothing: the message says
+/// whether the task is running or has ended, and coop_task_join is still to come. COOP_E_STALE, COOP_E_NULL,
+/// COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_task_cancel(pool: *mut coop_pool, id: coop_task_id) -> coop_status {
     guard!({

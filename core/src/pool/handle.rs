@@ -134,8 +134,8 @@ impl Handle {
 
     /// Has a worker run `job`.
     ///
-    /// A full pool answers [`Error::QueueFull`], or waits for room as long as the options say and then answers [`Error::Timeout`];
-    /// to one of its own tasks that would wait, [`Error::WouldDeadlock`].
+    /// A full pool answers [`Error::QueueFull`], or waits for room as long as the options say and then answers
+    /// [`Error::Timeout`]; to one of its own tasks that would wait, [`Error::WouldDeadlock`].
     /// [`Error::Closed`] after shutdown began, unless one of the pool's own tasks submits and the pool drains;
     /// [`Error::Affinity`] for a CPU set without a worker, [`Error::Invalid`] for an empty one.
     pub fn submit_with(&self, options: &SubmitOptions, job: Job) -> Result<(), Refused<Job>> {

@@ -24,8 +24,8 @@
 //!
 //! # Where things are
 //!
-//! `handle.rs` has the calls, `task.rs` those of tasks with a handle, `batch.rs` those of many at once, `room.rs` bounded pools, `stats.rs` what is counted;
-//! `lane.rs` holds the queues, `worker.rs` what a worker does next, `sleep.rs` who sleeps and who is woken, `shutdown.rs` the
+//! `handle.rs` has the calls, `task.rs` those of tasks with a handle, `batch.rs` those of many at once, `room.rs`
+//! bounded pools, `stats.rs` what is counted; `lane.rs` holds the queues, `worker.rs` what a worker does next, `sleep.rs` who sleeps and who is woken, `shutdown.rs` the
 //! end. README.md has the states, the wake protocol, the memory orderings, and why no wake-up is lost.
 
 // fork_join needs it, and the test of fork.

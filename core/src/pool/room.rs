@@ -1,13 +1,14 @@
 //! Room: how many tasks a bounded pool holds, and the line of those who wait for room.
 //!
-//! A task takes its place before it is queued, and gives it up when it begins. Whoever finds none may stand in line; room that
-//! comes goes to the first in line, and nobody who comes later is served before the line is empty.
+//! A task takes its place before it is queued, and gives it up when it begins. Whoever finds none may stand in line;
+//! room that comes goes to the first in line, and nobody who comes later is served before the line is empty.
 //!
 //! # No one is left standing
 //!
-//! Who stands in line counts itself in `waiting`, passes a `SeqCst` fence and looks for room once more. Who gives room up counts down
-//! `queued`, passes a `SeqCst` fence and looks at `waiting`. So one of the two sees the other: either the first in line takes the room
-//! itself, or it is handed over. The line and the answers are under one lock, which is held for nothing else.
+//! Who stands in line counts itself in `waiting`, passes a `SeqCst` fence and looks for room once more. Who gives
+//! room up counts down `queued`, passes a `SeqCst` fence and looks at `waiting`. So one of the two sees the other:
+//! either the first in line takes the room itself, or it is handed over. The line and the answers are under one lock,
+//! which is held for nothing else.
 //!
 //! After [`Room::close`] the line is empty for good.
 

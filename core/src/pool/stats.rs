@@ -1,8 +1,8 @@
 //! Statistics: what waits, what each worker did, and how long tasks waited.
 //!
-//! Counters belong to one worker each and stand in a cache line of its own: it adds with a load and a store, nobody else writes.
-//! Waiting is sampled: of every 64 tasks that a thread submits, the first one takes the time with it, in a closure around it.
-//! The others are what they are without statistics.
+//! Counters belong to one worker each and stand in a cache line of its own: it adds with a load and a store, nobody
+//! else writes. Waiting is sampled: of every 64 tasks that a thread submits, the first one takes the time with it, in
+//! a closure around it. The others are what they are without statistics.
 
 #![forbid(unsafe_code)]
 
@@ -52,7 +52,8 @@ pub struct WorkerStats {
     pub parked: u64,
 }
 
-/// How long tasks waited, of every 64th one. Percentiles are those of all since the pool was made, up to an eighth too long.
+/// How long tasks waited, of every 64th one. Percentiles are those of all since the pool was made, up to an eighth
+/// too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WaitStats {
     /// How many were timed.
@@ -146,7 +147,8 @@ impl Default for Waits {
     }
 }
 
-/// The bucket that holds this time: below [`STEPS`] each has its own, above it the leading bit and the three after it say which.
+/// The bucket that holds this time: below [`STEPS`] each has its own, above it the leading bit and the three after it
+/// say which.
 fn bucket_of(ns: u64) -> usize {
     if ns < STEPS as u64 {
         return usize::try_from(ns).unwrap_or_default();

@@ -9,14 +9,15 @@
 //! | dropping | who cancelled it, or the pool that was shut down |
 //! | ended | nobody; the outcome is in its place until somebody takes it |
 //!
-//! The state is one atomic. Out of *queued* leads one exchange, so exactly one thread has the closure then, and that thread ends the
-//! task. A task that is found in its queue in another state is left alone: its closure is gone.
+//! The state is one atomic. Out of *queued* leads one exchange, so exactly one thread has the closure then, and that
+//! thread ends the task. A task that is found in its queue in another state is left alone: its closure is gone.
 //!
 //! # Waiting
 //!
-//! The outcome is stored, and the state set to *ended*, under the lock of the outcome; who waits looks at the state under that lock,
-//! leaves a mark in it, and lets go of the lock only by waiting on the condition. So a task that ends either sees the mark and
-//! notifies, or has ended before the look. No lock is held while a closure runs, or while it or its result is dropped.
+//! The outcome is stored, and the state set to *ended*, under the lock of the outcome; who waits looks at the state
+//! under that lock, leaves a mark in it, and lets go of the lock only by waiting on the condition. So a task that
+//! ends either sees the mark and notifies, or has ended before the look. No lock is held while a closure runs, or
+//! while it or its result is dropped.
 
 #![forbid(unsafe_code)]
 
@@ -187,7 +188,8 @@ impl<F: FnOnce() -> T + Send, T: Send> Drop for Ticket<F, T> {
 
 /// A task that was submitted with [`Handle::submit_task`].
 ///
-/// Dropping it lets the task run on, unobserved: its result is dropped with it, and a panic of it is reported as an error of target `coop`.
+/// Dropping it lets the task run on, unobserved: its result is dropped with it, and a panic of it is reported as an
+/// error of target `coop`.
 pub struct Task<T> {
     cell: Arc<dyn Awaited<T>>,
     handle: Handle,
@@ -203,14 +205,16 @@ impl<T> fmt::Debug for Task<T> {
 
 impl<T> Task<T> {
     /// Waits for the end and takes the outcome: what the closure returned, [`Error::Panic`] with what it said,
-    /// [`Error::Cancelled`], or [`Error::Closed`] if a shutdown of the pool dropped it. A second call after that answers [`Error::Stale`].
+    /// [`Error::Cancelled`], or [`Error::Closed`] if a shutdown of the pool dropped it. A second call after that
+    /// answers [`Error::Stale`].
     ///
-    /// [`Error::Timeout`] changes nothing: it may be joined again. A worker of the pool that joins a task which is still queued, and
-    /// which it may run, runs it here and now, whatever the deadline, unless the timeout is zero: then it only looks.
+    /// [`Error::Timeout`] changes nothing: it may be joined again. A worker of the pool that joins a task which is
+    /// still queued, and which it may run, runs it here and now, whatever the deadline, unless the timeout is zero:
+    /// then it only looks.
     ///
-    /// [`Error::WouldDeadlock`] is the answer to a task that joins itself, or one that waits further up on the same thread's stack. Tasks on
-    /// several threads that wait for each other in a ring are not noticed: they wait until one of them has a deadline that passes.
-    /// [`Error::Forked`] is that of a child.
+    /// [`Error::WouldDeadlock`] is the answer to a task that joins itself, or one that waits further up on the same
+    /// thread's stack. Tasks on several threads that wait for each other in a ring are not noticed: they wait until
+    /// one of them has a deadline that passes. [`Error::Forked`] is that of a child.
     pub fn join(&self, timeout: Option<Duration>) -> Result<T> {
         self.handle.fork.check()?;
         if self.cell.runs_here() {
@@ -223,8 +227,9 @@ impl<T> Task<T> {
         self.cell.wait(deadline)
     }
 
-    /// Takes the task back if it has not begun. Then its closure is dropped before this returns, once, and whoever joins the task is
-    /// answered [`Error::Cancelled`]. Its place in a bounded pool is free when a worker comes to it.
+    /// Takes the task back if it has not begun. Then its closure is dropped before this returns, once, and whoever
+    /// joins the task is answered [`Error::Cancelled`]. Its place in a bounded pool is free when a worker comes to
+    /// it.
     ///
     /// # Errors
     /// [`Error::Forked`].
@@ -240,8 +245,8 @@ impl<T> Task<T> {
 }
 
 impl Handle {
-    /// Has a worker call `f`, and answers a handle to wait for what it returns. Costs one allocation more than [`Handle::submit_with`],
-    /// whose errors it has.
+    /// Has a worker call `f`, and answers a handle to wait for what it returns. Costs one allocation more than
+    /// [`Handle::submit_with`], whose errors it has.
     pub fn submit_task<F, T>(&self, options: &SubmitOptions, f: F) -> Result<Task<T>, Refused<F>>
     where
         F: FnOnce() -> T + Send + 'static,
