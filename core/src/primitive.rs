@@ -6,7 +6,7 @@
 #[allow(unused_imports, reason = "a swap list: not every name is wanted in every build")]
 pub(crate) use loom::{
     sync::{
-        Arc, Condvar, Mutex,
+        Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
     },
     thread,
@@ -16,7 +16,7 @@ pub(crate) use loom::{
 #[allow(unused_imports, reason = "a swap list: not every name is wanted in every build")]
 pub(crate) use std::{
     sync::{
-        Arc, Condvar, Mutex,
+        Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
     },
     thread,

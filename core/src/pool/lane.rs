@@ -138,16 +138,21 @@ impl Lanes {
 
     /// The lane published after this one; `None` is lane 0.
     #[inline]
-    pub(super) fn after<'a>(&'a self, last: Option<&'a Node>) -> Option<(&'a Node, &'a Lane)> {
-        self.behind(last).get().map(|node| (&**node, &*node.lane))
+    pub(super) fn after<'a>(&'a self, last: Option<&'a Node>) -> Option<(&'a Node, &'a Arc<Lane>)> {
+        self.behind(last).get().map(|node| (&**node, &node.lane))
     }
 
     fn nodes(&self) -> impl Iterator<Item = &Node> {
         std::iter::successors(self.others.get(), |node| node.next.get()).map(|node| &**node)
     }
 
+    /// All but lane 0.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Lane> {
+        self.nodes().map(|node| &*node.lane)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Lane> {
-        std::iter::once(&self.first).chain(self.nodes().map(|node| &*node.lane))
+        std::iter::once(&self.first).chain(self.others())
     }
 
     /// The lane of this set of workers, made if there is none yet; `None` is lane 0.

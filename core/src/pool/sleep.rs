@@ -23,10 +23,15 @@ use std::sync::OnceLock;
 use crossbeam_utils::CachePadded;
 
 use super::lane::{WORD_BITS, WorkerSet};
-use crate::primitive::{
-    AtomicU64, AtomicUsize, Ordering, fence,
-    thread::{self, Thread},
+use crate::{
+    cpu,
+    primitive::{
+        AtomicU64, AtomicUsize, Ordering, fence,
+        thread::{self, Thread},
+    },
 };
+
+const WAITING_BITS: usize = 64;
 
 fn asleep(worker: usize) -> u64 {
     1 << (worker % WORD_BITS)
@@ -50,15 +55,29 @@ pub(super) struct Sleep {
     /// Low half: asleep. High half: searching. Neither: running.
     words: Box<[CachePadded<AtomicU64>]>,
     awake: CachePadded<AtomicUsize>,
+    /// Workers that wait inside a task for a part of it, 64 to a word. They count as running.
+    waiting: Box<[CachePadded<AtomicU64>]>,
     threads: Box<[OnceLock<Thread>]>,
+    /// The CPU each worker is pinned to, and the workers of each CPU.
+    cpus: Box<[Option<usize>]>,
+    homes: Box<[Vec<usize>]>,
 }
 
 impl Sleep {
     /// All workers running.
-    pub(super) fn new(workers: usize) -> Self {
+    pub(super) fn new(cpus: &[Option<usize>]) -> Self {
+        let workers = cpus.len();
+        let mut homes = vec![Vec::new(); cpus.iter().flatten().max().map_or(0, |last| last + 1)];
+        for (worker, cpu) in cpus.iter().enumerate() {
+            if let Some(cpu) = cpu {
+                homes[*cpu].push(worker);
+            }
+        }
         let words = (0..workers.div_ceil(WORD_BITS)).map(|_| CachePadded::new(AtomicU64::new(0))).collect();
         let threads = (0..workers).map(|_| OnceLock::new()).collect();
-        Self { words, awake: CachePadded::new(AtomicUsize::new(workers)), threads }
+        let waiting = (0..workers.div_ceil(WAITING_BITS)).map(|_| CachePadded::new(AtomicU64::new(0))).collect();
+        let awake = CachePadded::new(AtomicUsize::new(workers));
+        Self { words, awake, waiting, threads, cpus: cpus.into(), homes: homes.into() }
     }
 
     /// The calling thread is this worker; before anything else it does here.
@@ -120,8 +139,25 @@ impl Sleep {
         sleepers && self.wake_any(members)
     }
 
+    /// Wakes as many of `members` as there are new tasks that no searcher will find. As [`Sleep::wake_one`] otherwise.
+    pub(super) fn wake_many(&self, members: &WorkerSet, tasks: usize) {
+        let both = self.words.iter().zip(members.words());
+        let searchers: usize =
+            both.map(|(word, members)| (high(word.load(Ordering::Relaxed)) & members).count_ones() as usize).sum();
+        for _ in searchers..tasks {
+            if !self.wake_any(members) {
+                return;
+            }
+        }
+    }
+
+    /// A sleeper on the caller's own CPU first: it needs no other CPU to be woken up, and runs when the caller waits.
     #[cold]
     fn wake_any(&self, members: &WorkerSet) -> bool {
+        let near = cpu::current().and_then(|cpu| self.homes.get(cpu)).map_or(&[][..], Vec::as_slice);
+        if near.iter().any(|worker| members.contains(*worker) && self.is_asleep(*worker) && self.wake(*worker)) {
+            return true;
+        }
         for (index, word) in self.words.iter().enumerate() {
             loop {
                 let sleepers = low(word.load(Ordering::Relaxed)) & members.words()[index];
@@ -134,6 +170,55 @@ impl Sleep {
             }
         }
         false
+    }
+
+    /// A part of a begun task is there for whoever has time: as [`Sleep::wake_one`], and if there is neither a searcher nor a
+    /// sleeper, one of those that wait inside a task. Without a fence before it this may miss a sleeper.
+    #[inline]
+    pub(super) fn wake_helper(&self, members: &WorkerSet) {
+        let mut sleepers = false;
+        for (word, members) in self.words.iter().zip(members.words()) {
+            let now = word.load(Ordering::Relaxed);
+            if high(now) & members != 0 {
+                return;
+            }
+            sleepers |= low(now) & members != 0;
+        }
+        if sleepers && self.wake_any(members) {
+            return;
+        }
+        for (index, word) in self.waiting.iter().enumerate() {
+            let now = word.load(Ordering::Relaxed);
+            if now != 0 && self.wake_waiter(index * WAITING_BITS + now.trailing_zeros() as usize) {
+                return;
+            }
+        }
+    }
+
+    /// Has the calling worker, which is inside a task, wait until somebody wakes it ([`Sleep::wake_waiter`]), unless `ready`,
+    /// called when everyone can see that it waits, says that there is no need.
+    pub(super) fn wait(&self, worker: usize, ready: impl FnOnce() -> bool) {
+        let (word, bit) = (&self.waiting[worker / WAITING_BITS], 1 << (worker % WAITING_BITS));
+        word.fetch_or(bit, Ordering::Release);
+        fence(Ordering::SeqCst);
+        if ready() {
+            // Whoever took the bit away before also unparks; that makes one later pause short.
+            word.fetch_and(!bit, Ordering::Relaxed);
+            return;
+        }
+        while word.load(Ordering::Acquire) & bit != 0 {
+            thread::park();
+        }
+    }
+
+    /// Wakes this worker if it waits inside a task. The caller has passed a `SeqCst` fence since it made the reason visible.
+    pub(super) fn wake_waiter(&self, worker: usize) -> bool {
+        let (word, bit) = (&self.waiting[worker / WAITING_BITS], 1 << (worker % WAITING_BITS));
+        let woken = word.load(Ordering::Relaxed) & bit != 0 && word.fetch_and(!bit, Ordering::AcqRel) & bit != 0;
+        if woken && let Some(thread) = self.threads[worker].get() {
+            thread.unpark();
+        }
+        woken
     }
 
     /// Wakes everyone who sleeps.
@@ -151,6 +236,16 @@ impl Sleep {
     /// Whether this worker is neither searching nor asleep.
     pub(super) fn is_running(&self, worker: usize) -> bool {
         self.word(worker).load(Ordering::Acquire) & (asleep(worker) | searching(worker)) == 0
+    }
+
+    fn is_asleep(&self, worker: usize) -> bool {
+        self.word(worker).load(Ordering::Relaxed) & asleep(worker) != 0
+    }
+
+    /// Whether another worker that is pinned to the same CPU as this one is running.
+    pub(super) fn shares_with_running(&self, worker: usize) -> bool {
+        self.cpus[worker]
+            .is_some_and(|cpu| self.homes[cpu].iter().any(|other| *other != worker && self.is_running(*other)))
     }
 
     /// How many workers are searching, about.
@@ -220,7 +315,7 @@ mod model {
     impl Pool {
         fn new(workers: usize, lanes: &[&[usize]]) -> Arc<Self> {
             Arc::new(Self {
-                sleep: Sleep::new(workers),
+                sleep: Sleep::new(&vec![None; workers]),
                 lanes: lanes.iter().map(|m| Lane { queued: AtomicUsize::new(0), members: set(m) }).collect(),
                 ran: AtomicUsize::new(0),
                 stop: AtomicUsize::new(0),

@@ -36,7 +36,8 @@
 //! * When a coroutine ends on a worker, the one that awaited it goes on there at once if it belongs to that worker's pool and
 //!   set, and nothing of a higher level waits; after [`IN_PLACE`] times in a row it is queued. This is no
 //!   call within a call: a chain of any length needs no stack. One that belongs to a loop is posted to it.
-//! * A spawn that was refused gives the future back, and nothing of it has run.
+//! * A spawn that was refused gives the future back, and nothing of it has run. A bounded pool counts a spawn as a task; what
+//!   goes on is never refused for want of room.
 //! * A pool that drains runs what its coroutines spawn and wake. One that is woken from outside is closed to them: it ends
 //!   with [`Error::Closed`](crate::Error::Closed). Nothing waits for a coroutine that nothing wakes.
 //! * In a forked child a coroutine does not run, and its handle answers [`Error::Forked`](crate::Error::Forked).
@@ -104,7 +105,7 @@ impl pool::Handle {
         };
         let home = Home::Pool { pool: self.identity(), only_worker: self.only_worker(&target) };
         let mut handle = None;
-        self.submit_made(&target, future, |future| {
+        self.submit_made(&target, options.timeout, future, |future| {
             let place = Place::Pool(self.clone(), target.clone());
             let (runnable, task) = cell::make(future, Belongs::to(place));
             handle = Some(JoinHandle::new(&runnable, task, home));

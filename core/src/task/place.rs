@@ -31,7 +31,7 @@ impl Place {
     #[inline]
     fn push(&self, runnable: Runnable<Meta>) -> Result<(), Refused<Runnable<Meta>>> {
         match self {
-            Self::Pool(pool, target) => pool.submit_made(target, runnable, run::pool_job),
+            Self::Pool(pool, target) => pool.resume_made(target, runnable, run::pool_job),
             Self::Loop(event_loop) => event_loop.post_made(runnable, run::loop_job),
         }
     }
@@ -79,8 +79,9 @@ impl Belongs {
             && run::may_resume_here()
             && pool.may_run_here(target)
         {
+            let target = target.clone();
             drop(place);
-            return run::resume_here(runnable);
+            return run::resume_here(runnable, target);
         }
         let pushed = place.push(runnable);
         drop(place);
@@ -102,7 +103,7 @@ impl Belongs {
         let next = match asked {
             Move::To(place) => place,
             Move::Within(priority, cpus) => {
-                let options = SubmitOptions { priority, cpus: cpus.map(|cpus| *cpus) };
+                let options = SubmitOptions { priority, cpus: cpus.map(|cpus| *cpus), ..SubmitOptions::default() };
                 if let Err(error) = self.move_within(&options) {
                     runnable.metadata().fail(error);
                 }

@@ -21,7 +21,12 @@ use std::{
 use async_task::Runnable;
 
 use super::{cell::Meta, place::Move};
-use crate::{error::Error, job::Job, thread};
+use crate::{
+    error::Error,
+    job::Job,
+    pool::{self, Target},
+    thread,
+};
 
 /// How many coroutines in a row go on in place before the next one is queued, so that a long chain does not keep a worker from
 /// everything else.
@@ -38,7 +43,7 @@ struct Turn {
     /// It has ended, and what awaited it may go on here.
     ending: Cell<bool>,
     may_hand_over: Cell<bool>,
-    next: Cell<Option<Runnable<Meta>>>,
+    next: Cell<Option<(Runnable<Meta>, Target)>>,
     /// Held until the turn is over; see [`keep`].
     kept: Cell<Option<Waker>>,
     asked: Cell<Option<Move>>,
@@ -147,11 +152,11 @@ pub(super) fn may_resume_here() -> bool {
 }
 
 /// Runs the coroutine when the one that is ending is off the stack.
-pub(super) fn resume_here(runnable: Runnable<Meta>) {
+pub(super) fn resume_here(runnable: Runnable<Meta>, target: Target) {
     // One at a time: whatever else it wakes is queued.
     let before = turn(|turn| {
         turn.ending.set(false);
-        turn.next.replace(Some(runnable))
+        turn.next.replace(Some((runnable, target)))
     });
     debug_assert!(before.flatten().is_none());
 }
@@ -237,25 +242,30 @@ fn enter() -> Restore {
 fn run(first: Runnable<Meta>) {
     let _outer = enter();
     let born = first.metadata().born;
-    let mut runnable = first;
-    for depth in 0.. {
-        turn(|turn| begin(turn, &runnable, depth < IN_PLACE));
-        runnable.run();
-        let next = turn(|turn| {
-            turn.ending.set(false);
-            // What it asked for or was told in vain is not the next one's.
-            drop((turn.asked.take(), turn.failed.take()));
-            (turn.next.take(), turn.kept.take())
-        });
-        let Some((next, kept)) = next else { return };
-        drop(kept);
-        let Some(next) = next else { return };
+    let mut next = run_one(first, true);
+    for depth in 1.. {
+        let Some((runnable, target)) = next else { return };
         if born.is_forked() {
             // The coroutine forked, and this is the child: the one that goes on is the parent's.
-            return std::mem::forget(next);
+            return std::mem::forget(runnable);
         }
-        runnable = next;
+        next = None;
+        pool::run_as(&target, || next = run_one(runnable, depth < IN_PLACE));
     }
+}
+
+/// Runs one turn; answers what is to go on in place.
+fn run_one(runnable: Runnable<Meta>, may_hand_over: bool) -> Option<(Runnable<Meta>, Target)> {
+    turn(|turn| begin(turn, &runnable, may_hand_over));
+    runnable.run();
+    let (next, kept) = turn(|turn| {
+        turn.ending.set(false);
+        // What it asked for or was told in vain is not the next one's.
+        drop((turn.asked.take(), turn.failed.take()));
+        (turn.next.take(), turn.kept.take())
+    })?;
+    drop(kept);
+    next
 }
 
 #[inline]

@@ -347,3 +347,28 @@ fn a_panic_is_reported_only_if_nobody_asks_for_it() {
     });
     assert_eq!(*messages.0.lock().unwrap(), ["a coroutine that nobody joined panicked: dropped"]);
 }
+
+#[test]
+fn a_full_pool_refuses_a_spawn_and_takes_what_goes_on() {
+    let pool = PoolOptions { workers: Some(1), capacity: Some(1), ..PoolOptions::default() };
+    let (pool, latch, drops) = (Pool::new(pool).unwrap(), Latch::default(), Drops::default());
+    let mut goes_on = pool.spawn(waiting(&latch, &drops)).unwrap();
+    latch.wait_for_waiters(1);
+    let (release, released) = mpsc::channel::<()>();
+    let (running, runs) = mpsc::channel();
+    pool.submit(move || {
+        running.send(()).unwrap();
+        let _ = released.recv();
+    })
+    .unwrap();
+    runs.recv().unwrap();
+    let mut fills = pool.spawn(async { 1 }).unwrap();
+    let refused = pool.spawn(waiting(&latch, &drops)).map(drop).unwrap_err();
+    assert_eq!((refused.error.name(), drops.count()), ("QueueFull", 0));
+    drop(refused.value);
+    latch.open();
+    drop(release);
+    assert_eq!((goes_on.join(Some(LONG)), fills.join(Some(LONG))), (Ok(3), Ok(1)));
+    let mut waits = pool.spawn_with(&SubmitOptions { timeout: None, ..SubmitOptions::default() }, async { 2 }).unwrap();
+    assert_eq!(waits.join(Some(LONG)), Ok(2));
+}

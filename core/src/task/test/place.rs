@@ -251,7 +251,7 @@ fn a_move_that_is_given_up_is_not_made() {
 fn task_came_first(pool: &Pool, at: Priority, other: Priority) -> bool {
     let (latch, came) = (Latch::default(), Arc::new(AtomicUsize::new(0)));
     let (inside, opened, count) = (pool.handle(), latch.opened(), came.clone());
-    let options = SubmitOptions { priority: at, cpus: None };
+    let options = SubmitOptions { priority: at, ..SubmitOptions::default() };
     let child_options = options.clone();
     let awaiter = async move {
         let (queue, task_count) = (inside.clone(), count.clone());
@@ -260,7 +260,7 @@ fn task_came_first(pool: &Pool, at: Priority, other: Priority) -> bool {
             let job = Job::new(move || {
                 task_count.fetch_add(1, Ordering::SeqCst);
             });
-            queue.submit_with(&SubmitOptions { priority: other, cpus: None }, job).unwrap();
+            queue.submit_with(&SubmitOptions { priority: other, ..SubmitOptions::default() }, job).unwrap();
         };
         inside.spawn_with(&child_options, child).unwrap().await.unwrap();
         count.load(Ordering::SeqCst) == 1
@@ -340,4 +340,32 @@ fn in_place_is_bounded_so_that_equals_get_their_turn() {
     assert_eq!(order.len(), DEPTH + 1);
     let equal = order.iter().position(|entry| *entry == usize::MAX).unwrap();
     assert_eq!(equal, IN_PLACE as usize, "it ran after so many went on in place");
+}
+
+#[test]
+fn what_one_forks_that_went_on_in_place_stays_in_its_own_set() {
+    let pool = pool(2);
+    let cpus = pool.worker_cpus();
+    let (one, two) = (cpus[0].unwrap(), cpus[1].unwrap());
+    let options = SubmitOptions { cpus: Some(CpuSet::new([one]).unwrap()), ..SubmitOptions::default() };
+    let inside = pool.handle();
+    let awaiter = async move {
+        let workers = Mutex::new(Vec::new());
+        for _ in 0..200 {
+            // The child may run anywhere, and so may what it forks.
+            inside.spawn(async {}).unwrap().await.unwrap();
+            pool::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        (0..100).for_each(|_| std::hint::spin_loop());
+                        workers.lock().unwrap().push(pool::working_as().unwrap().1);
+                    });
+                }
+            });
+        }
+        workers.into_inner().unwrap()
+    };
+    let workers = pool.spawn_with(&options, awaiter).unwrap().join(Some(LONG)).unwrap();
+    assert_eq!(workers.len(), 1600);
+    assert!(workers.iter().all(|worker| *worker == 0 || one == two));
 }
