@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Refused, Result},
     fork::ForkGuard,
     job::Job,
-    primitive::{Ordering, fence},
+    primitive::full_fence,
     time::Deadline,
 };
 
@@ -139,14 +139,13 @@ impl Handle {
         };
         lane.queues[level].push(job);
         // Still inside the gate: when it is closed and quiet, nobody outside is about to wake a worker either.
-        fence(Ordering::SeqCst);
+        full_fence();
         shared.sleep.wake_one(&lane.members);
         Ok(())
     }
 
     /// Pushes all of these at once: one gate, one fence, and as many workers are woken as there are tasks for. They come from
     /// an iterator of the library's own: it runs inside the gate. On an error none was taken.
-    #[allow(dead_code, reason = "the way in for batches")]
     pub(super) fn push_all(&self, target: &Target, jobs: &mut impl Iterator<Item = Job>) -> Result<()> {
         let shared = &*self.shared;
         let lane = target.lane(shared);
@@ -155,9 +154,14 @@ impl Handle {
         };
         let queue = &lane.queues[target.level];
         let count = jobs.map(|job| queue.push(job)).count();
-        fence(Ordering::SeqCst);
+        full_fence();
         shared.sleep.wake_many(&lane.members, count);
         Ok(())
+    }
+
+    /// Submits what is part of a call that was accepted.
+    pub(super) fn submit_part(&self, target: &Target, part: Job) -> Result<(), Refused<Job>> {
+        self.push(target.lane(&self.shared), target.level, part)
     }
 
     #[cold]
@@ -218,7 +222,10 @@ impl Handle {
 
 impl Target {
     #[inline]
-    fn lane<'a>(&'a self, shared: &'a Shared) -> &'a Lane {
+    pub(super) fn lane<'a>(&'a self, shared: &'a Shared) -> &'a Lane {
         self.lane.as_deref().unwrap_or_else(|| shared.lanes.first())
+    }
+    pub(super) fn level(&self) -> usize {
+        self.level
     }
 }

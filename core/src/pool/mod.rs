@@ -62,7 +62,7 @@ use crate::{
     error::{Error, Result},
     gate::Gate,
     job::Job,
-    primitive::{AtomicBool, Ordering, fence},
+    primitive::{AtomicBool, Ordering, full_fence},
     priority::Priority,
     time::Deadline,
 };
@@ -145,7 +145,7 @@ impl Shared {
     /// part that comes too late to be run is dropped with the lane; whoever offers it does not need it.
     fn push_part(&self, lane: &lane::Lane, level: usize, part: Job) {
         lane.queues[level].push(part);
-        fence(Ordering::SeqCst);
+        full_fence();
         self.sleep.wake_one(&lane.members);
     }
 

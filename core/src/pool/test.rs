@@ -1,6 +1,8 @@
 //! The pool with real threads. Whatever is waited for is an event: a channel, a join, a shutdown.
 
 mod closing;
+mod fork_join;
+mod inside;
 mod order;
 mod process;
 mod sets;
