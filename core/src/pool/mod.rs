@@ -73,7 +73,7 @@ use crate::{
     error::{Error, Result},
     gate::Gate,
     job::Job,
-    primitive::{AtomicBool, Ordering, fence},
+    primitive::{AtomicBool, Ordering, full_fence},
     priority::Priority,
     time::Deadline,
 };
@@ -196,7 +196,7 @@ impl Shared {
     fn push_part(&self, lane: &lane::Lane, level: usize, part: Job) {
         self.take_room(1);
         lane.queues[level].push(part);
-        fence(Ordering::SeqCst);
+        full_fence();
         self.sleep.wake_one(&lane.members);
     }
 

@@ -238,6 +238,12 @@ impl Sleep {
         self.word(worker).load(Ordering::Acquire) & (asleep(worker) | searching(worker)) == 0
     }
 
+    /// Whether this worker waits inside a task.
+    #[cfg(test)]
+    pub(super) fn is_waiting(&self, worker: usize) -> bool {
+        self.waiting[worker / WAITING_BITS].load(Ordering::Relaxed) & (1 << (worker % WAITING_BITS)) != 0
+    }
+
     fn is_asleep(&self, worker: usize) -> bool {
         self.word(worker).load(Ordering::Relaxed) & asleep(worker) != 0
     }
