@@ -6,6 +6,8 @@
 //! * Whoever makes a task visible then passes a `SeqCst` fence and looks here ([`Sleep::wake_one`]). A searcher among the
 //!   task's workers will find it; else one sleeper among them is turned into a searcher, *by the waker*, and unparked.
 //! * Whoever goes to sleep is marked asleep, passes a `SeqCst` fence and looks at the queues once more.
+//! * A worker that waits inside a task for a part of it is marked as waiting, passes the fence and looks whether it has ended; whoever
+//!   ends a part passes the fence and looks at the mark.
 //! * A searcher that found something stops searching, passes a `SeqCst` fence and looks for what else is there.
 //!
 //! # Invariant
