@@ -306,7 +306,7 @@ fn a_loop_covers_its_range_once() {
             }
             let inner = (*pool).clone();
             run_in(&pool, &SubmitOptions::default(), move || {
-                check_loop(&inner, &SubmitOptions::default(), range, grain)
+                check_loop(&inner, &SubmitOptions::default(), range, grain);
             });
         }
     }
