@@ -1,7 +1,7 @@
 /* libcoop: an event loop, a pinned priority pool, and datagrams in batches.
  *
  * Objects (coop_pool *, coop_event_loop *, ...) have one owner, who frees them; using one after that is undefined, as in
- * any C library. Small things (timers, watches) are ids, and a stale id is answered COOP_E_STALE. Every function may be
+ * any C library. Small things (timers, watches, tasks) are ids, and a stale id is answered COOP_E_STALE. Every function may be
  * called from any thread, but not from a signal handler.
  *
  * Functions that can fail answer a coop_status, and coop_last_error() has the reason in words. Outputs are written only
@@ -364,43 +364,6 @@ typedef struct {
 } coop_log_callback;
 
 /*
- How a pool is made. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_pool_options).
-     */
-    size_t size;
-    /*
-     How many workers, up to 1024. 0: as many as this process has CPUs to use, at least 4 (a runtime's pool:
-     half, at least 4).
-     */
-    size_t workers;
-    /*
-     1 leaves the workers where the system puts them; such a pool takes no CPU sets. 0 pins each to a CPU.
-     */
-    int32_t no_pin;
-    /*
-     After how many tasks above a priority one of it runs, if it has one. 0: 64. COOP_NONE: never, the order is
-     strict.
-     */
-    int32_t ageing;
-    /*
-     What the threads are called, "name-0", "name-1" and so on: UTF-8, copied. NULL: "coop-pool".
-     */
-    const char *name;
-    /*
-     The bytes of name.
-     */
-    size_t name_length;
-    /*
-     How many tasks may be queued at once; a pool that is full refuses tasks, or has the submitter wait (timeout_ns of
-     coop_submit_options). 0: as many as there is memory for.
-     */
-    size_t capacity;
-} coop_pool_options;
-
-/*
  A set of CPU numbers, 0 to 1023: bit b of words[w] is CPU 64 * w + b. words NULL (and count 0) is "any CPU"; a
  set that is present and empty is COOP_E_INVALID. The library copies it.
  */
@@ -441,6 +404,49 @@ typedef struct {
      */
     int64_t timeout_ns;
 } coop_submit_options;
+
+/*
+ Does one piece of a loop: the numbers from begin up to, and without, end. Called by several threads at the same
+ time. It must not throw or longjmp out of the library.
+ */
+typedef void (*coop_range_fn)(void *arg, size_t begin, size_t end);
+
+/*
+ How a pool is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_pool_options).
+     */
+    size_t size;
+    /*
+     How many workers, up to 1024. 0: as many as this process has CPUs to use, at least 4 (a runtime's pool:
+     half, at least 4).
+     */
+    size_t workers;
+    /*
+     1 leaves the workers where the system puts them; such a pool takes no CPU sets. 0 pins each to a CPU.
+     */
+    int32_t no_pin;
+    /*
+     After how many tasks above a priority one of it runs, if it has one. 0: 64. COOP_NONE: never, the order is
+     strict.
+     */
+    int32_t ageing;
+    /*
+     What the threads are called, "name-0", "name-1" and so on: UTF-8, copied. NULL: "coop-pool".
+     */
+    const char *name;
+    /*
+     The bytes of name.
+     */
+    size_t name_length;
+    /*
+     How many tasks may be queued at once; a pool that is full refuses tasks, or has the submitter wait (timeout_ns of
+     coop_submit_options). 0: as many as there is memory for.
+     */
+    size_t capacity;
+} coop_pool_options;
 
 /*
  What a pool did since it was made, and what waits in it, at a moment while others go on.
@@ -731,8 +737,9 @@ typedef struct {
 } coop_runtime_options;
 
 /*
- Names a task of one pool; never 0, and never used again for another one. It lives until a coop_task_join that saw the
- task's end, a coop_task_cancel that won, a coop_task_release, or until the pool is freed; from then on it is stale.
+ Names a task of one pool; never 0, and never used again for another one. It lives until a coop_task_join that saw
+ the task's end, a coop_task_cancel that won, a coop_task_release, or until the pool is freed; from then on it is
+ stale.
  */
 typedef uint64_t coop_task_id;
 
@@ -1058,6 +1065,27 @@ coop_status coop_io_watch_cancel(coop_event_loop *event_loop, coop_io_watch_id i
 coop_status coop_set_log(int32_t level, coop_log_callback callback);
 
 /*
+ Calls run with pieces of the range from begin up to, and without, end, on all workers of the CPU set at once, and
+ returns when all have ended. Called by a task of the pool, that task's worker takes part.
+
+ options: copied; NULL is normal priority, any worker; timeout_ns is not used, for a full pool takes the loop all
+ the same. grain: the most numbers of a piece; 0 leaves that to the pool. run: must not be NULL. arg: handed to it;
+ stays the caller's.
+
+ Any thread, also the pool's own tasks. COOP_E_NULL for pool or run, COOP_E_INVALID for an end before begin,
+ COOP_E_CLOSED if the pool is closed, or was discarded before all pieces had begun: then some have not run;
+ COOP_E_WOULD_DEADLOCK to a task of the pool whose worker is outside the CPU set; COOP_E_FORKED; for the options as
+ coop_pool_submit.
+ */
+coop_status coop_pool_parallel_for(coop_pool *pool,
+                                   const coop_submit_options *options,
+                                   size_t begin,
+                                   size_t end,
+                                   size_t grain,
+                                   coop_range_fn run,
+                                   void *arg);
+
+/*
  Makes a pool and starts its workers.
 
  options: copied; NULL is all defaults. out: set to the pool, which the caller frees with coop_pool_free.
@@ -1174,20 +1202,18 @@ coop_status coop_pool_join(coop_pool *pool, int64_t timeout_ns);
 /*
  Says what the pool did so far, and what waits in it. Costs a look at every worker and every queue.
 
- out: out->size is the caller's; the rest is written. Any thread. COOP_E_NULL, COOP_E_INVALID for the size, COOP_E_FORKED.
+ out: out->size is the caller's; the rest is written. Any thread. COOP_E_NULL, COOP_E_INVALID for the size,
+ COOP_E_FORKED.
  */
-coop_status coop_pool_stats(const coop_pool *pool,
-                            coop_pool_statistics *out);
+coop_status coop_pool_stats(const coop_pool *pool, coop_pool_statistics *out);
 
 /*
  Says what one worker did so far.
 
- index: which worker, from 0. out: out->size is the caller's; the rest is written. Any thread. COOP_E_NULL, COOP_E_INVALID past
- the last worker or for the size, COOP_E_FORKED.
+ index: which worker, from 0. out: out->size is the caller's; the rest is written. Any thread. COOP_E_NULL,
+ COOP_E_INVALID past the last worker or for the size, COOP_E_FORKED.
  */
-coop_status coop_pool_worker_stats(const coop_pool *pool,
-                                   size_t index,
-                                   coop_worker_statistics *out);
+coop_status coop_pool_worker_stats(const coop_pool *pool, size_t index, coop_worker_statistics *out);
 
 /*
  Sends datagrams. What a handler's function sends leaves in batches, at the latest when it returns.
@@ -1378,8 +1404,8 @@ int32_t coop_last_os_errno(void);
 /*
  As coop_pool_submit, for a task that somebody waits for or cancels. Costs a little more.
 
- id: set to the task's id, which ends with coop_task_join, coop_task_cancel or coop_task_release: call one of them, or the id
- takes memory until the pool is freed. The task may run before id is set.
+ id: set to the task's id, which ends with coop_task_join, coop_task_cancel or coop_task_release: call one of them,
+ or the id takes memory until the pool is freed. The task may run before id is set.
 
  Any thread, also the pool's own tasks. The errors of coop_pool_submit, and COOP_E_NULL without id.
  */
@@ -1391,30 +1417,28 @@ coop_status coop_pool_submit_task(coop_pool *pool,
 /*
  Waits until a task has ended: its fn has returned, and its argument is dropped.
 
- timeout_ns: nanoseconds, 0 only looks, COOP_FOREVER waits as long as it takes. A worker of the pool that joins a task which is
- still queued, and which it may run, runs it here and now, whatever the time, unless that is 0.
+ timeout_ns: nanoseconds, 0 only looks, COOP_FOREVER waits as long as it takes. A worker of the pool that joins a
+ task which is still queued, and which it may run, runs it here and now, whatever the time, unless that is 0.
 
- Once the end was seen the id is stale: COOP_OK if the task has run, COOP_E_CANCELLED if it was cancelled meanwhile,
- COOP_E_CLOSED if a shutdown of the pool dropped it. The id lives on at COOP_E_TIMEOUT, and at COOP_E_WOULD_DEADLOCK, which is
- the answer to the task itself and to one that it waits for and runs on its own thread. Tasks of several threads that wait
- for one another in a ring are not noticed.
+ Once the end was seen the id is stale: COOP_OK if the task has run, COOP_E_CANCELLED if it was cancelled
+ meanwhile, COOP_E_CLOSED if a shutdown of the pool dropped it. The id lives on at COOP_E_TIMEOUT, and at
+ COOP_E_WOULD_DEADLOCK, which is the answer to the task itself and to one that it waits for and runs on its own
+ thread. Tasks of several threads that wait for one another in a ring are not noticed.
 
- Any thread, also several at once: one is told how it ended. COOP_E_STALE, COOP_E_NULL, COOP_E_INVALID for another time,
- COOP_E_FORKED.
+ Any thread, also several at once: one is told how it ended. COOP_E_STALE, COOP_E_NULL, COOP_E_INVALID for another
+ time, COOP_E_FORKED.
  */
-coop_status coop_task_join(coop_pool *pool,
-                           coop_task_id id,
-                           int64_t timeout_ns);
+coop_status coop_task_join(coop_pool *pool, coop_task_id id, int64_t timeout_ns);
 
 /*
- Takes a task back that has not begun: its fn is not called, and its argument is dropped before this returns. The id is stale
- then, and whoever waits in coop_task_join is answered COOP_E_CANCELLED.
+ Takes a task back that has not begun: its fn is not called, and its argument is dropped before this returns. The
+ id is stale then, and whoever waits in coop_task_join is answered COOP_E_CANCELLED.
 
- Any thread, also the pool's own tasks. COOP_E_TIMEOUT if it is too late, which changes nothing: the message says whether the task is
- running or has ended, and coop_task_join is still to come. COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ Any thread, also the pool's own tasks. COOP_E_TIMEOUT if it is too late, which changes nothing: the message says
+ whether the task is running or has ended, and coop_task_join is still to come. COOP_E_STALE, COOP_E_NULL,
+ COOP_E_FORKED.
  */
-coop_status coop_task_cancel(coop_pool *pool,
-                             coop_task_id id);
+coop_status coop_task_cancel(coop_pool *pool, coop_task_id id);
 
 /*
  Gives an id up: the task goes on, and nobody waits for it or cancels it any more.

@@ -23,6 +23,7 @@ mod handle;
 pub mod io_watch;
 pub mod log;
 mod options;
+pub mod parallel_for;
 pub mod pool;
 pub mod pool_stats;
 pub mod port_context;

@@ -16,6 +16,8 @@ static probe p, task, waiting_timer, waiting_watch;
 
 #define FORKED(call) CHECK_STATUS(call, COOP_E_FORKED)
 
+static void no_piece(void *arg, size_t begin, size_t end) { FAIL("ran %zu to %zu of %p", begin, end, arg); }
+
 static void in_the_child(void) {
     size_t count = 0;
     int32_t cpu = 0;
@@ -38,6 +40,7 @@ static void in_the_child(void) {
     FORKED(coop_pool_stats(pool, &of_pool));
     FORKED(coop_pool_worker_stats(pool, 0, &of_worker));
     CHECK(!coop_pool_may_run_here(pool, NULL));
+    FORKED(coop_pool_parallel_for(pool, NULL, 0, 1, 0, no_piece, NULL));
     FORKED(coop_pool_worker_cpu(pool, 0, &cpu));
     FORKED(coop_pool_close(pool));
     FORKED(coop_pool_shutdown(pool, COOP_SHUTDOWN_DRAIN, COOP_FOREVER));

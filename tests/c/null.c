@@ -3,6 +3,8 @@
 
 static const coop_callback none = {NULL, NULL, NULL};
 
+static void no_piece(void *arg, size_t begin, size_t end) { FAIL("ran %zu to %zu of %p", begin, end, arg); }
+
 static void null_objects(void) {
     probe p = {0, 0};
     coop_address address = {0, {0}};
@@ -28,6 +30,7 @@ static void null_objects(void) {
     CHECK_STATUS(coop_pool_stats(NULL, NULL), COOP_E_NULL);
     CHECK_STATUS(coop_pool_worker_stats(NULL, 0, NULL), COOP_E_NULL);
     CHECK(!coop_pool_may_run_here(NULL, NULL));
+    CHECK_STATUS(coop_pool_parallel_for(NULL, NULL, 0, 1, 0, no_piece, NULL), COOP_E_NULL);
 
     CHECK_STATUS(coop_event_loop_new(NULL, NULL), COOP_E_NULL);
     coop_event_loop_free(NULL);
@@ -103,6 +106,7 @@ static void null_arguments(void) {
     CHECK_SAYS(coop_pool_submit_batch(pool, NULL, two, 2, NULL), COOP_E_NULL, "accepted");
     CHECK_SAYS(coop_pool_submit_batch(pool, NULL, two, 2, &count), COOP_E_NULL, "tasks[1].fn");
     CHECK_SAYS(coop_pool_stats(pool, NULL), COOP_E_NULL, "out");
+    CHECK_SAYS(coop_pool_parallel_for(pool, NULL, 0, 1, 0, NULL, NULL), COOP_E_NULL, "run");
     CHECK_SAYS(coop_pool_worker_stats(pool, 0, NULL), COOP_E_NULL, "out");
 
     CHECK_SAYS(coop_event_loop_post(loop, none), COOP_E_NULL, "callback.fn");

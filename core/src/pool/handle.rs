@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Refused, Result},
     fork::ForkGuard,
     job::Job,
-    primitive::{Ordering, fence},
+    primitive::full_fence,
     time::Deadline,
 };
 
@@ -217,7 +217,7 @@ impl Handle {
         let lane = target.lane(shared);
         lane.queues[target.level].push(shared.stats.sampled(make(value)));
         // Still inside the gate: when it is closed and quiet, nobody outside is about to wake a worker either.
-        fence(Ordering::SeqCst);
+        full_fence();
         shared.sleep.wake_one(&lane.members);
         Ok(())
     }
@@ -232,9 +232,21 @@ impl Handle {
         };
         let queue = &lane.queues[target.level];
         let count = jobs.map(|job| queue.push(job)).count();
-        fence(Ordering::SeqCst);
+        full_fence();
         shared.sleep.wake_many(&lane.members, count);
         Ok(())
+    }
+
+    /// As [`Handle::push_all`], so many parts of one call, which a full pool takes all the same.
+    pub(super) fn push_parts(&self, target: &Target, count: usize, jobs: &mut impl Iterator<Item = Job>) -> Result<()> {
+        self.shared.take_room(count);
+        self.push_all(target, jobs).inspect_err(|_| self.shared.leave_room(count))
+    }
+
+    /// Submits what is part of a call that was accepted.
+    pub(super) fn submit_part(&self, target: &Target, part: Job) -> Result<(), Refused<Job>> {
+        self.shared.take_room(1);
+        self.push_admitted(target, part)
     }
 
     #[cold]
@@ -312,12 +324,12 @@ impl Target {
         self.lane.as_ref()
     }
 
-    pub(super) fn level(&self) -> usize {
-        self.level
+    #[inline]
+    pub(super) fn lane<'a>(&'a self, shared: &'a Shared) -> &'a Lane {
+        self.lane.as_deref().unwrap_or_else(|| shared.lanes.first())
     }
 
-    #[inline]
-    fn lane<'a>(&'a self, shared: &'a Shared) -> &'a Lane {
-        self.lane.as_deref().unwrap_or_else(|| shared.lanes.first())
+    pub(super) fn level(&self) -> usize {
+        self.level
     }
 }

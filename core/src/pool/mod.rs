@@ -16,7 +16,9 @@
 //! * The higher level always goes first, but for ageing: a worker that has run 64 tasks above a level while it had one to run
 //!   runs one of it, lowest first.
 //! * A task with a CPU set runs only on workers pinned inside it.
-//! * With one worker that may run them, tasks of one submitter at one level start in the order of submission.
+//! * With one worker that may run them, tasks of one submitter at one level start in the order of submission. Parts of a task
+//!   ([`fork`], [`scope`]) go before tasks that have not begun, the newest first.
+//! * Within a level nothing starves: tasks from outside and those that tasks submit take turns, and so do CPU sets.
 //! * An idle pool does not wake up. A task wakes one sleeping worker of its set, unless one of the set is already looking.
 //! * A panic in a task, or in its drop, is caught and reported once, and the worker goes on.
 //! * Threads that a task makes inherit the CPU its worker is pinned to: the system does that.
@@ -25,8 +27,9 @@
 //! # Where things are
 //!
 //! `handle.rs` has the calls, `task.rs` those of tasks with a handle, `batch.rs` those of many at once, `room.rs`
-//! bounded pools, `stats.rs` what is counted; `lane.rs` holds the queues, `worker.rs` what a worker does next, `sleep.rs` who sleeps and who is woken, `shutdown.rs` the
-//! end. README.md has the states, the wake protocol, the memory orderings, and why no wake-up is lost.
+//! bounded pools, `stats.rs` what is counted; `lane.rs` holds the queues, `worker/` what a worker does next, `fork_join/`
+//! how a task splits itself, `sleep.rs` who sleeps and who is woken, `shutdown.rs` the end. README.md has the states, the
+//! wake protocol, the memory orderings, and why no wake-up is lost.
 
 // fork_join needs it, and the test of fork.
 #![deny(unsafe_code)]
@@ -74,7 +77,7 @@ use crate::{
     error::{Error, Result},
     gate::Gate,
     job::Job,
-    primitive::{AtomicBool, Ordering, fence},
+    primitive::{AtomicBool, Ordering, full_fence},
     priority::Priority,
     time::Deadline,
 };
@@ -197,7 +200,7 @@ impl Shared {
     fn push_part(&self, lane: &lane::Lane, level: usize, part: Job) {
         self.take_room(1);
         lane.queues[level].push(part);
-        fence(Ordering::SeqCst);
+        full_fence();
         self.sleep.wake_one(&lane.members);
     }
 

@@ -2,6 +2,8 @@
 
 mod bounded;
 mod closing;
+mod fork_join;
+mod inside;
 mod order;
 mod process;
 mod refused;

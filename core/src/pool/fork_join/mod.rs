@@ -24,6 +24,7 @@
 //! queue of forks before it ends.
 
 mod part;
+mod range;
 mod scope;
 mod visit;
 

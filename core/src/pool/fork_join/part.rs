@@ -94,7 +94,6 @@ impl<F: FnOnce() -> R + Send, R: Send> Half<F, R> {
     #[inline]
     pub(super) fn take_back(&self, fork: Fork) -> impl FnOnce() -> R {
         assert!(self.is(&fork), "another half's");
-        drop(fork);
         // SAFETY: whoever holds the right is the only one to touch the closure, and that is the caller.
         let f = unsafe { (*self.f.get()).take() };
         f.expect("a right is used once")

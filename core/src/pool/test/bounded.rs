@@ -164,6 +164,12 @@ fn parts_of_tasks_take_no_room_and_give_none() {
         let options = if number % 2 == 0 { narrow.clone() } else { waiting(None) };
         let task = pool.submit_task(&options, || sum(0, 200)).unwrap();
         assert_eq!(task.join(None), Ok(19_900));
+        let numbers = AtomicUsize::new(0);
+        let count = |piece: std::ops::Range<usize>| {
+            numbers.fetch_add(piece.len(), Ordering::Relaxed);
+        };
+        pool.parallel_for(&options, 0..100, 10, count).unwrap();
+        assert_eq!(numbers.into_inner(), 100);
     }
     // Tickets that came too late may still be queued.
     let room = pool.shared.room.as_ref().unwrap();

@@ -29,7 +29,7 @@ use crate::{
         fork_join::{Fork, Parts},
         lane::{HIGH, LEVELS, Lane},
     },
-    primitive::{Ordering, fence},
+    primitive::full_fence,
 };
 
 /// Numbers from here on are those of lanes that a task which is run inside another one came with.
@@ -119,7 +119,7 @@ pub(in super::super) struct Local {
     pub(in super::super) index: usize,
     pub(super) queues: Queues,
     pub(super) context: Cell<Context>,
-    /// Per level, whether the bit in `offered` is set.
+    /// Per level, whether the queues may hold something; the bit in `offered` says the same to others.
     offers: [Cell<bool>; LEVELS],
     /// Per level, whether a fork was pushed since the queue was last found empty between two tasks.
     pub(super) forked: [Cell<bool>; LEVELS],
@@ -204,10 +204,10 @@ impl Local {
         if shared.is_stopped() {
             return Err(value);
         }
-        self.queues.spawned(level).push(make(value));
+        self.queues.push_spawned(level, make(value));
+        self.offer(level);
         if shared.workers() > 1 {
-            self.offer(level);
-            fence(Ordering::SeqCst);
+            full_fence();
             shared.sleep.wake_one(&shared.lanes.first().members);
         }
         Ok(())
@@ -223,10 +223,10 @@ impl Local {
         let first = queue.is_empty();
         queue.push(fork);
         self.forked[level].set(true);
+        self.offer(level);
         if shared.workers() > 1 {
-            self.offer(level);
             if first {
-                fence(Ordering::SeqCst);
+                full_fence();
             }
             shared.sleep.wake_helper(&shared.lanes.first().members);
         }
@@ -292,17 +292,35 @@ impl Local {
     pub(in super::super) fn has_work_at(&self, level: usize) -> bool {
         let shared = self.shared();
         !shared.lanes.first().queues[level].is_empty()
-            || !self.queues.is_empty(level)
-            || shared.offers.any(level)
+            || self.has_common_at(level)
             || shared.lanes.others().any(|lane| !lane.queues[level].is_empty() && lane.members.contains(self.index))
     }
 
-    /// Others may look at this level's queues.
+    /// Whether something of this level or a more urgent one waits for this worker, or the pool is to stop.
+    pub(in super::super) fn has_work_from(&self, least: usize) -> bool {
+        self.shared().is_stopped() || (HIGH..=least).any(|level| self.has_work_at(level))
+    }
+
+    /// Whether something of this level waits in a worker's own queues.
+    #[inline(always)]
+    pub(super) fn has_common_at(&self, level: usize) -> bool {
+        (self.offers[level].get() && !self.queues.is_empty(level)) || self.shared().offers.any(level)
+    }
+
+    /// A task begins.
+    #[inline(always)]
+    pub(super) fn begin(&self, context: Context) {
+        self.context.set(context);
+    }
+
+    /// This level's queues may hold something, and others may look at them.
     #[inline(always)]
     pub(super) fn offer(&self, level: usize) {
         if !self.offers[level].get() {
             self.offers[level].set(true);
-            self.shared().offers.offer(level, self.index);
+            if self.shared().workers() > 1 {
+                self.shared().offers.offer(level, self.index);
+            }
         }
     }
 
@@ -311,7 +329,9 @@ impl Local {
     pub(super) fn withdraw(&self, level: usize) {
         if self.offers[level].get() && self.queues.is_empty(level) {
             self.offers[level].set(false);
-            self.shared().offers.withdraw(level, self.index);
+            if self.shared().workers() > 1 {
+                self.shared().offers.withdraw(level, self.index);
+            }
         }
     }
 }

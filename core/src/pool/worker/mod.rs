@@ -6,8 +6,8 @@
 //! starves; what other workers have and have not begun comes after them, level by level. Ageing is the one exception.
 //!
 //! In lane 0 parts of begun tasks go first. Tasks from outside (claimed in batches, see `stealing.rs`) and tasks that
-//! tasks submitted take turns, at most [`BATCH`] of one before the other; after both, one task of another worker is
-//! looked for, which may be stuck behind a long one there. So neither kind starves the other, however long its chain. A single
+//! tasks submitted take turns, at most [`BATCH`] of one before the other; now and then one task of another worker
+//! goes first, for it may be stuck behind a long one there. So neither kind starves the other, however long its chain. A single
 //! worker claims in the order of submission and runs in it.
 
 #![forbid(unsafe_code)]
@@ -27,13 +27,9 @@ pub(super) use self::{
 };
 use super::{
     Handle, Shared,
-    lane::{HIGH, LEVELS, LOW, Lane, NORMAL, Node},
+    lane::{HIGH, LEVELS, LOW, Lane, NORMAL, Newer},
 };
-use crate::{
-    fork::ForkGuard,
-    job::Job,
-    primitive::{Ordering, fence},
-};
+use crate::{fork::ForkGuard, job::Job, primitive::full_fence};
 
 /// How often a searcher looks before it sleeps, and the first and the longest pause before a look, as powers of two of
 /// spin hints. Some 80 us in all. A shorter first pause finds tasks one by one as they arrive, and the submitter and
@@ -41,6 +37,10 @@ use crate::{
 const LOOKS: u32 = 20;
 const FIRST_PAUSE: u32 = 5;
 const LONGEST_PAUSE: u32 = 8;
+
+/// After how many batches of tasks from outside a busy worker looks for one that is stuck elsewhere; after one from inside it always
+/// does.
+const LOOK_ROUND: u32 = 8;
 
 /// Which of the two kinds of lane 0 goes first at a level, and for how many tasks more.
 #[derive(Clone, Copy, Default)]
@@ -56,12 +56,13 @@ pub(super) struct Worker<'a> {
     local: Rc<Local>,
     /// The lanes this worker belongs to; the first is lane 0.
     lanes: Vec<&'a Lane>,
-    /// The last one in the list that this worker has looked at; `None` is lane 0.
-    last_known: Option<&'a Node>,
+    /// The place in the list where the first lane will be that this worker has not looked at.
+    newer: &'a Newer,
     /// Per level, which lane's turn it is.
     turn: [usize; LEVELS],
     /// Per level, which kind's turn it is within lane 0.
     common: [Turn; LEVELS],
+    batches: u32,
     /// Per level, how many tasks ran above it since it has had one that could run.
     passed: [u32; LEVELS],
     searching: bool,
@@ -76,9 +77,10 @@ impl<'a> Worker<'a> {
             index,
             local: Local::enter(handle, index, queues),
             lanes: vec![shared.lanes.first()],
-            last_known: None,
+            newer: shared.lanes.behind_first(),
             turn: [0; LEVELS],
             common: [Turn::default(); LEVELS],
+            batches: 0,
             passed: [0; LEVELS],
             searching: false,
         }
@@ -167,9 +169,37 @@ impl<'a> Worker<'a> {
     #[inline(always)]
     fn next(&mut self) -> Option<Job> {
         self.learn_lanes();
-        let Some(limit) = self.shared.ageing else {
-            return (HIGH..LEVELS).find_map(|level| self.take(level));
-        };
+        if let Some(limit) = self.shared.ageing
+            && (self.passed[LOW] >= limit || self.passed[NORMAL] >= limit)
+            && let Some(job) = self.next_aged(limit)
+        {
+            return Some(job);
+        }
+        let job = self.take(HIGH);
+        if job.is_some() {
+            self.count(HIGH);
+            return job;
+        }
+        let job = self.take(NORMAL);
+        if job.is_some() {
+            self.count(NORMAL);
+            return job;
+        }
+        self.next_low()
+    }
+
+    #[inline(never)]
+    fn next_low(&mut self) -> Option<Job> {
+        let job = self.take(LOW);
+        if job.is_some() {
+            self.count(LOW);
+        }
+        job
+    }
+
+    /// One of a level that was passed over too often, lowest first.
+    #[inline(never)]
+    fn next_aged(&mut self, limit: u32) -> Option<Job> {
         for level in [LOW, NORMAL] {
             if self.passed[level] >= limit {
                 self.passed[level] = 0;
@@ -179,17 +209,11 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-        for level in HIGH..LEVELS {
-            if let Some(job) = self.take(level) {
-                self.count(level);
-                return Some(job);
-            }
-        }
         None
     }
 
     /// One of `ran` runs: the levels below that have a task that could run were passed over once more.
-    #[inline]
+    #[inline(always)]
     fn count(&mut self, ran: usize) {
         self.passed[ran] = 0;
         for level in ran + 1..LEVELS {
@@ -199,24 +223,37 @@ impl<'a> Worker<'a> {
 
     #[inline(always)]
     fn take(&mut self, level: usize) -> Option<Job> {
+        let job = if self.lanes.len() == 1 { self.take_common(level) } else { self.take_by_turns(level) };
+        if job.is_some() { job } else { self.steal(level) }
+    }
+
+    #[inline(never)]
+    fn take_by_turns(&mut self, level: usize) -> Option<Job> {
         let lanes = self.lanes.len();
         let mut lane = self.turn[level];
         for _ in 0..lanes {
-            let job = if lane == 0 { self.take_common(level) } else { self.lanes[lane].take(level) };
-            let next = if lane + 1 == lanes { 0 } else { lane + 1 };
+            let job = if lane == 0 { self.take_common(level) } else { self.take_narrow(lane, level) };
+            lane = if lane + 1 == lanes { 0 } else { lane + 1 };
             if job.is_some() {
-                self.turn[level] = next;
-                self.local.context.set(Context { lane, level });
+                self.turn[level] = lane;
                 return job;
             }
-            lane = next;
         }
-        self.steal(level)
+        None
+    }
+
+    fn take_narrow(&self, lane: usize, level: usize) -> Option<Job> {
+        let job = self.lanes[lane].take(level);
+        if job.is_some() {
+            self.local.begin(Context { lane, level });
+        }
+        job
     }
 
     /// Something of lane 0.
     #[inline(always)]
     fn take_common(&mut self, level: usize) -> Option<Job> {
+        self.local.begin(Context { lane: 0, level });
         if self.local.forked[level].get() {
             // A task of a scope may leave others behind when it ends.
             if let Some(fork) = self.local.pop_fork(level) {
@@ -225,7 +262,7 @@ impl<'a> Worker<'a> {
             }
             self.local.forked[level].set(false);
         }
-        let job = if level == HIGH { self.lanes[0].take(HIGH) } else { self.take_in_turn(level) };
+        let job = if level == HIGH { self.shared.lanes.first().take(HIGH) } else { self.take_in_turn(level) };
         if job.is_none() {
             self.local.withdraw(level);
         }
@@ -237,8 +274,10 @@ impl<'a> Worker<'a> {
     fn take_in_turn(&mut self, level: usize) -> Option<Job> {
         let Turn { mut spawned, mut left } = self.common[level];
         if left == 0 {
+            self.batches = self.batches.wrapping_add(1);
+            let look_round = spawned || self.batches.is_multiple_of(LOOK_ROUND);
             (spawned, left) = (!spawned, BATCH);
-            if spawned && let Some(job) = self.shared.offers.steal_one(level, self.index) {
+            if look_round && let Some(job) = self.shared.offers.steal_one(level, self.index) {
                 self.common[level] = Turn { spawned, left };
                 self.shared.stats.of(self.index).stolen.add(1);
                 return Some(job);
@@ -256,7 +295,7 @@ impl<'a> Worker<'a> {
 
     #[inline(always)]
     fn take_kind(&mut self, level: usize, spawned: bool) -> Option<Job> {
-        if spawned { self.local.queues.spawned(level).pop() } else { self.take_claimed(level) }
+        if spawned { self.local.queues.pop_spawned(level) } else { self.take_claimed(level) }
     }
 
     /// A task from outside: claimed before, or at the head of a new batch.
@@ -266,7 +305,7 @@ impl<'a> Worker<'a> {
         if let Some(job) = claimed.pop() {
             return Some(job);
         }
-        let queue = &self.lanes[0].queues[level];
+        let queue = &self.shared.lanes.first().queues[level];
         while !queue.is_empty() {
             match queue.steal_batch_with_limit_and_pop(claimed, BATCH) {
                 Steal::Success(job) => {
@@ -283,13 +322,13 @@ impl<'a> Worker<'a> {
     /// What another worker has, with some of what waits behind it.
     #[inline(always)]
     fn steal(&mut self, level: usize) -> Option<Job> {
-        let before = self.local.queues.len(level);
         // A part of a begun task has no place.
         let part = || self.shared.take_room(1);
         let job = self.shared.offers.steal(level, self.index, &self.local.queues, part)?;
-        let behind = self.local.queues.len(level).saturating_sub(before);
-        self.shared.stats.of(self.index).stolen.add(1 + behind as u64);
-        self.local.context.set(Context { lane: 0, level });
+        // There was nothing of its own.
+        let behind = self.local.queues.len(level) as u64;
+        self.shared.stats.of(self.index).stolen.add(1 + behind);
+        self.local.begin(Context { lane: 0, level });
         self.offer(level);
         Some(job)
     }
@@ -297,14 +336,17 @@ impl<'a> Worker<'a> {
     /// Tells the others about what was just claimed, if it was more than one task.
     #[inline]
     fn offer(&mut self, level: usize) {
-        if self.shared.workers() == 1 || self.local.queues.is_empty(level) {
+        if self.local.queues.is_empty(level) {
             return;
         }
         self.local.offer(level);
+        if self.shared.workers() == 1 {
+            return;
+        }
         // A searcher looks round when it stops searching. Others must: who went to sleep a moment ago may have seen
         // neither the lane nor this queue hold these tasks.
         if !self.searching {
-            fence(Ordering::SeqCst);
+            full_fence();
             self.shared.sleep.wake_one(&self.lanes[0].members);
         }
     }
@@ -328,18 +370,27 @@ impl<'a> Worker<'a> {
         self.shared.is_stopped() || (HIGH..LEVELS).any(|level| self.has_work_at(level))
     }
 
-    #[inline]
+    #[inline(always)]
     fn has_work_at(&self, level: usize) -> bool {
-        self.lanes.iter().any(|lane| !lane.queues[level].is_empty())
-            || !self.local.queues.is_empty(level)
-            || self.shared.offers.any(level)
+        if self.lanes.len() == 1 {
+            return !self.shared.lanes.first().queues[level].is_empty() || self.local.has_common_at(level);
+        }
+        self.lanes.iter().any(|lane| !lane.queues[level].is_empty()) || self.local.has_common_at(level)
     }
 
     /// Takes notice of lanes made since the last look.
-    #[inline]
+    #[inline(always)]
     fn learn_lanes(&mut self) {
-        while let Some((node, lane)) = self.shared.lanes.after(self.last_known) {
-            self.last_known = Some(node);
+        if self.newer.get().is_some() {
+            self.learn();
+        }
+    }
+
+    #[cold]
+    fn learn(&mut self) {
+        while let Some(node) = self.newer.get() {
+            self.newer = node.behind();
+            let lane = node.lane();
             if lane.members.contains(self.index) {
                 self.lanes.push(lane);
                 self.local.learn(lane.clone());

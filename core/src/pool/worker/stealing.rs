@@ -3,7 +3,8 @@
 //! # Which queues
 //!
 //! * *claimed*: tasks of lane 0 below HIGH that were taken from the lane in a batch;
-//! * *spawned*: tasks of lane 0 below HIGH that a task of this worker submitted;
+//! * *spawned*: tasks of lane 0 below HIGH that a task of this worker submitted, the oldest [`NEAR`] of them;
+//! * *overflow*: those behind them, in blocks: a queue that doubles moves all that is in it, again and again;
 //! * *forks*: halves of forks and tasks of scopes, of all levels: work that is part of a task that has begun. Last in, first out.
 //!
 //! Every worker may run what is in any of them, so a thief never holds what it may not run.
@@ -15,9 +16,9 @@
 
 #![forbid(unsafe_code)]
 
-use std::hint::spin_loop;
+use std::{cell::Cell, hint::spin_loop, sync::Arc};
 
-use crossbeam_deque::{Steal, Stealer, Worker as Deque};
+use crossbeam_deque::{Injector, Steal, Stealer, Worker as Deque};
 use crossbeam_utils::CachePadded;
 
 use super::super::{
@@ -31,6 +32,8 @@ use crate::{
 
 /// How many tasks a worker claims at once, and how many it takes from one of claimed and spawned before it turns to the other.
 pub(super) const BATCH: usize = 32;
+/// How many tasks of a level that were submitted inside stay near.
+const NEAR: usize = 256;
 /// Levels that have queues of tasks: all but HIGH.
 const LOCALS: usize = LEVELS - 1;
 
@@ -38,6 +41,9 @@ const LOCALS: usize = LEVELS - 1;
 pub(in super::super) struct Queues {
     claimed: [Deque<Job>; LOCALS],
     spawned: [Deque<Job>; LOCALS],
+    overflow: Arc<[Injector<Job>; LOCALS]>,
+    /// Whether the overflow may hold something.
+    overflows: [Cell<bool>; LOCALS],
     forks: [Deque<Fork>; LEVELS],
 }
 
@@ -46,6 +52,8 @@ impl Queues {
         Self {
             claimed: std::array::from_fn(|_| Deque::new_fifo()),
             spawned: std::array::from_fn(|_| Deque::new_fifo()),
+            overflow: Arc::new(std::array::from_fn(|_| Injector::new())),
+            overflows: Default::default(),
             forks: std::array::from_fn(|_| Deque::new_lifo()),
         }
     }
@@ -56,10 +64,34 @@ impl Queues {
         &self.claimed[level - 1]
     }
 
-    /// What was submitted inside, of a level below HIGH.
+    /// Takes a task that was submitted inside, of a level below HIGH.
+    #[inline]
+    pub(super) fn push_spawned(&self, level: usize, job: Job) {
+        let (near, overflows) = (&self.spawned[level - 1], &self.overflows[level - 1]);
+        if !overflows.get() {
+            if near.len() < NEAR {
+                return near.push(job);
+            }
+            overflows.set(true);
+        }
+        self.overflow[level - 1].push(job);
+    }
+
+    /// The oldest task that was submitted inside, of a level below HIGH.
     #[inline(always)]
-    pub(super) fn spawned(&self, level: usize) -> &Deque<Job> {
-        &self.spawned[level - 1]
+    pub(super) fn pop_spawned(&self, level: usize) -> Option<Job> {
+        let near = self.spawned[level - 1].pop();
+        if near.is_none() && self.overflows[level - 1].get() { self.refill(level) } else { near }
+    }
+
+    #[inline(never)]
+    fn refill(&self, level: usize) -> Option<Job> {
+        let far = &self.overflow[level - 1];
+        let job = insist(|| far.steal_batch_with_limit_and_pop(&self.spawned[level - 1], BATCH));
+        if job.is_none() {
+            self.overflows[level - 1].set(false);
+        }
+        job
     }
 
     /// Parts of tasks that have begun.
@@ -72,23 +104,27 @@ impl Queues {
     #[inline]
     pub(super) fn is_empty(&self, level: usize) -> bool {
         self.forks(level).is_empty()
-            && (level == HIGH || (self.claimed(level).is_empty() && self.spawned(level).is_empty()))
+            && (level == HIGH
+                || (self.claimed(level).is_empty()
+                    && self.spawned[level - 1].is_empty()
+                    && (!self.overflows[level - 1].get() || self.overflow[level - 1].is_empty())))
     }
 
     /// How many tasks of this level wait here.
     pub(super) fn len(&self, level: usize) -> usize {
-        if level == HIGH { 0 } else { self.claimed(level).len() + self.spawned(level).len() }
+        if level == HIGH { 0 } else { self.claimed(level).len() + self.spawned[level - 1].len() }
     }
 
     /// Takes any task, but no fork.
     pub(super) fn pop_task(&self) -> Option<Job> {
-        self.claimed.iter().chain(&self.spawned).find_map(Deque::pop)
+        (HIGH + 1..LEVELS).find_map(|level| self.claimed(level).pop().or_else(|| self.pop_spawned(level)))
     }
 
     fn ends(&self) -> Ends {
         Ends {
             claimed: std::array::from_fn(|level| self.claimed[level].stealer()),
             spawned: std::array::from_fn(|level| self.spawned[level].stealer()),
+            overflow: self.overflow.clone(),
             forks: std::array::from_fn(|level| self.forks[level].stealer()),
         }
     }
@@ -98,17 +134,22 @@ impl Queues {
 struct Ends {
     claimed: [Stealer<Job>; LOCALS],
     spawned: [Stealer<Job>; LOCALS],
+    overflow: Arc<[Injector<Job>; LOCALS]>,
     forks: [Stealer<Fork>; LEVELS],
 }
 
 impl Ends {
     fn is_empty(&self, level: usize) -> bool {
         self.forks[level].is_empty()
-            && (level == HIGH || (self.claimed[level - 1].is_empty() && self.spawned[level - 1].is_empty()))
+            && (level == HIGH
+                || (self.claimed[level - 1].is_empty()
+                    && self.spawned[level - 1].is_empty()
+                    && self.overflow[level - 1].is_empty()))
     }
 
     fn len(&self, level: usize) -> usize {
-        if level == HIGH { 0 } else { self.claimed[level - 1].len() + self.spawned[level - 1].len() }
+        let tasks = |level: usize| self.claimed[level].len() + self.spawned[level].len() + self.overflow[level].len();
+        if level == HIGH { 0 } else { tasks(level - 1) }
     }
 }
 
@@ -167,9 +208,14 @@ impl Offers {
     }
 
     /// Whether any queue of this level holds something.
-    #[inline]
+    #[inline(always)]
     pub(super) fn any(&self, level: usize) -> bool {
-        !self.none_offered(level) && self.find(level, 0, |_| Some(())).is_some()
+        !self.none_offered(level) && self.any_offered(level)
+    }
+
+    #[inline(never)]
+    fn any_offered(&self, level: usize) -> bool {
+        self.find(level, 0, |_| Some(())).is_some()
     }
 
     /// Whether any worker has a part of a begun task of this level to give.
@@ -208,9 +254,10 @@ impl Offers {
                 return None;
             }
             // Half of what is there, and no more than half a batch of what is claimed: the owner is about to run it.
-            insist(|| ends.claimed[level - 1].steal_batch_with_limit_and_pop(own.claimed(level), BATCH / 2)).or_else(
-                || insist(|| ends.spawned[level - 1].steal_batch_with_limit_and_pop(own.spawned(level), BATCH)),
-            )
+            let level = level - 1;
+            insist(|| ends.claimed[level].steal_batch_with_limit_and_pop(&own.claimed[level], BATCH / 2))
+                .or_else(|| insist(|| ends.overflow[level].steal_batch_with_limit_and_pop(&own.spawned[level], BATCH)))
+                .or_else(|| insist(|| ends.spawned[level].steal_batch_with_limit_and_pop(&own.spawned[level], BATCH)))
         })
     }
 
@@ -220,7 +267,10 @@ impl Offers {
             return None;
         }
         self.find(level, thief, |ends| {
-            insist(|| ends.claimed[level - 1].steal()).or_else(|| insist(|| ends.spawned[level - 1].steal()))
+            let level = level - 1;
+            insist(|| ends.claimed[level].steal())
+                .or_else(|| insist(|| ends.spawned[level].steal()))
+                .or_else(|| insist(|| ends.overflow[level].steal()))
         })
     }
 
@@ -233,6 +283,11 @@ impl Offers {
     pub(in super::super) fn sweep(&self, mut each: impl FnMut(Job)) {
         for ends in &self.workers {
             for queue in ends.claimed.iter().chain(&ends.spawned) {
+                while let Some(job) = insist(|| queue.steal()) {
+                    each(job);
+                }
+            }
+            for queue in &*ends.overflow {
                 while let Some(job) = insist(|| queue.steal()) {
                     each(job);
                 }
