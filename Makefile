@@ -27,15 +27,18 @@ bench: ## libcoop beside its peers (installs libuv1-dev and libtbb-dev)
 	@.ci/setup bench
 	@.ci/bench
 
-soak: ## the tests over and over, for COOP_SOAK_SECONDS (600)
+soak: ## a mixed load on pools, and the tests over and over, for COOP_SOAK_SECONDS (600)
 	@.ci/soak
 
 sanitize: ## loom, ASan, UBSan, LSan, TSan, valgrind over Rust, C and C++ (installs clang, g++-11, valgrind)
 	@.ci/setup sanitize
 	@.ci/sanitize
 
+miri: ## the type-erased jobs under miri (needs a nightly toolchain with miri)
+	@.ci/miri
+
 install: ## headers, libraries, CMake package and coop.pc under PREFIX (/usr/local)
 	@.ci/install
 
-.PHONY: help demo test build lint bench soak sanitize install
+.PHONY: help demo test build lint bench soak sanitize miri install
 .NOTPARALLEL:

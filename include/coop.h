@@ -1,7 +1,7 @@
 /* libcoop: an event loop, a pinned priority pool, and datagrams in batches.
  *
  * Objects (coop_pool *, coop_event_loop *, ...) have one owner, who frees them; using one after that is undefined, as in
- * any C library. Small things (timers, watches) are ids, and a stale id is answered COOP_E_STALE. Every function may be
+ * any C library. Small things (timers, watches, tasks) are ids, and a stale id is answered COOP_E_STALE. Every function may be
  * called from any thread, but not from a signal handler.
  *
  * Functions that can fail answer a coop_status, and coop_last_error() has the reason in words. Outputs are written only
@@ -429,6 +429,11 @@ typedef struct {
      The bytes of name.
      */
     size_t name_length;
+    /*
+     How many tasks may be queued at once; a pool that is full refuses tasks, or has the submitter wait (timeout_ns of
+     coop_submit_options). 0: as many as there is memory for.
+     */
+    size_t capacity;
 } coop_pool_options;
 
 /*
@@ -467,6 +472,10 @@ typedef struct {
      has one.
      */
     coop_cpu_set cpus;
+    /*
+     How long to wait for room in a pool that is full, in nanoseconds. 0: not at all. COOP_FOREVER: as long as it takes.
+     */
+    int64_t timeout_ns;
 } coop_submit_options;
 
 /*
@@ -1035,6 +1044,111 @@ typedef struct {
 } coop_api;
 
 /*
+ Does one piece of a loop: the numbers from begin up to, and without, end. Called by several threads at the same
+ time. It must not throw or longjmp out of the library.
+ */
+typedef void (*coop_range_fn)(void *arg, size_t begin, size_t end);
+
+/*
+ What a pool did since it was made, and what waits in it, at a moment while others go on.
+ */
+typedef struct {
+    /*
+     sizeof(coop_pool_statistics), set by the caller: at most that many bytes are written.
+     */
+    size_t size;
+    /*
+     How many workers there are.
+     */
+    size_t workers;
+    /*
+     How many tasks may be queued at once; 0: as many as there is memory for.
+     */
+    size_t capacity;
+    /*
+     How many tasks of COOP_PRIORITY_HIGH wait.
+     */
+    size_t depth_high;
+    /*
+     How many of COOP_PRIORITY_NORMAL.
+     */
+    size_t depth_normal;
+    /*
+     How many of COOP_PRIORITY_LOW.
+     */
+    size_t depth_low;
+    /*
+     Of all workers: the tasks they have begun.
+     */
+    uint64_t executed;
+    /*
+     Of all workers: the tasks they took from what another one had claimed.
+     */
+    uint64_t stolen;
+    /*
+     Of all workers: how often they went to sleep.
+     */
+    uint64_t parked;
+    /*
+     From submission to start, of every 64th task: how many were timed.
+     */
+    uint64_t wait_samples;
+    /*
+     Their mean, in nanoseconds.
+     */
+    int64_t wait_mean_ns;
+    /*
+     Half of them waited no longer; up to an eighth too much.
+     */
+    int64_t wait_p50_ns;
+    /*
+     99 of 100 waited no longer; up to an eighth too much.
+     */
+    int64_t wait_p99_ns;
+    /*
+     The longest.
+     */
+    int64_t wait_max_ns;
+} coop_pool_statistics;
+
+/*
+ What one worker did since the pool was made.
+ */
+typedef struct {
+    /*
+     sizeof(coop_worker_statistics), set by the caller: at most that many bytes are written.
+     */
+    size_t size;
+    /*
+     The CPU that it is pinned to; COOP_NONE if the pool was made with no_pin.
+     */
+    int32_t cpu;
+    /*
+     0.
+     */
+    int32_t reserved;
+    /*
+     The tasks it has begun.
+     */
+    uint64_t executed;
+    /*
+     The tasks it took from what another worker had claimed.
+     */
+    uint64_t stolen;
+    /*
+     How often it went to sleep.
+     */
+    uint64_t parked;
+} coop_worker_statistics;
+
+/*
+ Names a task of one pool; never 0, and never used again for another one. It lives until a coop_task_join that saw
+ the task's end, a coop_task_cancel that won, a coop_task_release, or until the pool is freed; from then on it is
+ stale.
+ */
+typedef uint64_t coop_task_id;
+
+/*
  What a shared library exports, under any name, to make a handler of a port: "lib.so:symbol".
 
  api: the functions of the library that calls; they are to be used, and none that the shared library may be linked with: objects
@@ -1342,6 +1456,27 @@ coop_status coop_port_handler_load(const char *name,
                                    coop_port_handler *out);
 
 /*
+ Calls run with pieces of the range from begin up to, and without, end, on all workers of the CPU set at once, and
+ returns when all have ended. Called by a task of the pool, that task's worker takes part.
+
+ options: copied; NULL is normal priority, any worker; timeout_ns is not used, for a full pool takes the loop all
+ the same. grain: the most numbers of a piece; 0 leaves that to the pool. run: must not be NULL. arg: handed to it;
+ stays the caller's.
+
+ Any thread, also the pool's own tasks. COOP_E_NULL for pool or run, COOP_E_INVALID for an end before begin,
+ COOP_E_CLOSED if the pool is closed, or was discarded before all pieces had begun: then some have not run;
+ COOP_E_WOULD_DEADLOCK to a task of the pool whose worker is outside the CPU set; COOP_E_FORKED; for the options as
+ coop_pool_submit.
+ */
+coop_status coop_pool_parallel_for(coop_pool *pool,
+                                   const coop_submit_options *options,
+                                   size_t begin,
+                                   size_t end,
+                                   size_t grain,
+                                   coop_range_fn run,
+                                   void *arg);
+
+/*
  Makes a pool and starts its workers.
 
  options: copied; NULL is all defaults. out: set to the pool, which the caller frees with coop_pool_free.
@@ -1370,10 +1505,40 @@ void coop_pool_free(coop_pool *pool);
  coop_callback. A task must be short and must not wait for another task of its pool.
 
  Any thread, also the pool's own tasks. COOP_E_NULL for pool, task.fn or cpus.words, COOP_E_INVALID for another
- priority or an empty CPU set, COOP_E_AFFINITY for a CPU set without a worker, COOP_E_UNSUPPORTED,
+ priority, time or an empty CPU set, COOP_E_AFFINITY for a CPU set without a worker, COOP_E_UNSUPPORTED,
  COOP_E_FORKED, and COOP_E_CLOSED once the pool was shut down (its own tasks may submit while it drains).
+
+ A pool with a capacity that is full: COOP_E_QUEUE_FULL; with timeout_ns it waits for room, those who came first being
+ served first, until COOP_E_TIMEOUT. To one of the pool's own tasks that would wait: COOP_E_WOULD_DEADLOCK.
  */
 coop_status coop_pool_submit(coop_pool *pool, const coop_submit_options *options, coop_callback task);
+
+/*
+ Has workers run these tasks, each once, in order as far as coop_pool_submit keeps it, and cheaper than one by one.
+
+ options: copied, for all of them; NULL is normal priority, any worker. tasks: count of them, copied; the pool owns the
+ arguments of those that it took. accepted: set to how many it took: the first ones. Fewer than count if the pool
+ became full (with timeout_ns: and was so until then) or was closed after it had taken some; the others are the caller's,
+ and the next call says why.
+
+ Any thread, also the pool's own tasks. When it fails it has taken none: COOP_E_INVALID for a count of 0, COOP_E_NULL for
+ pool, tasks, accepted, or a task's fn, and the errors of coop_pool_submit.
+ */
+coop_status coop_pool_submit_batch(coop_pool *pool,
+                                   const coop_submit_options *options,
+                                   const coop_callback *tasks,
+                                   size_t count,
+                                   size_t *accepted);
+
+/*
+ Whether a task with these options may go on at once on the calling thread: it is a worker of the pool inside the CPU set, and
+ nothing of a higher priority waits for it.
+
+ options: copied; NULL is normal priority, any worker. False outside the pool's own tasks, for NULL and for wrong options, and
+ in a forked child. Any thread.
+ */
+bool coop_pool_may_run_here(const coop_pool *pool,
+                            const coop_submit_options *options);
 
 /*
  Says how many workers the pool has.
@@ -1424,6 +1589,22 @@ coop_status coop_pool_shutdown(coop_pool *pool, int32_t mode, int64_t timeout_ns
  called again; COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
  */
 coop_status coop_pool_join(coop_pool *pool, int64_t timeout_ns);
+
+/*
+ Says what the pool did so far, and what waits in it. Costs a look at every worker and every queue.
+
+ out: out->size is the caller's; the rest is written. Any thread. COOP_E_NULL, COOP_E_INVALID for the size,
+ COOP_E_FORKED.
+ */
+coop_status coop_pool_stats(const coop_pool *pool, coop_pool_statistics *out);
+
+/*
+ Says what one worker did so far.
+
+ index: which worker, from 0. out: out->size is the caller's; the rest is written. Any thread. COOP_E_NULL,
+ COOP_E_INVALID past the last worker or for the size, COOP_E_FORKED.
+ */
+coop_status coop_pool_worker_stats(const coop_pool *pool, size_t index, coop_worker_statistics *out);
 
 /*
  Sends datagrams. What a handler's function sends leaves in batches, at the latest when it returns.
@@ -1658,6 +1839,52 @@ const char *coop_last_error(void);
  not COOP_E_OS. The C library's errno is not used.
  */
 int32_t coop_last_os_errno(void);
+
+/*
+ As coop_pool_submit, for a task that somebody waits for or cancels. Costs a little more.
+
+ id: set to the task's id, which ends with coop_task_join, coop_task_cancel or coop_task_release: call one of them,
+ or the id takes memory until the pool is freed. The task may run before id is set.
+
+ Any thread, also the pool's own tasks. The errors of coop_pool_submit, and COOP_E_NULL without id.
+ */
+coop_status coop_pool_submit_task(coop_pool *pool,
+                                  const coop_submit_options *options,
+                                  coop_callback task,
+                                  coop_task_id *id);
+
+/*
+ Waits until a task has ended: its fn has returned, and its argument is dropped.
+
+ timeout_ns: nanoseconds, 0 only looks, COOP_FOREVER waits as long as it takes. A worker of the pool that joins a
+ task which is still queued, and which it may run, runs it here and now, whatever the time, unless that is 0.
+
+ Once the end was seen the id is stale: COOP_OK if the task has run, COOP_E_CANCELLED if it was cancelled
+ meanwhile, COOP_E_CLOSED if a shutdown of the pool dropped it. The id lives on at COOP_E_TIMEOUT, and at
+ COOP_E_WOULD_DEADLOCK, which is the answer to the task itself and to one that it waits for and runs on its own
+ thread. Tasks of several threads that wait for one another in a ring are not noticed.
+
+ Any thread, also several at once: one is told how it ended. COOP_E_STALE, COOP_E_NULL, COOP_E_INVALID for another
+ time, COOP_E_FORKED.
+ */
+coop_status coop_task_join(coop_pool *pool, coop_task_id id, int64_t timeout_ns);
+
+/*
+ Takes a task back that has not begun: its fn is not called, and its argument is dropped before this returns. The
+ id is stale then, and whoever waits in coop_task_join is answered COOP_E_CANCELLED.
+
+ Any thread, also the pool's own tasks. COOP_E_TIMEOUT if it is too late, which changes nothing: the message says
+ whether the task is running or has ended, and coop_task_join is still to come. COOP_E_STALE, COOP_E_NULL,
+ COOP_E_FORKED.
+ */
+coop_status coop_task_cancel(coop_pool *pool, coop_task_id id);
+
+/*
+ Gives an id up: the task goes on, and nobody waits for it or cancels it any more.
+
+ Any thread. COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_task_release(coop_pool *pool, coop_task_id id);
 
 /*
  Has the loop call the function at a time, once or repeatedly.

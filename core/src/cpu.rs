@@ -125,6 +125,18 @@ pub fn placement(worker: usize) -> usize {
     mask[(std::process::id() as usize + worker) % mask.len()]
 }
 
+/// The CPU that the calling thread is on at this moment, where the system tells.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn current() -> Option<usize> {
+    nix::sched::sched_getcpu().ok()
+}
+
+/// The CPU that the calling thread is on at this moment, where the system tells.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn current() -> Option<usize> {
+    None
+}
+
 /// Pins the calling thread to one CPU. Threads that it makes later inherit that.
 pub fn pin_current_thread(cpu: usize) -> Result<()> {
     if !machine().mask.contains(&cpu) {

@@ -194,6 +194,7 @@ mod test {
             Error::Os { context: "bind".into(), errno: 98 },
             Error::Exists("x".into()),
             Error::Failed("x".into()),
+            Error::Cancelled("task"),
         ];
         let seen: Vec<_> = one_of_each.iter().map(|e| (e.name(), e.status())).collect();
         let table: Vec<_> = ERRORS.iter().map(|(name, _, number)| (*name, *number)).collect();

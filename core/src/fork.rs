@@ -18,16 +18,13 @@ extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Remembers the process that an object was made in.
+/// Which process something was made in, in one word.
 #[derive(Debug, Clone, Copy)]
-pub struct ForkGuard {
-    born: u64,
-    what: &'static str,
-}
+pub struct Process(u64);
 
-impl ForkGuard {
-    /// A guard for an object of this name (`"pool"`), made here and now.
-    pub fn new(what: &'static str) -> Self {
+impl Process {
+    /// This one.
+    pub fn current() -> Self {
         static INSTALL: Once = Once::new();
         INSTALL.call_once(|| {
             // SAFETY: `in_child` only touches a lock-free atomic, which is allowed between fork and exec, and lives as
@@ -35,13 +32,33 @@ impl ForkGuard {
             let failed = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
             assert_eq!(failed, 0, "pthread_atfork: out of memory");
         });
-        Self { born: FORKS.load(Ordering::Relaxed), what }
+        Self(FORKS.load(Ordering::Relaxed))
+    }
+
+    /// Whether this is a child of it.
+    #[inline]
+    pub fn is_forked(self) -> bool {
+        FORKS.load(Ordering::Relaxed) != self.0
+    }
+}
+
+/// Remembers the process that an object was made in.
+#[derive(Debug, Clone, Copy)]
+pub struct ForkGuard {
+    born: Process,
+    what: &'static str,
+}
+
+impl ForkGuard {
+    /// A guard for an object of this name (`"pool"`), made here and now.
+    pub fn new(what: &'static str) -> Self {
+        Self { born: Process::current(), what }
     }
 
     /// Whether this is a child of the process that the object was made in.
     #[inline]
     pub fn is_forked(&self) -> bool {
-        FORKS.load(Ordering::Relaxed) != self.born
+        self.born.is_forked()
     }
 
     /// [`Error::Forked`] in a child.

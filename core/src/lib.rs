@@ -6,9 +6,9 @@
 //!
 //! | floor | modules | what they hold |
 //! |---|---|---|
-//! | 0 | [`error`], [`cpu`], [`time`], [`fork`], [`job`], [`gate`], [`priority`], [`thread`], [`log`] | errors, CPU sets and pinning, deadlines, the fork guard, type-erased callbacks, closing without losing what was accepted, library threads, messages |
+//! | 0 | [`error`], [`cpu`], [`time`], [`fork`], [`job`], [`gate`], [`priority`], [`slots`], [`thread`], [`log`] | errors, CPU sets and pinning, deadlines, the fork guard, type-erased callbacks, closing without losing what was accepted, ids, library threads, messages |
 //! | 1 | [`pool`], [`event_loop`] | workers with priorities and CPU sets; posts, timers, fd watches and UDP batches on one thread |
-//! | 2 | [`runtime`] | a loop and a pool as one |
+//! | 2 | [`runtime`], [`task`] | a loop and a pool as one; coroutines that run in a pool or on a loop and move between them |
 //! | 4 | [`port`] | named sockets, each with a handler, on the main loop or on threads of their own |
 //!
 //! # Rules that hold everywhere
@@ -33,7 +33,8 @@ pub mod port;
 mod primitive;
 pub mod priority;
 pub mod runtime;
-mod slots;
+pub mod slots;
+pub mod task;
 pub mod thread;
 pub mod time;
 

@@ -94,7 +94,7 @@ struct InPool(Arc<Pool>);
 
 impl Dispatcher for InPool {
     fn dispatch(&self, priority: Priority, job: Job) -> Result<(), Refused<Job>> {
-        self.0.submit_with(&SubmitOptions { priority, cpus: None }, job)
+        self.0.submit_with(&SubmitOptions { priority, ..SubmitOptions::default() }, job)
     }
 }
 

@@ -9,7 +9,7 @@
 
 /// A growing table of values with ids.
 #[derive(Debug)]
-pub(crate) struct Slots<T> {
+pub struct Slots<T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
 }
@@ -25,8 +25,15 @@ pub(crate) fn index_of(id: u64) -> Option<u32> {
     (id as u32).checked_sub(1)
 }
 
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Slots<T> {
-    pub(crate) const fn new() -> Self {
+    /// An empty one.
+    pub const fn new() -> Self {
         Self { slots: Vec::new(), free: Vec::new() }
     }
 
@@ -35,7 +42,7 @@ impl<T> Slots<T> {
     }
 
     /// Stores a value and names it.
-    pub(crate) fn insert(&mut self, value: T) -> u64 {
+    pub fn insert(&mut self, value: T) -> u64 {
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
@@ -59,7 +66,8 @@ impl<T> Slots<T> {
         (slot.generation == (id >> 32) as u32 && slot.value.is_some()).then_some(index)
     }
 
-    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut T> {
+    /// The value behind an id that is not stale.
+    pub fn get_mut(&mut self, id: u64) -> Option<&mut T> {
         let index = self.find(id)?;
         self.slots[index].value.as_mut()
     }
@@ -75,7 +83,7 @@ impl<T> Slots<T> {
     }
 
     /// Takes the value out; its id is stale from here on.
-    pub(crate) fn remove(&mut self, id: u64) -> Option<T> {
+    pub fn remove(&mut self, id: u64) -> Option<T> {
         let index = self.find(id)?;
         let slot = &mut self.slots[index];
         slot.generation = slot.generation.wrapping_add(1);

@@ -1,15 +1,19 @@
 //! `fork` while loops and pools are at work: the child is told at once, the parent is not touched.
 
 use std::{
+    future::poll_fn,
     io::{Read, Write},
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::mpsc,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use coop_core::{
     Error, EventLoop, EventLoopOptions, Pool, PoolOptions, ShutdownMode,
     event_loop::{RunMode, TimerId, TimerOptions, WatchId},
+    task,
 };
 
 /// Runs `child` in a forked child and asserts that it returned true; a child that hangs is killed by its alarm.
@@ -207,4 +211,81 @@ fn a_child_forked_by_a_task_runs_nothing_more_of_the_pool() {
     let mut said = Vec::new();
     child_said.read_to_end(&mut said).unwrap();
     assert_eq!(said, b"", "the child ran a task of its parent");
+}
+
+/// Polls once.
+fn poll_once<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+#[test]
+fn coroutines_are_refused_in_the_child() {
+    let pool = Pool::new(PoolOptions { workers: Some(2), ..PoolOptions::default() }).unwrap();
+    let event_loop = EventLoop::new(EventLoopOptions::default()).unwrap();
+    event_loop.start().unwrap();
+    let (give, given) = mpsc::channel();
+    let mut released = false;
+    let waiting = poll_fn(move |cx| {
+        give.send(cx.waker().clone()).unwrap();
+        if std::mem::replace(&mut released, true) { Poll::Ready(5) } else { Poll::Pending }
+    });
+    let mut waits = pool.spawn(waiting).unwrap();
+    let waker = given.recv().unwrap();
+    let ended = event_loop.spawn(async { 6 }).unwrap();
+    while !ended.is_done() {
+        std::thread::yield_now();
+    }
+    let mut owned = Some(ended);
+    in_child(|| {
+        let forked = Error::Forked("coroutine");
+        let mut ended = owned.take().unwrap();
+        waker.wake_by_ref();
+        let told = waits.join(None) == Err(forked.clone())
+            && ended.join(None) == Err(forked.clone())
+            && poll_once(&mut waits, Waker::noop()) == Poll::Ready(Err(forked))
+            && !waits.cancel()
+            && pool.spawn(async {}).map(drop).unwrap_err().error == Error::Forked("pool")
+            && event_loop.spawn(async {}).map(drop).unwrap_err().error == Error::Forked("event loop")
+            && poll_once(&mut task::sleep(&event_loop, Duration::ZERO), Waker::noop())
+                == Poll::Ready(Err(Error::Forked("event loop")));
+        drop((ended, waker.clone()));
+        // A pool of the child's own runs coroutines.
+        let own = Pool::new(PoolOptions { workers: Some(1), ..PoolOptions::default() }).unwrap();
+        told && own.spawn(async { 7 }).unwrap().join(None) == Ok(7)
+    });
+    waker.wake();
+    assert_eq!(waits.join(None), Ok(5));
+    assert_eq!(owned.unwrap().join(None), Ok(6));
+}
+
+/// The child comes back from the coroutine that forked it: what awaits that must not go on there.
+#[test]
+fn a_child_forked_by_a_coroutine_runs_no_other() {
+    let pool = Pool::new(PoolOptions { workers: Some(1), ..PoolOptions::default() }).unwrap();
+    let (mut child_said, mut says) = std::io::pipe().unwrap();
+    let (parent, inside) = (std::process::id(), pool.handle());
+    let awaiter = async move {
+        let forks = async {
+            // SAFETY: the child goes back into the library, which promises to take no lock there.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: an alarm has no preconditions; it ends a child that hangs.
+                unsafe { libc::alarm(20) };
+            }
+            child
+        };
+        let child = inside.spawn(forks).unwrap().await;
+        if std::process::id() != parent {
+            says.write_all(b"x").unwrap();
+        }
+        child
+    };
+    let child = pool.spawn(awaiter).unwrap().join(None).unwrap().unwrap();
+    let mut status = 0;
+    // SAFETY: `status` is a valid place for the child's status.
+    let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!((waited, status), (child, 0), "the child hung or crashed");
+    let mut said = Vec::new();
+    child_said.read_to_end(&mut said).unwrap();
+    assert_eq!(said, b"", "the child ran a coroutine of its parent");
 }

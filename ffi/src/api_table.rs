@@ -6,8 +6,9 @@
 use std::ffi::{c_char, c_void};
 
 use crate::{
-    address::*, api::*, cpu_set::*, event_loop::*, io_watch::*, log::*, native::*, pool::*, port_context::*,
-    port_handler::*, port_set::*, runtime::*, status::*, timer::*, udp::*, version::*, *,
+    address::*, api::*, cpu_set::*, event_loop::*, io_watch::*, log::*, native::*, parallel_for::*, pool::*,
+    pool_stats::*, port_context::*, port_handler::*, port_set::*, runtime::*, status::*, task::*, timer::*, udp::*,
+    version::*, *,
 };
 
 /// The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -228,6 +229,46 @@ pub struct coop_api {
     ) -> coop_status,
     /// coop_version.
     pub version: unsafe extern "C" fn() -> *const c_char,
+    /// coop_pool_may_run_here.
+    pub pool_may_run_here: unsafe extern "C" fn(pool: *const coop_pool, options: *const coop_submit_options) -> bool,
+    /// coop_pool_parallel_for.
+    pub pool_parallel_for: unsafe extern "C" fn(
+        pool: *mut coop_pool,
+        options: *const coop_submit_options,
+        begin: usize,
+        end: usize,
+        grain: usize,
+        run: coop_range_fn,
+        arg: *mut c_void,
+    ) -> coop_status,
+    /// coop_pool_stats.
+    pub pool_stats: unsafe extern "C" fn(pool: *const coop_pool, out: *mut coop_pool_statistics) -> coop_status,
+    /// coop_pool_submit_batch.
+    pub pool_submit_batch: unsafe extern "C" fn(
+        pool: *mut coop_pool,
+        options: *const coop_submit_options,
+        tasks: *const coop_callback,
+        count: usize,
+        accepted: *mut usize,
+    ) -> coop_status,
+    /// coop_pool_submit_task.
+    pub pool_submit_task: unsafe extern "C" fn(
+        pool: *mut coop_pool,
+        options: *const coop_submit_options,
+        task: coop_callback,
+        id: *mut coop_task_id,
+    ) -> coop_status,
+    /// coop_pool_worker_stats.
+    pub pool_worker_stats:
+        unsafe extern "C" fn(pool: *const coop_pool, index: usize, out: *mut coop_worker_statistics) -> coop_status,
+    /// coop_task_cancel.
+    pub task_cancel: unsafe extern "C" fn(pool: *mut coop_pool, id: coop_task_id) -> coop_status,
+    /// coop_task_join.
+    pub task_join: unsafe extern "C" fn(pool: *mut coop_pool, id: coop_task_id, timeout_ns: i64) -> coop_status,
+    /// coop_task_release.
+    pub task_release: unsafe extern "C" fn(pool: *mut coop_pool, id: coop_task_id) -> coop_status,
+    /// coop_version_check.
+    pub version_check: unsafe extern "C" fn(major: i32, minor: i32) -> coop_status,
 }
 
 /// The table of this copy of the library.
@@ -297,4 +338,14 @@ pub(crate) static TABLE: coop_api = coop_api {
     udp_receive: coop_udp_receive,
     udp_send: coop_udp_send,
     version: coop_version,
+    pool_may_run_here: coop_pool_may_run_here,
+    pool_parallel_for: coop_pool_parallel_for,
+    pool_stats: coop_pool_stats,
+    pool_submit_batch: coop_pool_submit_batch,
+    pool_submit_task: coop_pool_submit_task,
+    pool_worker_stats: coop_pool_worker_stats,
+    task_cancel: coop_task_cancel,
+    task_join: coop_task_join,
+    task_release: coop_task_release,
+    version_check: coop_version_check,
 };

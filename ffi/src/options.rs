@@ -56,6 +56,25 @@ pub(crate) unsafe fn read<T: Options>(options: *const T) -> Result<T> {
     Ok(unsafe { known.assume_init() })
 }
 
+/// Writes an output struct, as much of it as the caller's size says; the size stays the caller's.
+///
+/// # Safety
+/// `out` points to as many bytes as its `size` says.
+pub(crate) unsafe fn write<T: Options>(filled: &T, out: *mut T) -> Result<()> {
+    // SAFETY: every such struct begins with its size.
+    let size = unsafe { out.cast::<usize>().read() };
+    let (name, known_size) = (T::NAME, size_of::<T>());
+    if !(T::FIRST..=SILLY).contains(&size) {
+        return Err(Error::Invalid(format!("{name}.size is {size}: set it to sizeof({name}), which is {known_size}")));
+    }
+    let begin = size_of::<usize>();
+    let from = ptr::from_ref(filled).cast::<u8>().wrapping_add(begin);
+    let to = out.cast::<u8>().wrapping_add(begin);
+    // SAFETY: both are at least that long, and a place that C hands over for an output is not this one.
+    unsafe { ptr::copy_nonoverlapping(from, to, size.min(known_size) - begin) };
+    Ok(())
+}
+
 /// A field that is 0 or 1.
 pub(crate) fn flag(value: i32, name: &str) -> Result<bool> {
     match value {
@@ -161,6 +180,28 @@ mod test {
             let text = read_words(&[silly, 0, 0]).unwrap_err().to_string();
             assert_eq!(text, format!("sample.size is {silly}: set it to sizeof(sample), which is 24"));
         }
+    }
+
+    #[test]
+    fn an_output_is_written_as_far_as_the_caller_has_room() {
+        let filled = Sample { size: 24, first: 7, later: 8 };
+        let write_to = |words: &mut [u64]| {
+            // SAFETY: the words are as long as the first of them says, or that is silly.
+            unsafe { write(&filled, words.as_mut_ptr().cast::<Sample>()) }
+        };
+        for (given, expected) in
+            [([16, 0, 9, 9], [16, 7, 9, 9]), ([24, 0, 0, 9], [24, 7, 8, 9]), ([32, 0, 0, 9], [32, 7, 8, 9])]
+        {
+            let mut words = given;
+            assert_eq!(write_to(&mut words), Ok(()));
+            assert_eq!(words, expected);
+        }
+        let mut words = [8, 1, 1];
+        assert_eq!(
+            write_to(&mut words).unwrap_err().to_string(),
+            "sample.size is 8: set it to sizeof(sample), which is 24"
+        );
+        assert_eq!(words, [8, 1, 1]);
     }
 
     #[test]

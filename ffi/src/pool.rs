@@ -1,6 +1,6 @@
 //! `coop_pool`.
 
-use std::{ffi::c_char, sync::Arc};
+use std::{ffi::c_char, mem, sync::Arc, time::Duration};
 
 use coop_core::{Error, Job, Pool, PoolOptions, Priority, Result, ShutdownMode, SubmitOptions, fork::ForkGuard};
 
@@ -8,9 +8,10 @@ use crate::{
     cpu_set::coop_cpu_set,
     foreign::{Foreign, coop_callback, refused},
     guard::{answer, guard, guard_stop, guard_tell, guard_wait},
-    handle::{borrow, give, take, wanted},
+    handle::{borrow, give, null, take, wanted},
     options::{self, Options},
     status::{COOP_NONE, coop_status},
+    task::Tasks,
 };
 
 /// When there is nothing better to do.
@@ -31,6 +32,8 @@ pub const COOP_SHUTDOWN_DISCARD: i32 = 1;
 pub struct coop_pool {
     fork: ForkGuard,
     pool: Arc<Pool>,
+    /// Those that were submitted with an id.
+    tasks: Arc<Tasks>,
     /// False for a runtime's, which the runtime frees.
     owned: bool,
 }
@@ -53,12 +56,15 @@ pub struct coop_pool_options {
     pub name: *const c_char,
     /// The bytes of name.
     pub name_length: usize,
+    /// How many tasks may be queued at once; a pool that is full refuses tasks, or has the submitter wait (timeout_ns of
+    /// coop_submit_options). 0: as many as there is memory for.
+    pub capacity: usize,
 }
 
-// SAFETY: numbers and a pointer, six fields that fill 40 bytes (tests/c/layout.c), any bytes are a value.
+// SAFETY: numbers and a pointer, seven fields that fill 48 bytes (tests/c/layout.c), any bytes are a value.
 unsafe impl Options for coop_pool_options {
     const NAME: &'static str = "coop_pool_options";
-    const FIRST: usize = size_of::<Self>();
+    const FIRST: usize = 40;
 }
 
 /// How a task is to run. Zero in any field but size is the default.
@@ -74,12 +80,14 @@ pub struct coop_submit_options {
     /// Where it may run: on the workers whose CPU is in the set. CPUs without a worker do no harm beside one that
     /// has one.
     pub cpus: coop_cpu_set,
+    /// How long to wait for room in a pool that is full, in nanoseconds. 0: not at all. COOP_FOREVER: as long as it takes.
+    pub timeout_ns: i64,
 }
 
-// SAFETY: numbers and a pointer, five fields that fill 32 bytes (tests/c/layout.c), any bytes are a value.
+// SAFETY: numbers and a pointer, six fields that fill 40 bytes (tests/c/layout.c), any bytes are a value.
 unsafe impl Options for coop_submit_options {
     const NAME: &'static str = "coop_submit_options";
-    const FIRST: usize = size_of::<Self>();
+    const FIRST: usize = 32;
 }
 
 /// Makes a pool and starts its workers.
@@ -94,7 +102,7 @@ pub unsafe extern "C" fn coop_pool_new(options: *const coop_pool_options, out: *
         wanted(out, "out")?;
         // SAFETY: options are NULL or as long as they say.
         let options = unsafe { pool_options(options) }?;
-        let object = coop_pool { fork: ForkGuard::new("pool"), pool: Arc::new(Pool::new(options)?), owned: true };
+        let object = coop_pool::new(Arc::new(Pool::new(options)?), true);
         // SAFETY: `out` is there, and is a place for a pointer.
         unsafe { give(object, out) };
         Ok(())
@@ -137,8 +145,11 @@ pub unsafe extern "C" fn coop_pool_free(pool: *mut coop_pool) {
 /// coop_callback. A task must be short and must not wait for another task of its pool.
 ///
 /// Any thread, also the pool's own tasks. COOP_E_NULL for pool, task.fn or cpus.words, COOP_E_INVALID for another
-/// priority or an empty CPU set, COOP_E_AFFINITY for a CPU set without a worker, COOP_E_UNSUPPORTED,
+/// priority, time or an empty CPU set, COOP_E_AFFINITY for a CPU set without a worker, COOP_E_UNSUPPORTED,
 /// COOP_E_FORKED, and COOP_E_CLOSED once the pool was shut down (its own tasks may submit while it drains).
+///
+/// A pool with a capacity that is full: COOP_E_QUEUE_FULL; with timeout_ns it waits for room, those who came first being
+/// served first, until COOP_E_TIMEOUT. To one of the pool's own tasks that would wait: COOP_E_WOULD_DEADLOCK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_pool_submit(
     pool: *mut coop_pool,
@@ -150,18 +161,78 @@ pub unsafe extern "C" fn coop_pool_submit(
         // (Pool::submit_with touches nothing of the pool after it has left the gate), so this borrow holds that long.
         let object = unsafe { borrow(pool, "pool") }?;
         object.fork.check()?;
-        let options = if options.is_null() {
-            SubmitOptions::default()
-        } else {
-            // SAFETY: options are as long as they say.
-            let read = unsafe { options::read(options) }?;
-            options::reserved(read.reserved, "coop_submit_options.reserved")?;
-            // SAFETY: the words are as many as counted.
-            let cpus = unsafe { read.cpus.read() }?;
-            SubmitOptions { priority: Priority::try_from(read.priority)?, cpus }
-        };
+        // SAFETY: options are NULL or as long as they say.
+        let options = unsafe { submit_options(options) }?;
+        // A task may free the pool while this call waits for room in it.
+        let waits = (options.timeout != Some(Duration::ZERO)).then(|| object.pool.clone());
         let task = Foreign::of(task)?;
-        object.pool.submit_with(&options, Job::new(move || task.call())).map_err(refused)
+        let pool = waits.as_ref().unwrap_or(&object.pool);
+        pool.submit_with(&options, Job::new(move || task.call())).map_err(refused)
+    })
+}
+
+/// Has workers run these tasks, each once, in order as far as coop_pool_submit keeps it, and cheaper than one by one.
+///
+/// options: copied, for all of them; NULL is normal priority, any worker. tasks: count of them, copied; the pool owns the
+/// arguments of those that it took. accepted: set to how many it took: the first ones. Fewer than count if the pool
+/// became full (with timeout_ns: and was so until then) or was closed after it had taken some; the others are the caller's,
+/// and the next call says why.
+///
+/// Any thread, also the pool's own tasks. When it fails it has taken none: COOP_E_INVALID for a count of 0, COOP_E_NULL for
+/// pool, tasks, accepted, or a task's fn, and the errors of coop_pool_submit.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_pool_submit_batch(
+    pool: *mut coop_pool,
+    options: *const coop_submit_options,
+    tasks: *const coop_callback,
+    count: usize,
+    accepted: *mut usize,
+) -> coop_status {
+    guard!({
+        // SAFETY: a pool that is not freed yet. The first tasks may free it while the others are queued: so not borrowed.
+        let pool = unsafe { coop_pool::cloned(pool) }?;
+        wanted(accepted, "accepted")?;
+        // SAFETY: options are NULL or as long as they say.
+        let options = unsafe { submit_options(options) }?;
+        // SAFETY: the tasks are as many as counted.
+        let tasks = unsafe { options::array(tasks, count, "tasks") }?;
+        if let Some(at) = tasks.iter().position(|task| task.r#fn.is_none()) {
+            return Err(null(&format!("tasks[{at}].fn")));
+        }
+        let jobs = tasks.iter().map(|task| {
+            let task = Foreign::of(*task)?;
+            Ok(Job::new(move || task.call()))
+        });
+        let taken = match pool.submit_batch(&options, jobs.collect::<Result<_>>()?) {
+            Ok(()) => count,
+            Err(refused) => {
+                refused.rest.into_iter().for_each(mem::forget);
+                if refused.accepted == 0 {
+                    return Err(refused.error);
+                }
+                refused.accepted
+            }
+        };
+        // SAFETY: a place for a number.
+        unsafe { accepted.write(taken) };
+        Ok(())
+    })
+}
+
+/// Whether a task with these options may go on at once on the calling thread: it is a worker of the pool inside the CPU set, and
+/// nothing of a higher priority waits for it.
+///
+/// options: copied; NULL is normal priority, any worker. False outside the pool's own tasks, for NULL and for wrong options, and
+/// in a forked child. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_pool_may_run_here(pool: *const coop_pool, options: *const coop_submit_options) -> bool {
+    answer(false, || {
+        // SAFETY: a pool that is not freed yet.
+        let object = unsafe { borrow(pool, "pool") }?;
+        object.fork.check()?;
+        // SAFETY: options are NULL or as long as they say.
+        let options = unsafe { submit_options(options) }?;
+        Ok(object.pool.may_run_here(&object.pool.target(&options)?))
     })
 }
 
@@ -268,9 +339,13 @@ pub unsafe extern "C" fn coop_pool_join(pool: *mut coop_pool, timeout_ns: i64) -
 }
 
 impl coop_pool {
+    fn new(pool: Arc<Pool>, owned: bool) -> Self {
+        Self { fork: ForkGuard::new("pool"), pool, tasks: Arc::default(), owned }
+    }
+
     /// A runtime's pool.
     pub(crate) fn of_runtime(pool: Arc<Pool>) -> Self {
-        Self { fork: ForkGuard::new("pool"), pool, owned: false }
+        Self::new(pool, false)
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {
@@ -281,12 +356,40 @@ impl coop_pool {
     ///
     /// # Safety
     /// `pointer` is NULL or a pool that is not freed yet.
-    unsafe fn cloned(pointer: *const Self) -> Result<Arc<Pool>> {
+    pub(crate) unsafe fn cloned(pointer: *const Self) -> Result<Arc<Pool>> {
         // SAFETY: the caller's promise.
         let object = unsafe { borrow(pointer, "pool") }?;
         object.fork.check()?;
         Ok(object.pool.clone())
     }
+
+    /// A hold of the tasks with an id.
+    ///
+    /// # Safety
+    /// `pointer` is NULL or a pool that is not freed yet.
+    pub(crate) unsafe fn tasks(pointer: *const Self) -> Result<Arc<Tasks>> {
+        // SAFETY: the caller's promise.
+        let object = unsafe { borrow(pointer, "pool") }?;
+        object.fork.check()?;
+        Ok(object.tasks.clone())
+    }
+}
+
+/// The options in the core's terms.
+///
+/// # Safety
+/// As [`options::read`], and the words of the CPU set are as many as counted.
+pub(crate) unsafe fn submit_options(options: *const coop_submit_options) -> Result<SubmitOptions> {
+    if options.is_null() {
+        return Ok(SubmitOptions::default());
+    }
+    // SAFETY: the caller's promise.
+    let read = unsafe { options::read(options) }?;
+    options::reserved(read.reserved, "coop_submit_options.reserved")?;
+    // SAFETY: the caller's promise.
+    let cpus = unsafe { read.cpus.read() }?;
+    let timeout = options::timeout(read.timeout_ns, "coop_submit_options.timeout_ns")?;
+    Ok(SubmitOptions { priority: Priority::try_from(read.priority)?, cpus, timeout })
 }
 
 /// The options in the core's terms.
@@ -312,5 +415,6 @@ pub(crate) unsafe fn pool_options(options: *const coop_pool_options) -> Result<P
             })?),
         },
         name: name.unwrap_or(defaults.name),
+        capacity: (read.capacity > 0).then_some(read.capacity),
     })
 }

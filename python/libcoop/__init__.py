@@ -44,6 +44,7 @@ from libcoop._libcoop import (
 from libcoop._pool import Pool
 from libcoop._ports import Handler, Port
 from libcoop._runtime import Runtime
+from libcoop._stats import PoolStats, WaitStats, WorkerStats
 
 __all__ = [
     "ERROR",
@@ -66,6 +67,7 @@ __all__ = [
     "Os",
     "Panic",
     "Pool",
+    "PoolStats",
     "Port",
     "PortContext",
     "PortSet",
@@ -78,7 +80,9 @@ __all__ = [
     "Timeout",
     "Timer",
     "Unsupported",
+    "WaitStats",
     "Watch",
+    "WorkerStats",
     "WouldDeadlock",
     "__version__",
 ]

@@ -178,7 +178,7 @@ class Watch:
 @final
 class Pool:
     """The workers under `libcoop.Pool`, which is what to use: an executor made of them."""
-    def __new__(cls, workers: int | None, name: str, pin: bool, /) -> Self: ...
+    def __new__(cls, workers: int | None, name: str, pin: bool, capacity: int | None, /) -> Self: ...
     def submit(
         self,
         owner: object,
@@ -197,6 +197,15 @@ class Pool:
     @property
     def worker_cpus(self) -> list[int | None]:
         """The CPU that each worker is pinned to, if it is."""
+    def stats(
+        self,
+    ) -> tuple[
+        tuple[int, int, int],
+        int | None,
+        list[tuple[int | None, int, int, int]],
+        tuple[int, float, float, float, float],
+    ]:
+        """Depth by level, capacity, each worker's counts, and how long calls waited, in seconds."""
     @property
     def ended(self) -> int:
         """How many calls of all pools have ended so far."""

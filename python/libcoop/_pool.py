@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from libcoop import _exit, _libcoop
 from libcoop._enums import Priority
 from libcoop._errors import Closed, Invalid, Timeout, WouldDeadlock
+from libcoop._stats import Depth, PoolStats, WaitStats, WorkerStats
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,7 +38,8 @@ class Pool(ThreadPoolExecutor):
     """A `ThreadPoolExecutor` by class and behaviour, whose workers are those of libcoop's pool.
 
     `max_workers` defaults to the CPUs that this process may use, at least 4. With `pin`, each worker is bound to one
-    CPU, and `at(cpus=...)` can name it.
+    CPU, and `at(cpus=...)` can name it. With `capacity`, no more than so many calls wait for a worker: `submit` raises
+    QueueFull for one more.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Pool(ThreadPoolExecutor):
         initargs: tuple[Any, ...] = (),
         *,
         pin: bool = False,
+        capacity: int | None = None,
     ) -> None:
         # The base class is not initialized: its threads and its queue are what this one replaces.
         if max_workers is not None:
@@ -55,9 +58,13 @@ class Pool(ThreadPoolExecutor):
                 raise TypeError(f"max_workers must be an int or None, not {max_workers!r}")
             if max_workers <= 0:
                 raise Invalid(f"max_workers must be greater than 0, not {max_workers}")
+        if capacity is not None and (isinstance(capacity, bool) or not isinstance(capacity, int)):
+            raise TypeError(f"capacity must be an int or None, not {capacity!r}")
+        if capacity is not None and capacity <= 0:
+            raise Invalid(f"capacity must be greater than 0, not {capacity}")
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a callable, not {initializer!r}")
-        self._adopt(_libcoop.Pool(max_workers, thread_name_prefix or "coop-pool", pin), initializer, initargs)
+        self._adopt(_libcoop.Pool(max_workers, thread_name_prefix or "coop-pool", pin, capacity), initializer, initargs)
 
     @classmethod
     def _of(cls, native: _libcoop.Pool) -> Pool:
@@ -91,6 +98,14 @@ class Pool(ThreadPoolExecutor):
         if priority not in levels:
             raise Invalid(f"priority must be one of {levels} (libcoop.Priority), not {priority!r}")
         return _View(self, priority, cpus)
+
+    def stats(self) -> PoolStats:
+        """What the pool did since it was made, and what waits in it.
+
+        `Closed` for the pool of a runtime that is gone.
+        """
+        depth, capacity, workers, wait = self._native.stats()
+        return PoolStats(Depth(*depth), capacity, tuple(WorkerStats(*each) for each in workers), WaitStats(*wait))
 
     def _submit(
         self, priority: int, cpus: list[int] | None, fn: Callable[..., T], args: Any, kwargs: dict[str, Any]

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use coop_core::{CpuSet, Error, Job, Pool, PoolOptions, Priority, Runtime, ShutdownMode, SubmitOptions};
+use coop_core::{
+    CpuSet, Error, Job, Pool, PoolOptions, Priority, Runtime, ShutdownMode, SubmitOptions,
+    pool::{PoolStats, WorkerStats},
+};
 use pyo3::{
     prelude::*,
     types::{PyDict, PyTuple},
@@ -22,6 +25,8 @@ use crate::{
 
 /// How many calls have ended, of all pools: whether there is progress.
 static ENDED: AtomicU64 = AtomicU64::new(0);
+
+type Stats = ((usize, usize, usize), Option<usize>, Vec<(Option<usize>, u64, u64, u64)>, (u64, f64, f64, f64, f64));
 
 /// One call of a `concurrent.futures.Future`: it ends the future, by its run or instead of it.
 struct Work {
@@ -126,9 +131,9 @@ impl NativePool {
 #[pymethods]
 impl NativePool {
     #[new]
-    #[pyo3(signature = (workers, name, pin, /))]
-    fn new(py: Python<'_>, workers: Option<usize>, name: String, pin: bool) -> PyResult<Self> {
-        let options = PoolOptions { workers, name, no_pin: !pin, ..PoolOptions::default() };
+    #[pyo3(signature = (workers, name, pin, capacity, /))]
+    fn new(py: Python<'_>, workers: Option<usize>, name: String, pin: bool, capacity: Option<usize>) -> PyResult<Self> {
+        let options = PoolOptions { workers, name, no_pin: !pin, capacity, ..PoolOptions::default() };
         let pool = py.detach(|| Pool::new(options)).or_raise(py)?;
         Ok(Self { source: Source::Own(Detached::new(pool)) })
     }
@@ -150,7 +155,7 @@ impl NativePool {
         let priority = Priority::try_from(priority).or_raise(py)?;
         let cpus = cpus.map(cpu_set).transpose().or_raise(py)?;
         let work = Box::new(Work { call: Some(Call { owner, future, f, args, kwargs }) });
-        let options = SubmitOptions { priority, cpus };
+        let options = SubmitOptions { priority, cpus, ..SubmitOptions::default() };
         self.with(py, |pool| pool.submit_with(&options, Job::new(move || work.run())))?.or_raise(py)
     }
 
@@ -164,6 +169,15 @@ impl NativePool {
     #[getter]
     fn worker_cpus(&self, py: Python<'_>) -> PyResult<Vec<Option<usize>>> {
         self.with(py, |pool| pool.worker_cpus())
+    }
+
+    /// Depth by level, capacity, each worker's counts, and how long calls waited, in seconds.
+    fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
+        let PoolStats { depth, capacity, workers, wait } =
+            self.with(py, |pool| py.detach(|| pool.stats()))?.or_raise(py)?;
+        let count = |worker: WorkerStats| (worker.cpu, worker.executed, worker.stolen, worker.parked);
+        let [mean, p50, p99, max] = [wait.mean, wait.p50, wait.p99, wait.max].map(|time| time.as_secs_f64());
+        Ok((depth.into(), capacity, workers.into_iter().map(count).collect(), (wait.samples, mean, p50, p99, max)))
     }
 
     /// How many calls of all pools have ended so far.

@@ -138,38 +138,40 @@ static UNUSED coop_callback waiting(latch *l) {
     return callback;
 }
 
-/* A task that says when it has begun, and waits. */
+/* Not for a program that loads the library by itself. */
+#ifndef COOP_TEST_NOT_LINKED
+/* A task that has begun, and goes on when it is told to. */
 typedef struct {
     latch begun, go;
-} blocker;
-#define BLOCKER {LATCH, LATCH}
+} busy;
+#define BUSY {LATCH, LATCH}
 
-static UNUSED void block(void *arg) {
-    blocker *b = arg;
+static UNUSED void keep_busy(void *arg) {
+    busy *b = arg;
     latch_open(&b->begun);
     latch_wait(&b->go);
 }
-static UNUSED coop_callback blocking(blocker *b) {
-    coop_callback callback = {block, b, NULL};
-    return callback;
+/* Returns when a worker is in the task. */
+static UNUSED void hold(coop_pool *pool, busy *b) {
+    coop_callback task = {keep_busy, b, NULL};
+    CHECK_OK(coop_pool_submit(pool, NULL, task));
+    latch_wait(&b->begun);
 }
 
-/* Not for a program that loads the library by itself. */
-#ifndef COOP_TEST_NOT_LINKED
 static UNUSED coop_event_loop *new_loop(void) {
     coop_event_loop *loop = NULL;
     CHECK_OK(coop_event_loop_new(NULL, &loop));
     return loop;
 }
 static UNUSED coop_pool *new_pool(size_t workers) {
-    coop_pool_options options = {sizeof options, 0, 0, 0, NULL, 0};
+    coop_pool_options options = {sizeof options, 0, 0, 0, NULL, 0, 0};
     coop_pool *pool = NULL;
     options.workers = workers;
     CHECK_OK(coop_pool_new(&options, &pool));
     return pool;
 }
 static UNUSED coop_runtime *new_runtime(void) {
-    coop_pool_options pool = {sizeof pool, 2, 0, 0, NULL, 0};
+    coop_pool_options pool = {sizeof pool, 2, 0, 0, NULL, 0, 0};
     coop_runtime_options options = {sizeof options, &pool, NULL};
     coop_runtime *runtime = NULL;
     CHECK_OK(coop_runtime_new(&options, &runtime));

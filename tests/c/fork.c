@@ -11,9 +11,12 @@ static coop_runtime *runtime;
 static coop_udp *udp;
 static coop_timer_id timer_id;
 static coop_io_watch_id watch_id;
-static probe p, waiting_timer, waiting_watch;
+static coop_task_id task_id;
+static probe p, task, waiting_timer, waiting_watch;
 
 #define FORKED(call) CHECK_STATUS(call, COOP_E_FORKED)
+
+static void no_piece(void *arg, size_t begin, size_t end) { FAIL("ran %zu to %zu of %p", begin, end, arg); }
 
 static void in_the_child(void) {
     size_t count = 0;
@@ -23,6 +26,21 @@ static void in_the_child(void) {
 
     FORKED(coop_pool_submit(pool, NULL, counted(&p)));
     FORKED(coop_pool_workers(pool, &count));
+    coop_callback one = counted(&p);
+    coop_pool_statistics of_pool = {0};
+    coop_worker_statistics of_worker = {0};
+    coop_task_id id = 0;
+    of_pool.size = sizeof of_pool;
+    of_worker.size = sizeof of_worker;
+    FORKED(coop_pool_submit_batch(pool, NULL, &one, 1, &count));
+    FORKED(coop_pool_submit_task(pool, NULL, one, &id));
+    FORKED(coop_task_join(pool, task_id, COOP_FOREVER));
+    FORKED(coop_task_cancel(pool, task_id));
+    FORKED(coop_task_release(pool, task_id));
+    FORKED(coop_pool_stats(pool, &of_pool));
+    FORKED(coop_pool_worker_stats(pool, 0, &of_worker));
+    CHECK(!coop_pool_may_run_here(pool, NULL));
+    FORKED(coop_pool_parallel_for(pool, NULL, 0, 1, 0, no_piece, NULL));
     FORKED(coop_pool_worker_cpu(pool, 0, &cpu));
     FORKED(coop_pool_close(pool));
     FORKED(coop_pool_shutdown(pool, COOP_SHUTDOWN_DRAIN, COOP_FOREVER));
@@ -104,6 +122,7 @@ int main(void) {
     coop_timer_options far = {sizeof far, LONG_NS, 0, 0, 0};
     CHECK_OK(coop_event_loop_timer(loop, &far, counted_timer(&waiting_timer), &timer_id));
     CHECK_OK(coop_event_loop_watch(loop, fds[0], NULL, counted_watch(&waiting_watch), &watch_id));
+    CHECK_OK(coop_pool_submit_task(pool, NULL, counted(&task), &task_id));
 
     threads_asleep();
     pid_t child = fork();
@@ -116,6 +135,8 @@ int main(void) {
     CHECK(waitpid(child, &status, 0) == child);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 
+    CHECK_OK(coop_task_join(pool, task_id, LONG_NS));
+    CHECK(runs(&task) == 1 && drops(&task) == 1);
     latch posted = LATCH, submitted = LATCH;
     CHECK_OK(coop_event_loop_post(loop, opening(&posted)));
     CHECK_OK(coop_pool_submit(pool, NULL, opening(&submitted)));

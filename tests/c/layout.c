@@ -39,13 +39,39 @@ NEXT(coop_pool_options, workers, no_pin);
 NEXT(coop_pool_options, no_pin, ageing);
 NEXT(coop_pool_options, ageing, name);
 NEXT(coop_pool_options, name, name_length);
-LAST(coop_pool_options, name_length, 40);
+NEXT(coop_pool_options, name_length, capacity);
+LAST(coop_pool_options, capacity, 48);
 
 FIRST(coop_submit_options, size);
 NEXT(coop_submit_options, size, priority);
 NEXT(coop_submit_options, priority, reserved);
 NEXT(coop_submit_options, reserved, cpus);
-LAST(coop_submit_options, cpus, 32);
+NEXT(coop_submit_options, cpus, timeout_ns);
+LAST(coop_submit_options, timeout_ns, 40);
+
+FIRST(coop_pool_statistics, size);
+NEXT(coop_pool_statistics, size, workers);
+NEXT(coop_pool_statistics, workers, capacity);
+NEXT(coop_pool_statistics, capacity, depth_high);
+NEXT(coop_pool_statistics, depth_high, depth_normal);
+NEXT(coop_pool_statistics, depth_normal, depth_low);
+NEXT(coop_pool_statistics, depth_low, executed);
+NEXT(coop_pool_statistics, executed, stolen);
+NEXT(coop_pool_statistics, stolen, parked);
+NEXT(coop_pool_statistics, parked, wait_samples);
+NEXT(coop_pool_statistics, wait_samples, wait_mean_ns);
+NEXT(coop_pool_statistics, wait_mean_ns, wait_p50_ns);
+NEXT(coop_pool_statistics, wait_p50_ns, wait_p99_ns);
+NEXT(coop_pool_statistics, wait_p99_ns, wait_max_ns);
+LAST(coop_pool_statistics, wait_max_ns, 112);
+
+FIRST(coop_worker_statistics, size);
+NEXT(coop_worker_statistics, size, cpu);
+NEXT(coop_worker_statistics, cpu, reserved);
+NEXT(coop_worker_statistics, reserved, executed);
+NEXT(coop_worker_statistics, executed, stolen);
+NEXT(coop_worker_statistics, stolen, parked);
+LAST(coop_worker_statistics, parked, 40);
 
 FIRST(coop_event_loop_options, size);
 NEXT(coop_event_loop_options, size, name);

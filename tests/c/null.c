@@ -3,12 +3,15 @@
 
 static const coop_callback none = {NULL, NULL, NULL};
 
+static void no_piece(void *arg, size_t begin, size_t end) { FAIL("ran %zu to %zu of %p", begin, end, arg); }
+
 static void null_objects(void) {
     probe p = {0, 0};
     coop_address address = {0, {0}};
     coop_datagram datagram;
     size_t count = 77;
     int32_t cpu = 77;
+    coop_task_id id = 77;
 
     CHECK_SAYS(coop_pool_new(NULL, NULL), COOP_E_NULL, "out must not be NULL");
     coop_pool_free(NULL);
@@ -19,6 +22,15 @@ static void null_objects(void) {
     CHECK_STATUS(coop_pool_close(NULL), COOP_E_NULL);
     CHECK_STATUS(coop_pool_shutdown(NULL, COOP_SHUTDOWN_DRAIN, 0), COOP_E_NULL);
     CHECK_STATUS(coop_pool_join(NULL, 0), COOP_E_NULL);
+    CHECK_STATUS(coop_pool_submit_batch(NULL, NULL, &none, 1, &count), COOP_E_NULL);
+    CHECK_STATUS(coop_pool_submit_task(NULL, NULL, counted(&p), &id), COOP_E_NULL);
+    CHECK_STATUS(coop_task_join(NULL, 1, 0), COOP_E_NULL);
+    CHECK_STATUS(coop_task_cancel(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_task_release(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_pool_stats(NULL, NULL), COOP_E_NULL);
+    CHECK_STATUS(coop_pool_worker_stats(NULL, 0, NULL), COOP_E_NULL);
+    CHECK(!coop_pool_may_run_here(NULL, NULL));
+    CHECK_STATUS(coop_pool_parallel_for(NULL, NULL, 0, 1, 0, no_piece, NULL), COOP_E_NULL);
 
     CHECK_STATUS(coop_event_loop_new(NULL, NULL), COOP_E_NULL);
     coop_event_loop_free(NULL);
@@ -70,7 +82,7 @@ static void null_objects(void) {
     CHECK_STATUS(coop_udp_send(NULL, &datagram, 0, &count, NULL), COOP_E_NULL);
 
     CHECK_EQ(runs(&p) + drops(&p), 0);
-    CHECK(count == 77 && cpu == 77);
+    CHECK(count == 77 && cpu == 77 && id == 77);
 }
 
 static void null_arguments(void) {
@@ -79,14 +91,15 @@ static void null_arguments(void) {
     coop_udp *udp = NULL;
     coop_address address;
     coop_datagram datagram = {NULL, 3, {0, {0}}, 0, 0};
-    coop_submit_options on_cpus = {sizeof on_cpus, 0, 0, {NULL, 1}};
-    coop_pool_options named = {sizeof named, 0, 0, 0, NULL, 4};
+    coop_submit_options on_cpus = {.size = sizeof on_cpus, .cpus = {NULL, 1}};
+    coop_pool_options named = {.size = sizeof named, .name_length = 4};
     coop_timer_callback no_timer = {NULL, NULL, NULL};
     coop_io_watch_callback no_watch = {NULL, NULL, NULL};
     coop_log_callback no_log = {NULL, NULL, NULL};
     coop_pool *other = NULL;
     probe p = {0, 0};
     size_t count = 0;
+    coop_task_id id = 0;
     char text[COOP_ADDRESS_TEXT];
 
     CHECK_SAYS(coop_pool_submit(pool, NULL, none), COOP_E_NULL, "callback.fn");
@@ -95,6 +108,15 @@ static void null_arguments(void) {
     CHECK(other == NULL);
     CHECK_STATUS(coop_pool_workers(pool, NULL), COOP_E_NULL);
     CHECK_STATUS(coop_pool_worker_cpu(pool, 0, NULL), COOP_E_NULL);
+    coop_callback two[2] = {counted(&p), none};
+    CHECK_SAYS(coop_pool_submit_task(pool, NULL, none, &id), COOP_E_NULL, "callback.fn");
+    CHECK_SAYS(coop_pool_submit_task(pool, NULL, counted(&p), NULL), COOP_E_NULL, "id");
+    CHECK_SAYS(coop_pool_submit_batch(pool, NULL, NULL, 2, &count), COOP_E_NULL, "tasks");
+    CHECK_SAYS(coop_pool_submit_batch(pool, NULL, two, 2, NULL), COOP_E_NULL, "accepted");
+    CHECK_SAYS(coop_pool_submit_batch(pool, NULL, two, 2, &count), COOP_E_NULL, "tasks[1].fn");
+    CHECK_SAYS(coop_pool_stats(pool, NULL), COOP_E_NULL, "out");
+    CHECK_SAYS(coop_pool_parallel_for(pool, NULL, 0, 1, 0, NULL, NULL), COOP_E_NULL, "run");
+    CHECK_SAYS(coop_pool_worker_stats(pool, 0, NULL), COOP_E_NULL, "out");
 
     CHECK_SAYS(coop_event_loop_post(loop, none), COOP_E_NULL, "callback.fn");
     CHECK_SAYS(coop_event_loop_timer(loop, NULL, no_timer, NULL), COOP_E_NULL, "callback.fn");

@@ -38,6 +38,20 @@ static coop_status try_udp(const void *options) {
     return status;
 }
 static coop_status try_submit(const void *options) { return coop_pool_submit(pool, options, counted(&refused)); }
+static coop_status try_submit_task(const void *options) {
+    coop_task_id id = 0;
+    coop_status status = coop_pool_submit_task(pool, options, counted(&refused), &id);
+    CHECK((status == COOP_OK) == (id != 0));
+    if (id != 0) CHECK_OK(coop_task_release(pool, id));
+    return status;
+}
+static coop_status try_batch(const void *options) {
+    coop_callback tasks[2] = {counted(&refused), counted(&refused)};
+    size_t accepted = 0;
+    coop_status status = coop_pool_submit_batch(pool, options, tasks, 2, &accepted);
+    CHECK_EQ(accepted, status == COOP_OK ? 2 : 0);
+    return status;
+}
 static coop_status try_timer(const void *options) {
     coop_timer_id id = 0;
     coop_status status = coop_event_loop_timer(loop, options, counted_timer(&refused), &id);
@@ -59,16 +73,18 @@ static coop_status try_watch(const void *options) {
 
 static const struct {
     const char *name;
-    size_t size;
+    size_t size, first; /* now, and in the first version */
     coop_status (*try_it)(const void *options);
 } kinds[] = {
-    {"coop_pool_options", sizeof(coop_pool_options), try_pool},
-    {"coop_event_loop_options", sizeof(coop_event_loop_options), try_event_loop},
-    {"coop_runtime_options", sizeof(coop_runtime_options), try_runtime},
-    {"coop_udp_options", sizeof(coop_udp_options), try_udp},
-    {"coop_submit_options", sizeof(coop_submit_options), try_submit},
-    {"coop_timer_options", sizeof(coop_timer_options), try_timer},
-    {"coop_io_watch_options", sizeof(coop_io_watch_options), try_watch},
+    {"coop_pool_options", sizeof(coop_pool_options), 40, try_pool},
+    {"coop_event_loop_options", sizeof(coop_event_loop_options), sizeof(coop_event_loop_options), try_event_loop},
+    {"coop_runtime_options", sizeof(coop_runtime_options), sizeof(coop_runtime_options), try_runtime},
+    {"coop_udp_options", sizeof(coop_udp_options), sizeof(coop_udp_options), try_udp},
+    {"coop_submit_options", sizeof(coop_submit_options), 32, try_submit},
+    {"coop_submit_options", sizeof(coop_submit_options), 32, try_submit_task},
+    {"coop_submit_options", sizeof(coop_submit_options), 32, try_batch},
+    {"coop_timer_options", sizeof(coop_timer_options), sizeof(coop_timer_options), try_timer},
+    {"coop_io_watch_options", sizeof(coop_io_watch_options), sizeof(coop_io_watch_options), try_watch},
 };
 
 static void *sized(void *place, size_t size) {
@@ -84,7 +100,7 @@ int main(void) {
         unsigned char *bytes = calloc(1, known + FUTURE);
         CHECK(bytes != NULL);
         CHECK_SAYS(kinds[i].try_it(sized(bytes, 0)), COOP_E_INVALID, kinds[i].name);
-        CHECK_SAYS(kinds[i].try_it(sized(bytes, known - 1)), COOP_E_INVALID, "set it to sizeof");
+        CHECK_SAYS(kinds[i].try_it(sized(bytes, kinds[i].first - 1)), COOP_E_INVALID, "set it to sizeof");
         CHECK_SAYS(kinds[i].try_it(sized(bytes, SIZE_MAX)), COOP_E_INVALID, "set it to sizeof");
         bytes[known + FUTURE - 1] = 1;
         CHECK_SAYS(kinds[i].try_it(sized(bytes, known + FUTURE)), COOP_E_UNSUPPORTED, kinds[i].name);
@@ -92,6 +108,7 @@ int main(void) {
         bytes[known + FUTURE - 1] = 0;
         CHECK_OK(kinds[i].try_it(sized(bytes, known + FUTURE)));
         CHECK_OK(kinds[i].try_it(sized(bytes, known)));
+        CHECK_OK(kinds[i].try_it(sized(bytes, kinds[i].first)));
         CHECK_OK(kinds[i].try_it(NULL));
         CHECK_OK(coop_pool_shutdown(pool, COOP_SHUTDOWN_DRAIN, LONG_NS));
         coop_pool_free(pool);
@@ -101,7 +118,7 @@ int main(void) {
     }
 
     /* Options inside options have a size of their own. */
-    coop_pool_options of_pool = {0, 0, 0, 0, NULL, 0};
+    coop_pool_options of_pool = {.size = 0};
     coop_runtime_options of_runtime = {sizeof of_runtime, &of_pool, NULL};
     CHECK_SAYS(try_runtime(&of_runtime), COOP_E_INVALID, "coop_pool_options.size is 0");
     coop_event_loop_free(loop);

@@ -9,7 +9,7 @@ static void runs_and_drops_once(void) {
     CHECK(!coop_pool_is_worker_thread(pool));
     static probe p[1000];
     for (int i = 0; i < 1000; i++) {
-        coop_submit_options options = {sizeof options, i % 3 - 1, 0, {NULL, 0}};
+        coop_submit_options options = {.size = sizeof options, .priority = i % 3 - 1};
         CHECK_OK(coop_pool_submit(pool, &options, counted(&p[i])));
     }
     CHECK_OK(coop_pool_shutdown(pool, COOP_SHUTDOWN_DRAIN, COOP_FOREVER));
@@ -27,7 +27,7 @@ static void cpu_sets(void) {
     CHECK_OK(coop_pool_worker_cpu(pool, 0, &cpu));
     CHECK(cpu >= 0 && cpu < 1024);
     uint64_t words[17] = {0};
-    coop_submit_options options = {sizeof options, 0, 0, {words, 16}};
+    coop_submit_options options = {.size = sizeof options, .cpus = {words, 16}};
     probe p = {0, 0}, q = {0, 0};
     char workers[32], text[96];
     snprintf(workers, sizeof workers, "{%d}", (int)cpu);
@@ -52,7 +52,7 @@ static void cpu_sets(void) {
     CHECK_EQ(runs(&p) + drops(&p), 0);
     CHECK(runs(&q) == 1 && drops(&q) == 1);
 
-    coop_pool_options anywhere = {sizeof anywhere, 1, 1, 0, NULL, 0};
+    coop_pool_options anywhere = {.size = sizeof anywhere, .workers = 1, .no_pin = 1};
     CHECK_OK(coop_pool_new(&anywhere, &pool));
     CHECK_OK(coop_pool_worker_cpu(pool, 0, &cpu));
     CHECK_EQ(cpu, COOP_NONE);
@@ -64,10 +64,9 @@ static void cpu_sets(void) {
 /* What is queued behind a task that blocks the only worker. */
 static void discarded_and_freed(int by_free) {
     coop_pool *pool = new_pool(1);
-    blocker b = BLOCKER;
+    busy b = BUSY;
     probe p[3] = {{0, 0}};
-    CHECK_OK(coop_pool_submit(pool, NULL, blocking(&b)));
-    latch_wait(&b.begun);
+    hold(pool, &b);
     for (int i = 0; i < 3; i++) CHECK_OK(coop_pool_submit(pool, NULL, counted(&p[i])));
     CHECK_STATUS(coop_pool_shutdown(pool, COOP_SHUTDOWN_DRAIN, 0), COOP_E_TIMEOUT);
     for (int i = 0; i < 3; i++) CHECK(runs(&p[i]) == 0 && drops(&p[i]) == 1);
@@ -121,11 +120,10 @@ static void ask(void *arg) {
 
 static void drops_may_call(void) {
     coop_pool *pool = new_pool(1);
-    blocker b = BLOCKER;
+    busy b = BUSY;
     asker a = {pool, 0};
     coop_callback asking = {count_run, &a, ask};
-    CHECK_OK(coop_pool_submit(pool, NULL, blocking(&b)));
-    latch_wait(&b.begun);
+    hold(pool, &b);
     CHECK_OK(coop_pool_submit(pool, NULL, asking));
     CHECK_STATUS(coop_pool_shutdown(pool, COOP_SHUTDOWN_DISCARD, 0), COOP_E_TIMEOUT);
     CHECK_EQ(a.asked, 1);

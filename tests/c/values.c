@@ -5,7 +5,7 @@ static probe p;
 
 static void of_pools(void) {
     coop_pool *pool = NULL;
-    coop_pool_options options = {sizeof options, 1025, 0, 0, NULL, 0};
+    coop_pool_options options = {.size = sizeof options, .workers = 1025};
     CHECK_SAYS(coop_pool_new(&options, &pool), COOP_E_INVALID, "1025 workers");
     options.workers = SIZE_MAX;
     CHECK_STATUS(coop_pool_new(&options, &pool), COOP_E_INVALID);
@@ -26,7 +26,7 @@ static void of_pools(void) {
     options.name_length = strlen(options.name);
     CHECK_OK(coop_pool_new(&options, &pool));
 
-    coop_submit_options submit = {sizeof submit, 7, 0, {NULL, 0}};
+    coop_submit_options submit = {.size = sizeof submit, .priority = 7};
     CHECK_SAYS(coop_pool_submit(pool, &submit, counted(&p)), COOP_E_INVALID, "priority 7");
     submit.priority = INT32_MIN;
     CHECK_STATUS(coop_pool_submit(pool, &submit, counted(&p)), COOP_E_INVALID);

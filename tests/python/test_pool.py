@@ -374,6 +374,8 @@ def test_wrong_cpu_sets_are_refused_in_words() -> None:
         (lambda: Pool(True), TypeError, "max_workers must be an int or None, not True"),
         (lambda: Pool(5000), ValueError, r"5000 workers: allowed are 1\.\.=1024"),
         (lambda: Pool(1, "a\0b"), ValueError, "NUL"),
+        (lambda: Pool(1, capacity=0), ValueError, "capacity must be greater than 0, not 0"),
+        (lambda: Pool(1, capacity="4"), TypeError, "capacity must be an int or None, not '4'"),  # type: ignore[arg-type]
         (lambda: Pool(1, initializer=7), TypeError, "initializer must be a callable, not 7"),  # type: ignore[arg-type]
     ],
 )
@@ -385,6 +387,43 @@ def test_wrong_arguments_are_refused_in_words(make: Callable[[], Pool], kind: ty
 def test_the_default_is_the_cpus_and_at_least_four() -> None:
     with Pool() as pool:
         assert pool._max_workers >= 4
+
+
+# --- capacity and statistics ------------------------------------------------------------------------------------------
+
+
+def test_a_full_pool_refuses_and_the_refused_call_is_gone() -> None:
+    with Pool(1, capacity=2) as pool:
+        busy = Busy(pool)
+        queued = [pool.submit(abs, -number) for number in (1, 2)]
+        with pytest.raises(libcoop.QueueFull, match=r"the pool is full \(2 tasks\)"):
+            pool.submit(abs, -3)
+        assert pool.stats().capacity == 2
+        busy.let_go()
+        assert [future.result(DEADLINE) for future in queued] == [1, 2]
+        assert pool.submit(abs, -4).result(DEADLINE) == 4
+
+
+def test_stats_say_what_waits_and_what_each_worker_did() -> None:
+    with Pool(1, pin=True) as pool:
+        busy = Busy(pool)
+        for priority, count in ((Priority.HIGH, 1), (Priority.NORMAL, 2), (Priority.LOW, 3)):
+            for _ in range(count):
+                pool.at(priority=priority).submit(abs, -1)
+        stats = pool.stats()
+        assert (stats.depth.high, stats.depth.normal, stats.depth.low) == (1, 2, 3)
+        assert stats.capacity is None
+        assert "depth=Depth(high=1, normal=2, low=3)" in repr(stats)
+        busy.let_go()
+    stats = pool.stats()
+    assert stats.depth == (0, 0, 0)
+    (worker,) = stats.workers
+    assert worker.executed == 7
+    assert worker.stolen == 0
+    assert worker.cpu in os.sched_getaffinity(0)
+    assert 0 <= stats.wait.p50 <= stats.wait.p99 <= stats.wait.max
+    with pytest.raises(AttributeError):
+        worker.executed = 8  # type: ignore[misc]
 
 
 # --- threads and the interpreter --------------------------------------------------------------------------------------

@@ -66,14 +66,20 @@ impl Handle {
     /// [`Handle::post`] for a job that was made already.
     #[inline]
     pub fn post_job(&self, job: Job) -> Result<(), Refused<Job>> {
+        self.post_made(job, |job| job)
+    }
+
+    /// [`Handle::post_job`] for a job that is made of `value` when nothing can be refused any more; `make` runs no foreign code.
+    #[inline]
+    pub(crate) fn post_made<V>(&self, value: V, make: impl FnOnce(V) -> Job) -> Result<(), Refused<V>> {
         match self.enter() {
             Ok(_inside) => {
-                self.shared.posts.push(job);
+                self.shared.posts.push(make(value));
                 // Still inside the gate: the job may run at once and free the loop, which waits until nobody is inside.
                 self.shared.wake_if_asleep();
                 Ok(())
             }
-            Err(error) => Err(Refused::new(error, job)),
+            Err(error) => Err(Refused::new(error, value)),
         }
     }
 

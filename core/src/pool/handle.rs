@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Refused, Result},
     fork::ForkGuard,
     job::Job,
-    primitive::{Ordering, fence},
+    primitive::full_fence,
     time::Deadline,
 };
 
@@ -69,16 +69,44 @@ impl Handle {
         Ok(Target { lane, level: level(options.priority) })
     }
 
-    /// Has a worker of the target run `job`. The target must be one of this pool's.
+    /// Has a worker of the target run `job`. The target must be one of this pool's. Does not wait for room.
     ///
     /// # Errors
-    /// [`Error::Closed`], as [`Handle::submit_with`]; [`Error::Forked`].
+    /// [`Error::Closed`] and [`Error::QueueFull`], as [`Handle::submit_with`]; [`Error::Forked`].
     #[inline]
     pub fn submit_to(&self, target: &Target, job: Job) -> Result<(), Refused<Job>> {
         match self.fork.check() {
-            Ok(()) => self.push(target.lane(&self.shared), target.level, job),
+            Ok(()) => self.submit_in(target, Some(Duration::ZERO), job),
             Err(error) => Err(Refused::new(error, job)),
         }
+    }
+
+    /// As [`Handle::submit_to`], for what goes on rather than begins, as a coroutine does: a full pool takes it all the same.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::Forked`].
+    #[inline]
+    pub fn resume_on(&self, target: &Target, job: Job) -> Result<(), Refused<Job>> {
+        if let Err(error) = self.fork.check() {
+            return Err(Refused::new(error, job));
+        }
+        self.shared.take_room(1);
+        self.push_admitted(target, job)
+    }
+
+    /// If the caller is a worker that tasks of this target may run on: runs one, inside the task at hand. `run` does not unwind.
+    pub(super) fn run_here(&self, target: &Target, run: impl FnOnce()) {
+        worker::here_in(&self.shared, |local| {
+            if target.lane(&self.shared).members.contains(local.index) {
+                local.run_inside(target.lane.as_ref(), target.level, run);
+            }
+        });
+    }
+
+    /// Whether a task that the caller submits now is refused.
+    pub(super) fn is_closed(&self) -> bool {
+        let shared = &*self.shared;
+        shared.outer.is_closed() && (shared.inner.is_closed() || !self.is_worker_thread())
     }
 
     /// Whether a task of this target may go on at once on the calling thread: it is a worker inside the set, and nothing of a
@@ -87,12 +115,11 @@ impl Handle {
         if self.fork.is_forked() {
             return false;
         }
-        let shared = &*self.shared;
-        worker::index_in(shared).is_some_and(|worker| {
-            let lanes = || shared.lanes.iter().filter(|lane| lane.members.contains(worker));
-            target.lane(shared).members.contains(worker)
-                && (lane::HIGH..target.level).all(|level| lanes().all(|lane| lane.queues[level].is_empty()))
+        worker::here_in(&self.shared, |local| {
+            target.lane(&self.shared).members.contains(local.index)
+                && !(lane::HIGH..target.level).any(|level| local.has_work_at(level))
         })
+        .unwrap_or(false)
     }
 
     /// Has a worker call `f`, at normal priority, on any worker.
@@ -100,33 +127,126 @@ impl Handle {
     pub fn submit<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), Refused<Job>> {
         let job = Job::new(f);
         match self.fork.check() {
-            Ok(()) => self.push(self.shared.lanes.first(), lane::NORMAL, job),
+            Ok(()) => self.submit_in(&Target { lane: None, level: lane::NORMAL }, Some(Duration::ZERO), job),
             Err(error) => Err(Refused::new(error, job)),
         }
     }
 
     /// Has a worker run `job`.
     ///
+    /// A full pool answers [`Error::QueueFull`], or waits for room as long as the options say and then answers
+    /// [`Error::Timeout`]; to one of its own tasks that would wait, [`Error::WouldDeadlock`].
     /// [`Error::Closed`] after shutdown began, unless one of the pool's own tasks submits and the pool drains;
     /// [`Error::Affinity`] for a CPU set without a worker, [`Error::Invalid`] for an empty one.
     pub fn submit_with(&self, options: &SubmitOptions, job: Job) -> Result<(), Refused<Job>> {
         match self.target(options) {
-            Ok(target) => self.push(target.lane(&self.shared), target.level, job),
+            Ok(target) => self.submit_in(&target, options.timeout, job),
             Err(error) => Err(Refused::new(error, job)),
         }
     }
 
+    /// As [`Handle::submit_with`], for a job that is made of `value` when nothing can be refused any more; `make` runs no foreign
+    /// code.
+    #[inline]
+    pub(crate) fn submit_made<V>(
+        &self,
+        target: &Target,
+        timeout: Option<Duration>,
+        value: V,
+        make: impl FnOnce(V) -> Job,
+    ) -> Result<(), Refused<V>> {
+        if let Err(error) = self.fork.check() {
+            return Err(Refused::new(error, value));
+        }
+        if self.admit(1) == 0
+            && let Err(error) = self.wait_for_room(timeout, Deadline::after(timeout))
+        {
+            return Err(Refused::new(error, value));
+        }
+        self.push_made(target, value, make)
+    }
+
+    /// As [`Handle::resume_on`], for a job that is made when nothing can be refused any more; `make` runs no foreign code.
+    #[inline]
+    pub(crate) fn resume_made<V>(
+        &self,
+        target: &Target,
+        value: V,
+        make: impl FnOnce(V) -> Job,
+    ) -> Result<(), Refused<V>> {
+        if let Err(error) = self.fork.check() {
+            return Err(Refused::new(error, value));
+        }
+        self.shared.take_room(1);
+        self.push_made(target, value, make)
+    }
+
+    /// Queues a task that has its place.
     #[inline(always)]
-    fn push(&self, lane: &Lane, level: usize, job: Job) -> Result<(), Refused<Job>> {
+    pub(super) fn push_admitted(&self, target: &Target, job: Job) -> Result<(), Refused<Job>> {
+        self.push_made(target, job, |job| job)
+    }
+
+    #[inline(always)]
+    fn push_made<V>(&self, target: &Target, value: V, make: impl FnOnce(V) -> Job) -> Result<(), Refused<V>> {
+        if worker::is_worker_of(&self.shared) {
+            return self.push_inside(target, value, make);
+        }
+        self.push_outside(target, value, make)
+    }
+
+    #[inline(never)]
+    fn push_inside<V>(&self, target: &Target, value: V, make: impl FnOnce(V) -> Job) -> Result<(), Refused<V>> {
+        if target.level == lane::HIGH || target.lane.is_some() {
+            return self.push_outside(target, value, make);
+        }
+        let shared = &*self.shared;
+        worker::spawn_here(target.level, value, |value| shared.stats.sampled(make(value))).map_err(|value| {
+            shared.leave_room(1);
+            Refused::new(Error::Closed("pool"), value)
+        })
+    }
+
+    #[inline(always)]
+    fn push_outside<V>(&self, target: &Target, value: V, make: impl FnOnce(V) -> Job) -> Result<(), Refused<V>> {
         let shared = &*self.shared;
         let Some(_inside) = shared.outer.enter().or_else(|| self.enter_as_worker()) else {
-            return Err(Refused::new(Error::Closed("pool"), job));
+            shared.leave_room(1);
+            return Err(Refused::new(Error::Closed("pool"), value));
         };
-        lane.queues[level].push(job);
+        let lane = target.lane(shared);
+        lane.queues[target.level].push(shared.stats.sampled(make(value)));
         // Still inside the gate: when it is closed and quiet, nobody outside is about to wake a worker either.
-        fence(Ordering::SeqCst);
+        full_fence();
         shared.sleep.wake_one(&lane.members);
         Ok(())
+    }
+
+    /// Pushes all of these at once: one gate, one fence, and as many workers are woken as there are tasks for. They come from
+    /// an iterator of the library's own: it runs inside the gate. On an error none was taken.
+    pub(super) fn push_all(&self, target: &Target, jobs: &mut impl Iterator<Item = Job>) -> Result<()> {
+        let shared = &*self.shared;
+        let lane = target.lane(shared);
+        let Some(_inside) = shared.outer.enter().or_else(|| self.enter_as_worker()) else {
+            return Err(Error::Closed("pool"));
+        };
+        let queue = &lane.queues[target.level];
+        let count = jobs.map(|job| queue.push(job)).count();
+        full_fence();
+        shared.sleep.wake_many(&lane.members, count);
+        Ok(())
+    }
+
+    /// As [`Handle::push_all`], so many parts of one call, which a full pool takes all the same.
+    pub(super) fn push_parts(&self, target: &Target, count: usize, jobs: &mut impl Iterator<Item = Job>) -> Result<()> {
+        self.shared.take_room(count);
+        self.push_all(target, jobs).inspect_err(|_| self.shared.leave_room(count))
+    }
+
+    /// Submits what is part of a call that was accepted.
+    pub(super) fn submit_part(&self, target: &Target, part: Job) -> Result<(), Refused<Job>> {
+        self.shared.take_room(1);
+        self.push_admitted(target, part)
     }
 
     #[cold]
@@ -142,6 +262,19 @@ impl Handle {
     /// The CPU that each worker is pinned to.
     pub fn worker_cpus(&self) -> Vec<Option<usize>> {
         self.shared.cpus.clone()
+    }
+
+    /// Tells this pool from others for as long as it lives: see [`working_as`](super::working_as).
+    pub(crate) fn identity(&self) -> usize {
+        std::ptr::from_ref(&*self.shared).addr()
+    }
+
+    /// The worker that may run what has this target, if it is only one.
+    pub(crate) fn only_worker(&self, target: &Target) -> Option<u16> {
+        let is_member = |worker: &usize| target.lane.as_ref().is_none_or(|lane| lane.members.contains(*worker));
+        let mut members = (0..self.workers()).filter(is_member);
+        let first = members.next()?;
+        members.next().is_none().then(|| u16::try_from(first).ok())?
     }
 
     /// Whether the caller is one of the pool's own tasks.
@@ -186,8 +319,17 @@ impl Handle {
 }
 
 impl Target {
+    /// Its lane, unless that is the one of all workers.
+    pub(super) fn narrow_lane(&self) -> Option<&Arc<Lane>> {
+        self.lane.as_ref()
+    }
+
     #[inline]
-    fn lane<'a>(&'a self, shared: &'a Shared) -> &'a Lane {
+    pub(super) fn lane<'a>(&'a self, shared: &'a Shared) -> &'a Lane {
         self.lane.as_deref().unwrap_or_else(|| shared.lanes.first())
+    }
+
+    pub(super) fn level(&self) -> usize {
+        self.level
     }
 }

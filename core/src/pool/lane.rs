@@ -61,6 +61,10 @@ impl WorkerSet {
         self.words.iter().all(|word| *word == 0)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     /// The members by words of [`WORD_BITS`] workers.
     #[inline]
     pub(super) fn words(&self) -> &[u32; WORDS] {
@@ -106,16 +110,30 @@ impl Lane {
     }
 }
 
+/// The place of a lane that may come.
+pub(super) type Newer = OnceLock<Box<Node>>;
+
 /// A lane in the list, and the one published after it.
 pub(super) struct Node {
     lane: Arc<Lane>,
-    next: OnceLock<Box<Node>>,
+    next: Newer,
+}
+
+impl Node {
+    pub(super) fn lane(&self) -> &Arc<Lane> {
+        &self.lane
+    }
+
+    /// The place of the lane after it.
+    pub(super) fn behind(&self) -> &Newer {
+        &self.next
+    }
 }
 
 /// All lanes of a pool; the first is that of every worker.
 pub(super) struct Lanes {
     first: Lane,
-    others: OnceLock<Box<Node>>,
+    others: Newer,
     append: Mutex<()>,
 }
 
@@ -130,24 +148,22 @@ impl Lanes {
         &self.first
     }
 
-    /// The place behind this lane in the list; `None` is lane 0.
-    #[inline]
-    fn behind<'a>(&'a self, last: Option<&'a Node>) -> &'a OnceLock<Box<Node>> {
-        last.map_or(&self.others, |node| &node.next)
-    }
-
-    /// The lane published after this one; `None` is lane 0.
-    #[inline]
-    pub(super) fn after<'a>(&'a self, last: Option<&'a Node>) -> Option<(&'a Node, &'a Lane)> {
-        self.behind(last).get().map(|node| (&**node, &*node.lane))
+    /// The place of the lane after lane 0.
+    pub(super) fn behind_first(&self) -> &Newer {
+        &self.others
     }
 
     fn nodes(&self) -> impl Iterator<Item = &Node> {
         std::iter::successors(self.others.get(), |node| node.next.get()).map(|node| &**node)
     }
 
+    /// All but lane 0.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Lane> {
+        self.nodes().map(|node| &*node.lane)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Lane> {
-        std::iter::once(&self.first).chain(self.nodes().map(|node| &*node.lane))
+        std::iter::once(&self.first).chain(self.others())
     }
 
     /// The lane of this set of workers, made if there is none yet; `None` is lane 0.
@@ -162,7 +178,7 @@ impl Lanes {
             known().or_else(|| {
                 let lane = Arc::new(Lane::new(*members));
                 let node = Node { lane: lane.clone(), next: OnceLock::new() };
-                let published = self.behind(self.nodes().last()).set(Box::new(node));
+                let published = self.nodes().last().map_or(&self.others, Node::behind).set(Box::new(node));
                 debug_assert!(published.is_ok(), "only the holder of the lock appends");
                 Some(lane)
             })

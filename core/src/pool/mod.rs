@@ -16,7 +16,9 @@
 //! * The higher level always goes first, but for ageing: a worker that has run 64 tasks above a level while it had one to run
 //!   runs one of it, lowest first.
 //! * A task with a CPU set runs only on workers pinned inside it.
-//! * With one worker that may run them, tasks of one submitter at one level start in the order of submission.
+//! * With one worker that may run them, tasks of one submitter at one level start in the order of submission. Parts of a task
+//!   ([`fork`], [`scope`]) go before tasks that have not begun, the newest first.
+//! * Within a level nothing starves: tasks from outside and those that tasks submit take turns, and so do CPU sets.
 //! * An idle pool does not wake up. A task wakes one sleeping worker of its set, unless one of the set is already looking.
 //! * A panic in a task, or in its drop, is caught and reported once, and the worker goes on.
 //! * Threads that a task makes inherit the CPU its worker is pinned to: the system does that.
@@ -24,16 +26,23 @@
 //!
 //! # Where things are
 //!
-//! `handle.rs` has the calls, `lane.rs` holds the queues, `worker.rs` what a worker does next, `sleep.rs` who sleeps and who is woken, `shutdown.rs` the
-//! end. README.md has the states, the wake protocol, the memory orderings, and why no wake-up is lost.
+//! `handle.rs` has the calls, `task.rs` those of tasks with a handle, `batch.rs` those of many at once, `room.rs`
+//! bounded pools, `stats.rs` what is counted; `lane.rs` holds the queues, `worker/` what a worker does next, `fork_join/`
+//! how a task splits itself, `sleep.rs` who sleeps and who is woken, `shutdown.rs` the end. README.md has the states, the
+//! wake protocol, the memory orderings, and why no wake-up is lost.
 
-// The test of fork needs it.
-#![cfg_attr(not(test), forbid(unsafe_code))]
+// fork_join needs it, and the test of fork.
+#![deny(unsafe_code)]
 
+mod batch;
+mod fork_join;
 mod handle;
 mod lane;
+mod room;
 mod shutdown;
 mod sleep;
+mod stats;
+mod task;
 #[cfg(all(test, not(loom)))]
 mod test;
 mod worker;
@@ -42,22 +51,33 @@ use std::{
     fmt,
     ops::Deref,
     sync::{Arc, mpsc},
+    time::Duration,
 };
 
 use crossbeam_utils::CachePadded;
 
-pub use self::handle::{Handle, Target};
+pub(crate) use self::worker::{run_as, working_as};
+pub use self::{
+    batch::RefusedBatch,
+    fork_join::{Scope, fork, scope},
+    handle::{Handle, Target},
+    stats::{PoolStats, WaitStats, WorkerStats},
+    task::{Cancel, Task},
+};
 use self::{
     lane::{Lanes, MAX_WORKERS, WorkerSet},
+    room::Room,
     shutdown::End,
     sleep::Sleep,
-    worker::{Claimed, Locals, Worker},
+    stats::Stats,
+    worker::{Offers, Queues, Worker},
 };
 use crate::{
     cpu::{self, CpuSet},
     error::{Error, Result},
     gate::Gate,
-    primitive::{AtomicBool, Ordering},
+    job::Job,
+    primitive::{AtomicBool, Ordering, full_fence},
     priority::Priority,
     time::Deadline,
 };
@@ -73,11 +93,14 @@ pub struct PoolOptions {
     pub ageing: Option<u32>,
     /// What the threads are called: `name-0`, `name-1`, ...
     pub name: String,
+    /// How many tasks may be queued at once, at least 1. `None`: as many as there is memory for. What continues a coroutine is
+    /// queued all the same.
+    pub capacity: Option<usize>,
 }
 
 impl Default for PoolOptions {
     fn default() -> Self {
-        Self { workers: None, no_pin: false, ageing: Some(64), name: "coop-pool".to_owned() }
+        Self { workers: None, no_pin: false, ageing: Some(64), name: "coop-pool".to_owned(), capacity: None }
     }
 }
 
@@ -91,12 +114,20 @@ fn level(priority: Priority) -> usize {
 }
 
 /// How a task is to run.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubmitOptions {
     /// How urgent it is.
     pub priority: Priority,
     /// Where it may run. `None`: on every worker. CPUs that have no worker do no harm beside one that has.
     pub cpus: Option<CpuSet>,
+    /// How long to wait for room in a pool that is full. Zero, the default: not at all. `None`: as long as it takes.
+    pub timeout: Option<Duration>,
+}
+
+impl Default for SubmitOptions {
+    fn default() -> Self {
+        Self { priority: Priority::default(), cpus: None, timeout: Some(Duration::ZERO) }
+    }
 }
 
 /// What becomes of queued tasks.
@@ -114,7 +145,7 @@ struct Shared {
     cpus: Vec<Option<usize>>,
     ageing: Option<u32>,
     lanes: Lanes,
-    claimed: Claimed,
+    offers: Offers,
     sleep: Sleep,
     /// For everyone.
     outer: Gate,
@@ -123,6 +154,9 @@ struct Shared {
     draining: AtomicBool,
     stopped: CachePadded<AtomicBool>,
     end: End,
+    /// None: unbounded.
+    room: Option<Room>,
+    stats: Stats,
 }
 
 impl Shared {
@@ -134,6 +168,40 @@ impl Shared {
     #[inline]
     fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Takes places for what is queued, or begins, without being asked whether there is room.
+    #[inline]
+    fn take_room(&self, count: usize) {
+        if let Some(room) = &self.room {
+            room.take_exempt(count);
+        }
+    }
+
+    /// Gives up the places of so many tasks, which are not queued (any more).
+    #[inline]
+    fn leave_room(&self, count: usize) {
+        if let Some(room) = &self.room {
+            room.give(count);
+        }
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        self.room.as_ref().map(Room::capacity)
+    }
+
+    /// How many tasks wait at a level.
+    fn depth(&self, level: usize) -> usize {
+        self.lanes.iter().map(|lane| lane.queues[level].len()).sum::<usize>() + self.offers.len(level)
+    }
+
+    /// Queues a part of a begun task, past the gates: as long as that task runs, a worker is awake, and the pool has not ended. A
+    /// part that comes too late to be run is dropped with the lane; whoever offers it does not need it.
+    fn push_part(&self, lane: &lane::Lane, level: usize, part: Job) {
+        self.take_room(1);
+        lane.queues[level].push(part);
+        full_fence();
+        self.sleep.wake_one(&lane.members);
     }
 
     /// The workers that may run a task with this CPU set.
@@ -185,44 +253,58 @@ impl Pool {
         if !(1..=MAX_WORKERS).contains(&count) {
             return Err(Error::Invalid(format!("{count} workers: allowed are 1..={MAX_WORKERS}")));
         }
+        if options.capacity == Some(0) {
+            return Err(Error::Invalid(
+                "capacity 0: a pool holds at least 1 task, or any number without one".to_owned(),
+            ));
+        }
         if options.name.contains('\0') {
             return Err(Error::Invalid(format!("pool name {:?} contains a NUL byte", options.name)));
         }
-        let (locals, claimed) = Claimed::new(count);
+        let (queues, offers) = Offers::new(count);
+        let cpus: Vec<_> = (0..count).map(|worker| (!options.no_pin).then(|| cpu::placement(worker))).collect();
         let shared = Arc::new(Shared {
-            cpus: (0..count).map(|worker| (!options.no_pin).then(|| cpu::placement(worker))).collect(),
+            sleep: Sleep::new(&cpus),
+            cpus,
             name: options.name,
             ageing: options.ageing,
             lanes: Lanes::new(count),
-            claimed,
-            sleep: Sleep::new(count),
+            offers,
             outer: Gate::new(),
             inner: Gate::new(),
             draining: AtomicBool::new(false),
             stopped: CachePadded::new(AtomicBool::new(false)),
             end: End::default(),
+            room: options.capacity.map(Room::new),
+            stats: Stats::new(count),
         });
         let pool = Self { handle: Handle::new(shared) };
         // An error drops the pool, and that ends what has started.
-        pool.start(locals)?;
+        pool.start(queues)?;
         Ok(pool)
     }
 
-    fn start(&self, locals: Vec<Locals>) -> Result<()> {
+    /// Another way to the pool.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    fn start(&self, queues: Vec<Queues>) -> Result<()> {
         let (ready, started) = mpsc::channel();
-        for (worker, local) in locals.into_iter().enumerate() {
+        for (worker, queues) in queues.into_iter().enumerate() {
             let own = &self.handle.shared;
-            let (shared, ready) = (own.clone(), ready.clone());
+            let (handle, ready) = (self.handle.clone(), ready.clone());
             own.end.started(worker);
             let thread = crate::thread::spawn(&format!("{}-{worker}", own.name), move || {
+                let shared = &handle.shared;
                 let pinned = shared.cpus[worker].map_or(Ok(()), cpu::pin_current_thread);
                 let go_on = pinned.is_ok();
                 // Pool::new may have given up, and then this thread ends too: it sees that the pool is stopped.
                 let _ = ready.send(pinned);
                 drop(ready);
                 shared.sleep.register(worker);
-                if go_on && !Worker::new(&shared, worker, local).run() {
-                    return std::mem::forget(shared);
+                if go_on && !Worker::new(&handle, worker, queues).run() {
+                    return std::mem::forget(handle);
                 }
                 shared.end.ended(worker);
             });

@@ -78,12 +78,15 @@ impl Shared {
         if busy.is_empty() {
             return Ok(());
         }
-        Err(Error::Timeout(format!("workers {busy} are still running a task")))
+        Err(Error::Timeout(self.still_running(&busy)))
     }
 
     /// Refuses submissions from outside; after it nothing comes from there any more, no wake-up either.
     fn close(&self) {
         self.outer.close();
+        if let Some(room) = &self.room {
+            room.close();
+        }
         self.outer.wait_quiet();
     }
 
@@ -109,7 +112,8 @@ impl Shared {
         self.close();
         self.stop();
         self.inner.wait_quiet();
-        // Nothing arrives any more, so one look is final. What a worker has in hand of a batch it drops itself.
+        // Nothing arrives in a lane any more, so one look is final. What a worker is just claiming, and what its task is just
+        // submitting, it drops itself.
         for lane in self.lanes.iter() {
             for level in 0..lane.queues.len() {
                 while let Some(job) = lane.take(level) {
@@ -117,7 +121,7 @@ impl Shared {
                 }
             }
         }
-        self.claimed.sweep(|job| job.drop_caught("pool"));
+        self.offers.sweep(|job| job.drop_caught("pool"));
     }
 
     /// Has every worker end after the task at hand.
@@ -140,6 +144,24 @@ impl Shared {
         }
         self.join(threads);
         true
+    }
+
+    /// Says which workers are busy, in words: by their threads' names, as a debugger shows them.
+    fn still_running(&self, busy: &WorkerSet) -> String {
+        const NAMED: usize = 8;
+        let busy: Vec<usize> = (0..self.workers()).filter(|worker| busy.contains(*worker)).collect();
+        let named = busy.iter().take(NAMED).map(|worker| match self.cpus[*worker] {
+            Some(cpu) => format!("{}-{worker} (CPU {cpu})", self.name),
+            None => format!("{}-{worker}", self.name),
+        });
+        let more = busy.len().saturating_sub(NAMED);
+        let more = (more > 0).then(|| format!("{more} more"));
+        let names: Vec<String> = named.chain(more).collect();
+        match names.split_last() {
+            Some((last, [])) => format!("{last} is still running a task"),
+            Some((last, others)) => format!("{} and {last} are still running a task each", others.join(", ")),
+            None => "no worker is running a task".to_owned(),
+        }
     }
 
     /// Joins the threads, all of which have said that they end.

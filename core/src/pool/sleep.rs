@@ -6,6 +6,8 @@
 //! * Whoever makes a task visible then passes a `SeqCst` fence and looks here ([`Sleep::wake_one`]). A searcher among the
 //!   task's workers will find it; else one sleeper among them is turned into a searcher, *by the waker*, and unparked.
 //! * Whoever goes to sleep is marked asleep, passes a `SeqCst` fence and looks at the queues once more.
+//! * A worker that waits inside a task for a part of it is marked as waiting, passes the fence and looks whether it has ended; whoever
+//!   ends a part passes the fence and looks at the mark.
 //! * A searcher that found something stops searching, passes a `SeqCst` fence and looks for what else is there.
 //!
 //! # Invariant
@@ -23,10 +25,15 @@ use std::sync::OnceLock;
 use crossbeam_utils::CachePadded;
 
 use super::lane::{WORD_BITS, WorkerSet};
-use crate::primitive::{
-    AtomicU64, AtomicUsize, Ordering, fence,
-    thread::{self, Thread},
+use crate::{
+    cpu,
+    primitive::{
+        AtomicU64, AtomicUsize, Ordering, fence,
+        thread::{self, Thread},
+    },
 };
+
+const WAITING_BITS: usize = 64;
 
 fn asleep(worker: usize) -> u64 {
     1 << (worker % WORD_BITS)
@@ -50,15 +57,29 @@ pub(super) struct Sleep {
     /// Low half: asleep. High half: searching. Neither: running.
     words: Box<[CachePadded<AtomicU64>]>,
     awake: CachePadded<AtomicUsize>,
+    /// Workers that wait inside a task for a part of it, 64 to a word. They count as running.
+    waiting: Box<[CachePadded<AtomicU64>]>,
     threads: Box<[OnceLock<Thread>]>,
+    /// The CPU each worker is pinned to, and the workers of each CPU.
+    cpus: Box<[Option<usize>]>,
+    homes: Box<[Vec<usize>]>,
 }
 
 impl Sleep {
     /// All workers running.
-    pub(super) fn new(workers: usize) -> Self {
+    pub(super) fn new(cpus: &[Option<usize>]) -> Self {
+        let workers = cpus.len();
+        let mut homes = vec![Vec::new(); cpus.iter().flatten().max().map_or(0, |last| last + 1)];
+        for (worker, cpu) in cpus.iter().enumerate() {
+            if let Some(cpu) = cpu {
+                homes[*cpu].push(worker);
+            }
+        }
         let words = (0..workers.div_ceil(WORD_BITS)).map(|_| CachePadded::new(AtomicU64::new(0))).collect();
         let threads = (0..workers).map(|_| OnceLock::new()).collect();
-        Self { words, awake: CachePadded::new(AtomicUsize::new(workers)), threads }
+        let waiting = (0..workers.div_ceil(WAITING_BITS)).map(|_| CachePadded::new(AtomicU64::new(0))).collect();
+        let awake = CachePadded::new(AtomicUsize::new(workers));
+        Self { words, awake, waiting, threads, cpus: cpus.into(), homes: homes.into() }
     }
 
     /// The calling thread is this worker; before anything else it does here.
@@ -120,8 +141,25 @@ impl Sleep {
         sleepers && self.wake_any(members)
     }
 
+    /// Wakes as many of `members` as there are new tasks that no searcher will find. As [`Sleep::wake_one`] otherwise.
+    pub(super) fn wake_many(&self, members: &WorkerSet, tasks: usize) {
+        let both = self.words.iter().zip(members.words());
+        let searchers: usize =
+            both.map(|(word, members)| (high(word.load(Ordering::Relaxed)) & members).count_ones() as usize).sum();
+        for _ in searchers..tasks {
+            if !self.wake_any(members) {
+                return;
+            }
+        }
+    }
+
+    /// A sleeper on the caller's own CPU first: it needs no other CPU to be woken up, and runs when the caller waits.
     #[cold]
     fn wake_any(&self, members: &WorkerSet) -> bool {
+        let near = cpu::current().and_then(|cpu| self.homes.get(cpu)).map_or(&[][..], Vec::as_slice);
+        if near.iter().any(|worker| members.contains(*worker) && self.is_asleep(*worker) && self.wake(*worker)) {
+            return true;
+        }
         for (index, word) in self.words.iter().enumerate() {
             loop {
                 let sleepers = low(word.load(Ordering::Relaxed)) & members.words()[index];
@@ -134,6 +172,55 @@ impl Sleep {
             }
         }
         false
+    }
+
+    /// A part of a begun task is there for whoever has time: as [`Sleep::wake_one`], and if there is neither a searcher nor a
+    /// sleeper, one of those that wait inside a task. Without a fence before it this may miss a sleeper.
+    #[inline]
+    pub(super) fn wake_helper(&self, members: &WorkerSet) {
+        let mut sleepers = false;
+        for (word, members) in self.words.iter().zip(members.words()) {
+            let now = word.load(Ordering::Relaxed);
+            if high(now) & members != 0 {
+                return;
+            }
+            sleepers |= low(now) & members != 0;
+        }
+        if sleepers && self.wake_any(members) {
+            return;
+        }
+        for (index, word) in self.waiting.iter().enumerate() {
+            let now = word.load(Ordering::Relaxed);
+            if now != 0 && self.wake_waiter(index * WAITING_BITS + now.trailing_zeros() as usize) {
+                return;
+            }
+        }
+    }
+
+    /// Has the calling worker, which is inside a task, wait until somebody wakes it ([`Sleep::wake_waiter`]), unless `ready`,
+    /// called when everyone can see that it waits, says that there is no need.
+    pub(super) fn wait(&self, worker: usize, ready: impl FnOnce() -> bool) {
+        let (word, bit) = (&self.waiting[worker / WAITING_BITS], 1 << (worker % WAITING_BITS));
+        word.fetch_or(bit, Ordering::Release);
+        fence(Ordering::SeqCst);
+        if ready() {
+            // Whoever took the bit away before also unparks; that makes one later pause short.
+            word.fetch_and(!bit, Ordering::Relaxed);
+            return;
+        }
+        while word.load(Ordering::Acquire) & bit != 0 {
+            thread::park();
+        }
+    }
+
+    /// Wakes this worker if it waits inside a task. The caller has passed a `SeqCst` fence since it made the reason visible.
+    pub(super) fn wake_waiter(&self, worker: usize) -> bool {
+        let (word, bit) = (&self.waiting[worker / WAITING_BITS], 1 << (worker % WAITING_BITS));
+        let woken = word.load(Ordering::Relaxed) & bit != 0 && word.fetch_and(!bit, Ordering::AcqRel) & bit != 0;
+        if woken && let Some(thread) = self.threads[worker].get() {
+            thread.unpark();
+        }
+        woken
     }
 
     /// Wakes everyone who sleeps.
@@ -151,6 +238,22 @@ impl Sleep {
     /// Whether this worker is neither searching nor asleep.
     pub(super) fn is_running(&self, worker: usize) -> bool {
         self.word(worker).load(Ordering::Acquire) & (asleep(worker) | searching(worker)) == 0
+    }
+
+    /// Whether this worker waits inside a task.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn is_waiting(&self, worker: usize) -> bool {
+        self.waiting[worker / WAITING_BITS].load(Ordering::Relaxed) & (1 << (worker % WAITING_BITS)) != 0
+    }
+
+    fn is_asleep(&self, worker: usize) -> bool {
+        self.word(worker).load(Ordering::Relaxed) & asleep(worker) != 0
+    }
+
+    /// Whether another worker that is pinned to the same CPU as this one is running.
+    pub(super) fn shares_with_running(&self, worker: usize) -> bool {
+        self.cpus[worker]
+            .is_some_and(|cpu| self.homes[cpu].iter().any(|other| *other != worker && self.is_running(*other)))
     }
 
     /// How many workers are searching, about.
@@ -191,191 +294,4 @@ impl Sleep {
 }
 
 #[cfg(all(test, loom))]
-mod model {
-    //! Small pools in every order of steps. A lane is a counter; a lost wake-up is a deadlock, which loom reports.
-
-    use super::*;
-    use crate::primitive::Arc;
-
-    /// One lane, as the pool uses it: a queue, and who may take from it.
-    struct Lane {
-        queued: AtomicUsize,
-        members: WorkerSet,
-    }
-
-    struct Pool {
-        sleep: Sleep,
-        lanes: Vec<Lane>,
-        ran: AtomicUsize,
-        stop: AtomicUsize,
-        drained: AtomicUsize,
-    }
-
-    fn set(workers: &[usize]) -> WorkerSet {
-        let mut set = WorkerSet::default();
-        workers.iter().for_each(|worker| set.insert(*worker));
-        set
-    }
-
-    impl Pool {
-        fn new(workers: usize, lanes: &[&[usize]]) -> Arc<Self> {
-            Arc::new(Self {
-                sleep: Sleep::new(workers),
-                lanes: lanes.iter().map(|m| Lane { queued: AtomicUsize::new(0), members: set(m) }).collect(),
-                ran: AtomicUsize::new(0),
-                stop: AtomicUsize::new(0),
-                drained: AtomicUsize::new(0),
-            })
-        }
-
-        fn submit(&self, lane: usize) {
-            self.lanes[lane].queued.fetch_add(1, Ordering::Release);
-            fence(Ordering::SeqCst);
-            self.sleep.wake_one(&self.lanes[lane].members);
-        }
-
-        fn mine(&self, worker: usize) -> impl Iterator<Item = &Lane> {
-            self.lanes.iter().filter(move |lane| lane.members.contains(worker))
-        }
-
-        fn take(&self, worker: usize) -> bool {
-            self.mine(worker).any(|lane| {
-                let take = |queued: usize| queued.checked_sub(1);
-                lane.queued.fetch_update(Ordering::AcqRel, Ordering::Relaxed, take).is_ok()
-            })
-        }
-
-        fn has_work(&self, worker: usize) -> bool {
-            self.stop.load(Ordering::Relaxed) == 1
-                || self.mine(worker).any(|lane| lane.queued.load(Ordering::Relaxed) > 0)
-        }
-
-        fn stop(&self) {
-            self.stop.store(1, Ordering::SeqCst);
-            fence(Ordering::SeqCst);
-            self.sleep.wake_all();
-        }
-
-        /// A worker until the pool stops; `goal` is what the last task of all is, and it stops the pool.
-        fn work(&self, worker: usize, goal: usize, mut searching: bool, task: impl Fn(usize)) {
-            self.sleep.register(worker);
-            while self.stop.load(Ordering::Relaxed) == 0 {
-                if self.take(worker) {
-                    if std::mem::take(&mut searching) {
-                        self.sleep.found(worker);
-                        for lane in self.mine(worker).filter(|lane| lane.queued.load(Ordering::Relaxed) > 0) {
-                            self.sleep.wake_one(&lane.members);
-                        }
-                    }
-                    let ran = self.ran.fetch_add(1, Ordering::Relaxed) + 1;
-                    task(ran);
-                    if ran == goal {
-                        self.stop();
-                    }
-                } else {
-                    let last = || {
-                        self.drained.fetch_add(1, Ordering::Relaxed);
-                    };
-                    self.sleep.sleep(worker, || self.has_work(worker), last);
-                    searching = true;
-                }
-            }
-        }
-    }
-
-    fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(preemptions);
-        builder.check(model);
-    }
-
-    /// One worker and two tasks from outside: whatever the order, both run.
-    #[test]
-    fn a_task_wakes_the_sleeper() {
-        check(3, || {
-            let pool = Pool::new(1, &[&[0]]);
-            let worker = {
-                let pool = pool.clone();
-                thread::spawn(move || pool.work(0, 2, false, |_| ()))
-            };
-            pool.submit(0);
-            pool.submit(0);
-            worker.join().unwrap();
-            assert_eq!(pool.ran.load(Ordering::Relaxed), 2);
-        });
-    }
-
-    /// A searcher outside the task's set must not keep the one inside asleep.
-    #[test]
-    fn only_a_searcher_of_the_set_suppresses() {
-        check(2, || {
-            let pool = Pool::new(2, &[&[0, 1], &[1]]);
-            let workers: Vec<_> = (0..2)
-                .map(|worker| {
-                    let pool = pool.clone();
-                    thread::spawn(move || pool.work(worker, 2, false, |_| ()))
-                })
-                .collect();
-            pool.submit(0);
-            pool.submit(1);
-            workers.into_iter().for_each(|worker| worker.join().unwrap());
-        });
-    }
-
-    /// Two tasks for two workers, the second of which the first one waits for: a searcher that found one wakes the other.
-    #[test]
-    fn a_searcher_that_found_work_wakes_the_next() {
-        check(2, || {
-            let pool = Pool::new(2, &[&[0, 1]]);
-            let workers: Vec<_> = (0..2)
-                .map(|worker| {
-                    let pool = pool.clone();
-                    thread::spawn(move || {
-                        let inner = pool.clone();
-                        pool.work(worker, 2, false, move |ran| {
-                            while ran == 1 && inner.ran.load(Ordering::Relaxed) < 2 {
-                                thread::yield_now();
-                            }
-                        });
-                    })
-                })
-                .collect();
-            pool.submit(0);
-            pool.submit(0);
-            workers.into_iter().for_each(|worker| worker.join().unwrap());
-        });
-    }
-
-    /// A task for worker 1 submits one for worker 0: somebody notices that all sleep, and not while anything is to do.
-    #[test]
-    fn all_asleep_is_noticed_and_final() {
-        check(2, || {
-            let pool = Pool::new(2, &[&[0], &[1]]);
-            pool.lanes[1].queued.store(1, Ordering::Relaxed);
-            let workers: Vec<_> = (0..2)
-                .map(|worker| {
-                    let pool = pool.clone();
-                    thread::spawn(move || {
-                        pool.sleep.register(worker);
-                        while pool.stop.load(Ordering::Relaxed) == 0 {
-                            if pool.take(worker) {
-                                pool.sleep.found(worker);
-                                if worker == 1 {
-                                    pool.submit(0);
-                                }
-                                pool.ran.fetch_add(1, Ordering::Relaxed);
-                            } else {
-                                let last = || {
-                                    assert_eq!(pool.ran.load(Ordering::Relaxed), 2, "not before all has run");
-                                    pool.stop();
-                                };
-                                pool.sleep.sleep(worker, || pool.has_work(worker), last);
-                            }
-                        }
-                    })
-                })
-                .collect();
-            workers.into_iter().for_each(|worker| worker.join().unwrap());
-        });
-    }
-}
+mod model;

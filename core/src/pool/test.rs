@@ -1,9 +1,15 @@
 //! The pool with real threads. Whatever is waited for is an event: a channel, a join, a shutdown.
 
+mod bounded;
 mod closing;
+mod fork_join;
+mod inside;
 mod order;
 mod process;
+mod refused;
 mod sets;
+mod statistics;
+mod tasks;
 
 use std::sync::{
     Arc, Mutex,
@@ -20,11 +26,11 @@ fn pool(workers: usize) -> Pool {
 }
 
 fn with(priority: Priority) -> SubmitOptions {
-    SubmitOptions { priority, cpus: None }
+    SubmitOptions { priority, ..SubmitOptions::default() }
 }
 
 fn on(cpus: impl IntoIterator<Item = usize>) -> SubmitOptions {
-    SubmitOptions { priority: Priority::Normal, cpus: Some(CpuSet::new(cpus).unwrap()) }
+    SubmitOptions { cpus: Some(CpuSet::new(cpus).unwrap()), ..SubmitOptions::default() }
 }
 
 /// Holds workers in a task each, until it is dropped.
@@ -153,7 +159,7 @@ fn eight_submitters_and_each_task_runs_once() {
                     });
                     let priority = [Priority::Low, Priority::Normal, Priority::High][number % 3];
                     let cpus = (number % 7 == 0).then(|| CpuSet::new(cpus).unwrap());
-                    pool.submit_with(&SubmitOptions { priority, cpus }, job).unwrap();
+                    pool.submit_with(&SubmitOptions { priority, cpus, ..SubmitOptions::default() }, job).unwrap();
                 }
             });
         }

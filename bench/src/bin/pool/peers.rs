@@ -83,6 +83,7 @@ pub type Submit<'a> = Box<dyn Fn(fn(u64), u64) + 'a>;
 impl Peers {
     /// Everyone, by name; the pool first. The indirect call is the same for all.
     pub fn submitters(&self) -> Vec<(&'static str, Submit<'_>)> {
+        #[cfg_attr(not(feature = "tbb"), allow(unused_mut, reason = "TBB comes last"))]
         let mut all: Vec<(&'static str, Submit<'_>)> = vec![
             ("coop", Box::new(|call, arg| self.coop.submit(move || call(arg)).expect("open"))),
             ("rayon", Box::new(|call, arg| self.rayon.spawn(move || call(arg)))),

@@ -93,7 +93,7 @@ impl<T> Wheel<T> {
     pub(crate) fn take_all(&mut self) -> Vec<T> {
         let values = self.nodes.take_all().into_iter().map(|node| node.value).collect();
         let now = self.now;
-        *self = Self { nodes: std::mem::replace(&mut self.nodes, Slots::new()), now, ..Self::new() };
+        *self = Self { nodes: std::mem::take(&mut self.nodes), now, ..Self::new() };
         values
     }
 

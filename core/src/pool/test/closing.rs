@@ -95,7 +95,9 @@ fn a_timeout_names_the_busy_drops_the_queued_and_may_be_followed_by_another_call
     let rest = Hold::one(&pool, &with(Priority::High));
     (0..100).for_each(|_| pool.submit_with(&options(), tally.job()).unwrap());
     let error = pool.shutdown(ShutdownMode::Drain, Some(Duration::from_millis(5))).unwrap_err();
-    assert_eq!(error, Error::Timeout("workers {0, 1} are still running a task".to_owned()));
+    let cpus = pool.worker_cpus();
+    let names = [0, 1].map(|worker| format!("coop-pool-{worker} (CPU {})", cpus[worker].unwrap())).join(" and ");
+    assert_eq!(error, Error::Timeout(format!("{names} are still running a task each")));
     assert_eq!(tally.ran_and_dropped(), (0, 100));
     assert_eq!(pool.submit(|| ()).unwrap_err().error, Error::Closed("pool"));
     assert!(busy.is_some());
@@ -103,6 +105,17 @@ fn a_timeout_names_the_busy_drops_the_queued_and_may_be_followed_by_another_call
     drop(rest);
     pool.shutdown(ShutdownMode::Drain, None).unwrap();
     pool.shutdown(ShutdownMode::Discard, Some(Duration::ZERO)).unwrap();
+}
+
+#[test]
+fn a_timeout_names_eight_of_many_and_counts_the_others() {
+    let pool = Pool::new(PoolOptions { workers: Some(10), no_pin: true, ..PoolOptions::default() }).unwrap();
+    let hold = Hold::all(&pool);
+    let error = pool.shutdown(ShutdownMode::Discard, Some(Duration::ZERO)).unwrap_err();
+    let names = (0..8).map(|worker| format!("coop-pool-{worker}")).collect::<Vec<_>>().join(", ");
+    assert_eq!(error, Error::Timeout(format!("{names} and 2 more are still running a task each")));
+    drop(hold);
+    pool.shutdown(ShutdownMode::Drain, None).unwrap();
 }
 
 #[test]
@@ -117,8 +130,9 @@ fn a_timeout_names_only_the_worker_that_is_busy() {
     .unwrap();
     let name = runs.recv().unwrap().unwrap();
     let error = pool.shutdown(ShutdownMode::Drain, Some(Duration::from_millis(5))).unwrap_err();
-    let worker = name.rsplit('-').next().unwrap();
-    assert_eq!(error, Error::Timeout(format!("workers {{{worker}}} are still running a task")));
+    let worker: usize = name.rsplit('-').next().unwrap().parse().unwrap();
+    let cpu = pool.worker_cpus()[worker].unwrap();
+    assert_eq!(error, Error::Timeout(format!("{name} (CPU {cpu}) is still running a task")));
     drop(release);
     pool.shutdown(ShutdownMode::Drain, None).unwrap();
 }

@@ -30,11 +30,16 @@ fn a_forked_child_is_refused_may_free_and_may_make_its_own() {
     let tally = Tally::default();
     let submit = |pool: &Option<Pool>| pool.as_ref().unwrap().submit_with(&SubmitOptions::default(), tally.job());
     (0..10).for_each(|_| submit(&parents).unwrap());
+    let task = parents.as_ref().unwrap().submit_task(&SubmitOptions::default(), || 7).unwrap();
     let ok = in_child(|| {
         let pool = parents.take().unwrap();
         let forked = Error::Forked("pool");
         let told = pool.submit(|| ()).unwrap_err().error == forked
             && pool.submit_with(&on([]), Job::new(|| ())).unwrap_err().error == forked
+            && pool.submit_task(&SubmitOptions::default(), || ()).unwrap_err().error == forked
+            && pool.submit_batch(&SubmitOptions::default(), Vec::new()).unwrap_err().error == forked
+            && (task.join(None), task.cancel()) == (Err(forked.clone()), Err(forked.clone()))
+            && (pool.stats(), pool.worker_stats(0)) == (Err(forked.clone()), Err(forked.clone()))
             && pool.shutdown(ShutdownMode::Discard, None) == Err(forked);
         drop(pool);
         let own = self::pool(2);
@@ -46,6 +51,7 @@ fn a_forked_child_is_refused_may_free_and_may_make_its_own() {
     });
     assert!(ok, "the child saw something else");
     drop(hold);
+    assert_eq!(task.join(None), Ok(7), "the parent's task is its own");
     submit(&parents).unwrap();
     parents.unwrap().shutdown(ShutdownMode::Drain, None).unwrap();
     assert_eq!(tally.ran_and_dropped(), (11, 11));

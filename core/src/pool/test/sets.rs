@@ -9,7 +9,7 @@ fn pair() -> Option<(Pool, usize, usize)> {
     (cpus[0] != cpus[1]).then_some((pool, cpus[0], cpus[1]))
 }
 
-fn own_cpus() -> Vec<usize> {
+pub(super) fn own_cpus() -> Vec<usize> {
     core_affinity::get_core_ids().unwrap().into_iter().map(|core| core.id).collect()
 }
 

@@ -1,0 +1,400 @@
+//! A worker: what it runs next, and what it does when there is nothing.
+//!
+//! # Order
+//!
+//! The higher level first, over all lanes the worker belongs to; within a level the lanes take turns, so that none
+//! starves; what other workers have and have not begun comes after them, level by level. Ageing is the one exception.
+//!
+//! In lane 0 parts of begun tasks go first. Tasks from outside (claimed in batches, see `stealing.rs`) and tasks that
+//! tasks submitted take turns, at most [`BATCH`] of one before the other; now and then one task of another worker
+//! goes first, for it may be stuck behind a long one there. So neither kind starves the other, however long its chain. A single
+//! worker claims in the order of submission and runs in it.
+
+#![forbid(unsafe_code)]
+
+mod local;
+mod stealing;
+
+use std::{hint::spin_loop, rc::Rc};
+
+use crossbeam_deque::Steal;
+
+pub(crate) use self::local::{run_as, working_as};
+use self::stealing::BATCH;
+pub(super) use self::{
+    local::{Context, Local, here, here_in, in_task, is_worker_of, spawn_here},
+    stealing::{Offers, Queues},
+};
+use super::{
+    Handle, Shared,
+    lane::{HIGH, LEVELS, LOW, Lane, NORMAL, Newer},
+};
+use crate::{fork::ForkGuard, job::Job, primitive::full_fence};
+
+/// How often a searcher looks before it sleeps, and the first and the longest pause before a look, as powers of two of
+/// spin hints. Some 80 us in all. A shorter first pause finds tasks one by one as they arrive, and the submitter and
+/// the searcher then spend their time passing cache lines to and fro: 10 M tasks/s instead of 16.
+const LOOKS: u32 = 20;
+const FIRST_PAUSE: u32 = 5;
+const LONGEST_PAUSE: u32 = 8;
+
+/// After how many batches of tasks from outside a busy worker looks for one that is stuck elsewhere; after one from inside it always
+/// does.
+const LOOK_ROUND: u32 = 8;
+
+/// Which of the two kinds of lane 0 goes first at a level, and for how many tasks more.
+#[derive(Clone, Copy, Default)]
+struct Turn {
+    spawned: bool,
+    left: usize,
+}
+
+/// The state of one worker's thread.
+pub(super) struct Worker<'a> {
+    shared: &'a Shared,
+    index: usize,
+    local: Rc<Local>,
+    /// The lanes this worker belongs to; the first is lane 0.
+    lanes: Vec<&'a Lane>,
+    /// The place in the list where the first lane will be that this worker has not looked at.
+    newer: &'a Newer,
+    /// Per level, which lane's turn it is.
+    turn: [usize; LEVELS],
+    /// Per level, which kind's turn it is within lane 0.
+    common: [Turn; LEVELS],
+    batches: u32,
+    /// Per level, how many tasks ran above it since it has had one that could run.
+    passed: [u32; LEVELS],
+    searching: bool,
+}
+
+impl<'a> Worker<'a> {
+    /// The calling thread becomes this worker.
+    pub(super) fn new(handle: &'a Handle, index: usize, queues: Queues) -> Self {
+        let shared = &*handle.shared;
+        Self {
+            shared,
+            index,
+            local: Local::enter(handle, index, queues),
+            lanes: vec![shared.lanes.first()],
+            newer: shared.lanes.behind_first(),
+            turn: [0; LEVELS],
+            common: [Turn::default(); LEVELS],
+            batches: 0,
+            passed: [0; LEVELS],
+            searching: false,
+        }
+    }
+
+    /// Works until the pool is stopped. False in a child that a task has forked: queues and locks there are the parent's, and
+    /// nothing of them may be touched any more.
+    pub(super) fn run(mut self) -> bool {
+        let fork = ForkGuard::new("pool");
+        while !self.shared.is_stopped() {
+            match self.next() {
+                Some(job) => self.execute(job),
+                None => self.idle(),
+            }
+            if fork.is_forked() {
+                std::mem::forget(self);
+                return false;
+            }
+        }
+        self.end();
+        true
+    }
+
+    /// After the last task: parts of begun tasks run, for somebody waits for them; tasks are dropped.
+    fn end(&mut self) {
+        if self.searching && (HIGH..LEVELS).any(|level| !self.local.queues.is_empty(level)) {
+            // Both run the tasks' own code: the worker is busy while it lasts.
+            self.shared.sleep.found(self.index);
+        }
+        loop {
+            if self.local.help(LOW) {
+                continue;
+            }
+            match self.local.queues.pop_task() {
+                Some(job) => job.drop_caught("pool"),
+                None => break,
+            }
+        }
+        Local::leave();
+    }
+
+    #[inline]
+    fn execute(&mut self, job: Job) {
+        if self.searching {
+            self.searching = false;
+            self.shared.sleep.found(self.index);
+            self.wake_next();
+        }
+        self.shared.leave_room(1);
+        self.shared.stats.of(self.index).executed.add(1);
+        job.run_caught("pool");
+    }
+
+    /// Looks for a while, then sleeps.
+    #[cold]
+    fn idle(&mut self) {
+        let sleep = &self.shared.sleep;
+        // Only half of the workers look: more do not find more, and take CPU time from who submits.
+        // And none looks on a CPU where another worker is at work.
+        if !self.searching
+            && 2 * sleep.searchers() < self.shared.workers().max(2)
+            && !sleep.shares_with_running(self.index)
+        {
+            sleep.search(self.index);
+            self.searching = true;
+        }
+        if self.searching {
+            for look in 0..LOOKS {
+                (0..1 << (FIRST_PAUSE + look).min(LONGEST_PAUSE)).for_each(|_| spin_loop());
+                if self.has_work() {
+                    return;
+                }
+            }
+        }
+        let shared = self.shared;
+        let parks = |worker: &mut Self| {
+            let idle = !worker.has_work();
+            shared.stats.of(worker.index).parked.add(u64::from(idle));
+            !idle
+        };
+        sleep.sleep(self.index, || parks(self), || shared.all_asleep());
+        self.searching = true;
+    }
+
+    /// The next task, by level, turn and age.
+    #[inline(always)]
+    fn next(&mut self) -> Option<Job> {
+        self.learn_lanes();
+        if let Some(limit) = self.shared.ageing
+            && (self.passed[LOW] >= limit || self.passed[NORMAL] >= limit)
+            && let Some(job) = self.next_aged(limit)
+        {
+            return Some(job);
+        }
+        let job = self.take(HIGH);
+        if job.is_some() {
+            self.count(HIGH);
+            return job;
+        }
+        let job = self.take(NORMAL);
+        if job.is_some() {
+            self.count(NORMAL);
+            return job;
+        }
+        self.next_low()
+    }
+
+    #[inline(never)]
+    fn next_low(&mut self) -> Option<Job> {
+        let job = self.take(LOW);
+        if job.is_some() {
+            self.count(LOW);
+        }
+        job
+    }
+
+    /// One of a level that was passed over too often, lowest first.
+    #[inline(never)]
+    fn next_aged(&mut self, limit: u32) -> Option<Job> {
+        for level in [LOW, NORMAL] {
+            if self.passed[level] >= limit {
+                self.passed[level] = 0;
+                if let Some(job) = self.take(level) {
+                    self.count(level);
+                    return Some(job);
+                }
+            }
+        }
+        None
+    }
+
+    /// One of `ran` runs: the levels below that have a task that could run were passed over once more.
+    #[inline(always)]
+    fn count(&mut self, ran: usize) {
+        self.passed[ran] = 0;
+        for level in ran + 1..LEVELS {
+            self.passed[level] = if self.has_work_at(level) { self.passed[level] + 1 } else { 0 };
+        }
+    }
+
+    #[inline(always)]
+    fn take(&mut self, level: usize) -> Option<Job> {
+        let job = if self.lanes.len() == 1 { self.take_common(level) } else { self.take_by_turns(level) };
+        if job.is_some() { job } else { self.steal(level) }
+    }
+
+    #[inline(never)]
+    fn take_by_turns(&mut self, level: usize) -> Option<Job> {
+        let lanes = self.lanes.len();
+        let mut lane = self.turn[level];
+        for _ in 0..lanes {
+            let job = if lane == 0 { self.take_common(level) } else { self.take_narrow(lane, level) };
+            lane = if lane + 1 == lanes { 0 } else { lane + 1 };
+            if job.is_some() {
+                self.turn[level] = lane;
+                return job;
+            }
+        }
+        None
+    }
+
+    fn take_narrow(&self, lane: usize, level: usize) -> Option<Job> {
+        let job = self.lanes[lane].take(level);
+        if job.is_some() {
+            self.local.begin(Context { lane, level });
+        }
+        job
+    }
+
+    /// Something of lane 0.
+    #[inline(always)]
+    fn take_common(&mut self, level: usize) -> Option<Job> {
+        self.local.begin(Context { lane: 0, level });
+        if self.local.forked[level].get() {
+            // A task of a scope may leave others behind when it ends.
+            if let Some(fork) = self.local.pop_fork(level) {
+                self.shared.take_room(1);
+                return Some(fork.into_job());
+            }
+            self.local.forked[level].set(false);
+        }
+        let job = if level == HIGH { self.shared.lanes.first().take(HIGH) } else { self.take_in_turn(level) };
+        if job.is_none() {
+            self.local.withdraw(level);
+        }
+        job
+    }
+
+    /// A task from outside or one from inside.
+    #[inline(always)]
+    fn take_in_turn(&mut self, level: usize) -> Option<Job> {
+        let Turn { mut spawned, mut left } = self.common[level];
+        if left == 0 {
+            self.batches = self.batches.wrapping_add(1);
+            let look_round = spawned || self.batches.is_multiple_of(LOOK_ROUND);
+            (spawned, left) = (!spawned, BATCH);
+            if look_round && let Some(job) = self.shared.offers.steal_one(level, self.index) {
+                self.common[level] = Turn { spawned, left };
+                self.shared.stats.of(self.index).stolen.add(1);
+                return Some(job);
+            }
+        }
+        let job = self.take_kind(level, spawned);
+        if job.is_some() {
+            self.common[level] = Turn { spawned, left: left - 1 };
+            return job;
+        }
+        let job = self.take_kind(level, !spawned);
+        self.common[level] = Turn { spawned: !spawned, left: BATCH - 1 };
+        job
+    }
+
+    #[inline(always)]
+    fn take_kind(&mut self, level: usize, spawned: bool) -> Option<Job> {
+        if spawned { self.local.queues.pop_spawned(level) } else { self.take_claimed(level) }
+    }
+
+    /// A task from outside: claimed before, or at the head of a new batch.
+    #[inline(always)]
+    fn take_claimed(&mut self, level: usize) -> Option<Job> {
+        let claimed = self.local.queues.claimed(level);
+        if let Some(job) = claimed.pop() {
+            return Some(job);
+        }
+        let queue = &self.shared.lanes.first().queues[level];
+        while !queue.is_empty() {
+            match queue.steal_batch_with_limit_and_pop(claimed, BATCH) {
+                Steal::Success(job) => {
+                    self.offer(level);
+                    return Some(job);
+                }
+                Steal::Empty => break,
+                Steal::Retry => spin_loop(),
+            }
+        }
+        None
+    }
+
+    /// What another worker has, with some of what waits behind it.
+    #[inline(always)]
+    fn steal(&mut self, level: usize) -> Option<Job> {
+        // A part of a begun task has no place.
+        let part = || self.shared.take_room(1);
+        let job = self.shared.offers.steal(level, self.index, &self.local.queues, part)?;
+        // There was nothing of its own.
+        let behind = self.local.queues.len(level) as u64;
+        self.shared.stats.of(self.index).stolen.add(1 + behind);
+        self.local.begin(Context { lane: 0, level });
+        self.offer(level);
+        Some(job)
+    }
+
+    /// Tells the others about what was just claimed, if it was more than one task.
+    #[inline]
+    fn offer(&mut self, level: usize) {
+        if self.local.queues.is_empty(level) {
+            return;
+        }
+        self.local.offer(level);
+        if self.shared.workers() == 1 {
+            return;
+        }
+        // A searcher looks round when it stops searching. Others must: who went to sleep a moment ago may have seen
+        // neither the lane nor this queue hold these tasks.
+        if !self.searching {
+            full_fence();
+            self.shared.sleep.wake_one(&self.lanes[0].members);
+        }
+    }
+
+    /// After a searcher found something: for each lane with more to do, one more worker.
+    fn wake_next(&self) {
+        let sleep = &self.shared.sleep;
+        for lane in &self.lanes {
+            if !lane.is_empty() {
+                sleep.wake_one(&lane.members);
+            }
+        }
+        if (HIGH..LEVELS).any(|level| self.shared.offers.any(level)) {
+            sleep.wake_one(&self.lanes[0].members);
+        }
+    }
+
+    /// Whether there is a reason not to sleep.
+    fn has_work(&mut self) -> bool {
+        self.learn_lanes();
+        self.shared.is_stopped() || (HIGH..LEVELS).any(|level| self.has_work_at(level))
+    }
+
+    #[inline(always)]
+    fn has_work_at(&self, level: usize) -> bool {
+        if self.lanes.len() == 1 {
+            return !self.shared.lanes.first().queues[level].is_empty() || self.local.has_common_at(level);
+        }
+        self.lanes.iter().any(|lane| !lane.queues[level].is_empty()) || self.local.has_common_at(level)
+    }
+
+    /// Takes notice of lanes made since the last look.
+    #[inline(always)]
+    fn learn_lanes(&mut self) {
+        if self.newer.get().is_some() {
+            self.learn();
+        }
+    }
+
+    #[cold]
+    fn learn(&mut self) {
+        while let Some(node) = self.newer.get() {
+            self.newer = node.behind();
+            let lane = node.lane();
+            if lane.members.contains(self.index) {
+                self.lanes.push(lane);
+                self.local.learn(lane.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What a coroutine waits for on a loop: a time, and a file descriptor that is ready.
+//!
+//! Each is a timer or a watch of the loop whose callback wakes the coroutine; it goes on where it belongs. Dropped before
+//! that, the future ends its timer or watch. When the loop is freed, the callback goes with it, and the future answers
+//! [`Error::Closed`].
+
+#![forbid(unsafe_code)]
+
+use std::{
+    future::Future,
+    mem,
+    os::fd::RawFd,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    error::{Error, Result},
+    event_loop::{Handle, Interest, On, Readiness, TimerId, TimerOptions, WatchId, WatchOptions},
+    job::caught,
+};
+
+/// What the callback has told, or who waits for it.
+#[derive(Debug)]
+enum News<T> {
+    None(Option<Waker>),
+    Told(T),
+    /// The callback was dropped without a run.
+    Gone,
+}
+
+/// The callback's end: tells once, also by being dropped.
+struct Teller<T>(Arc<Mutex<News<T>>>);
+
+/// The future's end.
+#[derive(Debug)]
+struct Listener<T>(Arc<Mutex<News<T>>>);
+
+fn channel<T>() -> (Teller<T>, Listener<T>) {
+    let news = Arc::new(Mutex::new(News::None(None)));
+    (Teller(news.clone()), Listener(news))
+}
+
+fn lock<T>(news: &Mutex<News<T>>) -> MutexGuard<'_, News<T>> {
+    news.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T> Teller<T> {
+    fn tell(&self, told: News<T>) {
+        let mut news = lock(&self.0);
+        if let News::None(waker) = &mut *news {
+            let waker = waker.take();
+            *news = told;
+            drop(news);
+            // Foreign code, so with no lock held.
+            if let Some(waker) = waker {
+                caught("waker", || waker.wake());
+            }
+        }
+    }
+}
+
+impl<T> Drop for Teller<T> {
+    fn drop(&mut self) {
+        self.tell(News::Gone);
+    }
+}
+
+impl<T: Copy> Listener<T> {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let mut news = lock(&self.0);
+        let before = match &mut *news {
+            News::Told(told) => return Poll::Ready(Ok(*told)),
+            News::Gone => return Poll::Ready(Err(Error::Closed("event loop"))),
+            News::None(Some(waker)) if waker.will_wake(cx.waker()) => None,
+            News::None(waker) => waker.replace(cx.waker().clone()),
+        };
+        drop(news);
+        drop(before);
+        Poll::Pending
+    }
+}
+
+/// Ends at a time; made by [`sleep`].
+#[derive(Debug)]
+#[must_use = "it waits only when it is awaited"]
+pub struct Sleep {
+    event_loop: Handle,
+    at: Option<Instant>,
+    timer: Option<(TimerId, Listener<()>)>,
+}
+
+/// Waits until `duration` from now has passed. Awaited it answers [`Error::Closed`] when the loop was stopped, or is freed meanwhile;
+/// [`Error::Forked`].
+pub fn sleep(event_loop: &Handle, duration: Duration) -> Sleep {
+    Sleep { event_loop: event_loop.clone(), at: Instant::now().checked_add(duration), timer: None }
+}
+
+impl Future for Sleep {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let this = &mut *self;
+        if this.timer.is_none() {
+            let left = this.at.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            let (teller, listener) = channel();
+            // Set before the timer, which may fire at once.
+            let _ = listener.poll(cx);
+            let options = TimerOptions { after: left, every: None, on: On::Loop };
+            let id = this.event_loop.timer(options, move |_| teller.tell(News::Told(())))?;
+            this.timer = Some((id, listener));
+            return Poll::Pending;
+        }
+        match &this.timer {
+            Some((_, listener)) => listener.poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some((id, _)) = mem::take(&mut self.timer) {
+            // Stale when it has fired.
+            let _ = self.event_loop.cancel_timer(id);
+        }
+    }
+}
+
+/// Ends when an fd is ready; made by [`readable`] and [`writable`].
+#[derive(Debug)]
+#[must_use = "it waits only when it is awaited"]
+pub struct Ready {
+    event_loop: Handle,
+    fd: RawFd,
+    interest: Interest,
+    watch: Option<(WatchId, Listener<Readiness>)>,
+}
+
+/// Waits until a read of the fd would not block. The fd stays the caller's, who keeps it open meanwhile.
+///
+/// Awaited it answers what [`watch`](Handle::watch) answers: [`Error::Exists`] also when another coroutine waits for the same fd, in either
+/// direction; [`Error::Closed`] when the loop is freed.
+pub fn readable(event_loop: &Handle, fd: RawFd) -> Ready {
+    Ready { event_loop: event_loop.clone(), fd, interest: Interest::READ, watch: None }
+}
+
+/// Waits until a write to the fd would not block; otherwise as [`readable`].
+pub fn writable(event_loop: &Handle, fd: RawFd) -> Ready {
+    Ready { event_loop: event_loop.clone(), fd, interest: Interest::WRITE, watch: None }
+}
+
+impl Future for Ready {
+    type Output = Result<Readiness>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Readiness>> {
+        let this = &mut *self;
+        if this.watch.is_none() {
+            let (teller, listener) = channel();
+            let _ = listener.poll(cx);
+            // Edge-triggered, as it is wanted once; what is ready now is told at once all the same.
+            let options = WatchOptions { edge: true, on: On::Loop, ..WatchOptions::new(this.interest) };
+            let id = this.event_loop.watch(this.fd, options, move |ready| teller.tell(News::Told(ready)))?;
+            this.watch = Some((id, listener));
+            return Poll::Pending;
+        }
+        let polled = match &this.watch {
+            Some((_, listener)) => listener.poll(cx),
+            None => Poll::Pending,
+        };
+        if polled.is_ready() {
+            this.end();
+        }
+        polled
+    }
+}
+
+impl Ready {
+    /// Ends the watch, so that the fd may be watched again.
+    fn end(&mut self) {
+        if let Some((id, _)) = mem::take(&mut self.watch) {
+            let _ = self.event_loop.cancel_watch(id);
+        }
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
