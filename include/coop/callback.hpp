@@ -3,7 +3,8 @@
  * A callable is moved (or copied, if it is an lvalue) into the library and destroyed exactly once: after its last run, or
  * instead of it, or at once when the call that takes it fails; on any thread, with no lock held. One that is trivially
  * copyable and no larger than a pointer travels in arg itself, without an allocation. It may take the callback's arguments
- * or none of them; what it returns is dropped. What runs more than once runs with the state that it left.
+ * or none of them; what it returns is dropped. What runs more than once runs with the state that it left. A null pointer to a
+ * function and an empty std::function are refused: errc::null.
  *
  * An exception that leaves a callable ends there: it is handed to the exception hook, once, and the worker or the loop goes
  * on. Nothing crosses the C ABI. Built with -fno-exceptions there is no hook, and an exception that comes out of code that
@@ -43,8 +44,9 @@ inline void print_exception(std::exception_ptr thrown) noexcept {
 }
 
 namespace detail {
-inline std::atomic<exception_hook> hook{&print_exception};
-}
+/* One for the whole program, however its shared libraries were built. */
+[[gnu::visibility("default")]] inline std::atomic<exception_hook> hook{&print_exception};
+}  // namespace detail
 
 /* Has another function told of exceptions, and returns the one before. nullptr is print_exception. Any thread. */
 inline exception_hook set_exception_hook(exception_hook hook) noexcept {
@@ -80,6 +82,11 @@ void call(F &&f, Args... args) {
         static_cast<void>(std::invoke(std::forward<F>(f)));
     }
 }
+
+template <class F>
+inline constexpr bool may_be_null = std::is_pointer_v<F> || std::is_member_pointer_v<F>;
+template <class Signature>
+inline constexpr bool may_be_null<std::function<Signature>> = true;
 
 /* How often a callback runs. */
 enum class runs {
@@ -152,7 +159,12 @@ public:
                       "the callable takes other arguments (or is not const, where several threads may call it)");
         static_assert(std::is_nothrow_destructible_v<F>, "the callable's destructor must not throw");
         using functions = trampoline<decltype(C::fn), F, Runs, Args...>;
-        c_.fn = &functions::run;
+        /* A null pointer to a function, and an empty std::function, stay NULL: the library refuses that in words. */
+        if constexpr (may_be_null<std::remove_cvref_t<G>>) {
+            if (g != nullptr) c_.fn = &functions::run;
+        } else {
+            c_.fn = &functions::run;
+        }
         c_.arg = functions::wrap(std::forward<G>(g));
         if constexpr (!functions::in_arg) c_.drop = &functions::drop;
     }

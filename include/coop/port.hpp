@@ -12,7 +12,7 @@
  *
  * The handler is moved in and destroyed once: with its port, or, once a set has taken that, by the set, after on_stop or
  * instead of it all, on any thread. An exception ends at the function that threw it and goes to the exception hook
- * (coop/callback.hpp); one from on_start fails the start. */
+ * (coop/callback.hpp), and is not among port_stats.errors; one from on_start fails the start. */
 #ifndef COOP_PORT_HPP
 #define COOP_PORT_HPP
 

@@ -1,25 +1,11 @@
 /* Callables as callbacks: moved in, and destroyed once, however they end. Also built with: -fno-exceptions -fno-rtti */
 #include "expect.hpp"
 
-#include <cstdlib>
 #include <functional>
 #include <future>
 #include <memory>
-#include <new>
 #include <thread>
 #include <vector>
-
-/* Allocations of this thread. */
-static thread_local int allocations = 0;
-
-void *operator new(std::size_t size) {
-    allocations++;
-    void *place = std::malloc(size);
-    if (!place) std::abort();
-    return place;
-}
-void operator delete(void *place) noexcept { std::free(place); }
-void operator delete(void *place, std::size_t) noexcept { std::free(place); }
 
 static coop::pool one_worker() { return MUST(coop::pool::create({.workers = 1})); }
 
@@ -240,30 +226,54 @@ static void callables_of_every_kind() {
     CHECK(runs == 10);
 }
 
+static void nothing_to_call_is_refused() {
+    coop::pool pool = one_worker();
+    coop::event_loop loop = MUST(coop::event_loop::create());
+    void (*no_function)() = nullptr;
+    REFUSED(coop::errc::null, pool.submit(no_function));
+    REFUSED(coop::errc::null, pool.submit(std::function<void()>()));
+    REFUSED(coop::errc::null, loop.post(no_function));
+    REFUSED(coop::errc::null, loop.timer({}, std::function<void(std::uint64_t)>()));
+    REFUSED(coop::errc::null, loop.watch(0, no_function));
+    REFUSED(coop::errc::null, coop::set_log(coop::log_level::warn, no_function));
+}
+
+/* A callable with Held in it, which counts those that were put on the heap. */
+template <class Held>
+struct on_heap {
+    Held held;
+    static inline int allocations = 0;
+
+    void operator()() const { held(); }
+    static void *operator new(std::size_t size) {
+        allocations++;
+        return ::operator new(size);
+    }
+    static void operator delete(void *place) { ::operator delete(place); }
+};
+
+template <class Held>
+static int allocations_of(coop::pool_ref pool, Held held) {
+    on_heap<Held>::allocations = 0;
+    MUST(pool.submit(on_heap<Held>{std::move(held)}));
+    return on_heap<Held>::allocations;
+}
+
 static void small_ones_need_no_memory() {
     coop::pool pool = one_worker();
-    int number = 0;
-    struct {
-        int runs = 0;
-    } object;
-
-    busy hold(pool);
-    allocations = 0;
-    MUST(pool.submit(function));
-    MUST(pool.submit([] {}));
-    MUST(pool.submit([&object] { object.runs++; }));
-    MUST(pool.submit([low = 'a', high = 'b'] { CHECK(low == 'a' && high == 'b'); }));
-    CHECK(allocations == 0);
-    MUST(pool.submit([&object, &number] {
-        object.runs++;
-        number++;
-    }));
-    CHECK(allocations == 1);
-    MUST(pool.submit([keep = std::unique_ptr<int>()] { CHECK(!keep); }));
-    CHECK(allocations == 2);
-    hold.leave.open();
+    std::atomic<int> runs{0};
+    int other = 0;
+    CHECK(allocations_of(pool, [] {}) == 0);
+    CHECK(allocations_of(pool, &function) == 0);
+    CHECK(allocations_of(pool, [&runs] { runs++; }) == 0);
+    CHECK(allocations_of(pool, [low = 'a', high = 'b'] { CHECK(low == 'a' && high == 'b'); }) == 0);
+    CHECK(allocations_of(pool, [&runs, &other] {
+              runs++;
+              other++;
+          }) == 1);
+    CHECK(allocations_of(pool, [&runs, keep = std::unique_ptr<int>()] { runs += !keep; }) == 1);
     MUST(pool.shutdown());
-    CHECK(object.runs == 2 && number == 1);
+    CHECK(runs == 3 && other == 1);
 }
 
 /* One that is refused by the compiler rather than by a test. */
@@ -286,5 +296,6 @@ int main() {
     cancelled_and_dropped();
     repeated_with_the_state_that_it_left();
     callables_of_every_kind();
+    nothing_to_call_is_refused();
     small_ones_need_no_memory();
 }

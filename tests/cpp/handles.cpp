@@ -3,6 +3,7 @@
 
 #include <array>
 #include <span>
+#include <sys/wait.h>
 #include <type_traits>
 
 template <class T>
@@ -150,6 +151,31 @@ static void scopes() {
     CHECK(c.drops == 3 && c.runs == 0);
 }
 
+/* In a forked child what was made before answers so, and may end. */
+static void in_a_forked_child() {
+    counts c;
+    coop::pool pool = MUST(coop::pool::create({.workers = 1}));
+    coop::event_loop loop = MUST(coop::event_loop::create());
+    MUST(loop.post(counted(c)));
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        REFUSED(coop::errc::forked, pool.submit(counted(c)));
+        REFUSED(coop::errc::forked, loop.post(counted(c)));
+        REFUSED(coop::errc::forked, pool.shutdown());
+        REFUSED(coop::errc::forked, loop.run());
+        CHECK(c.runs == 0 && c.drops == 2);
+        pool.free();
+        loop.free();
+        _exit(0);
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    MUST(loop.run(coop::run_mode::until_idle));
+    CHECK(c.runs == 1 && c.drops == 1);
+}
+
 int main() {
     lives<coop::pool>([](coop::pool &pool) { CHECK(MUST(pool.workers()) >= 1); });
     lives<coop::event_loop>([](coop::event_loop &loop) {
@@ -162,4 +188,5 @@ int main() {
     lives<coop::udp>([](coop::udp &udp) { CHECK(MUST(udp.fd()) >= 0); });
     of_nothing();
     scopes();
+    in_a_forked_child();
 }

@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 /* What a handler was asked, told by whoever served it. */
@@ -14,6 +13,7 @@ struct story {
     counts life;
     std::atomic<int> starts{0}, batches{0}, timers{0}, stops{0};
     std::atomic<bool> refuse{false};
+    latch timed;
 };
 
 /* Every function that a handler may have; it echoes, and "stop" ends the set. */
@@ -41,6 +41,7 @@ public:
     void on_timer(coop::port_context, coop_timer_id timer) {
         CHECK(timer == once_);
         story_->timers++;
+        story_->timed.open();
     }
     void on_stop(coop::port_context context) {
         story_->stops++;
@@ -77,7 +78,7 @@ static void served(coop::port_set &set, story &s) {
     REFUSED(coop::errc::exists, set.start());
     const coop::address at = MUST(set.address("ECHO"));
     CHECK(ask(at, "hello") == "hello");
-    while (s.timers == 0) std::this_thread::yield();
+    s.timed.wait();
     CHECK(ask(at, "stop") == "stop");
     MUST(set.join(LONG));
     const coop::port_stats stats = MUST(set.stats("ECHO"));

@@ -99,7 +99,7 @@ static void refused() {
     coop::datagram flagged("flags are for what came", MUST(socket.local_address()));
     flagged.flags = COOP_DATAGRAM_TRUNCATED;
     CHECK(flagged.truncated());
-    REFUSED(coop::errc::invalid, socket.send(flagged));
+    REFUSED(coop::errc::unsupported, socket.send(flagged));
     const coop::udp shared = MUST(coop::udp::create({.address = "127.0.0.1:0", .reuse_port = true}));
     const std::string again = MUST(MUST(shared.local_address()).text());
     CHECK(MUST(coop::udp::create({.address = again, .recv_buffer = 65536, .send_buffer = 65536, .reuse_port = true,
