@@ -30,7 +30,7 @@ bench: ## libcoop beside its peers (installs libuv1-dev and libtbb-dev)
 soak: ## a mixed load on pools, and the tests over and over, for COOP_SOAK_SECONDS (600)
 	@.ci/soak
 
-sanitize: ## loom, ASan, UBSan, LSan, TSan, valgrind over Rust, C and C++ (installs clang, g++-11, valgrind)
+sanitize: ## loom, ASan, UBSan, LSan, TSan, valgrind: a quarter of an hour or more (installs clang, g++-11, valgrind)
 	@.ci/setup sanitize
 	@.ci/sanitize
 

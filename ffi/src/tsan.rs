@@ -13,15 +13,51 @@
 
 use std::{
     ffi::{CStr, c_void},
-    mem,
-    sync::{OnceLock, atomic::AtomicU64},
+    mem, ptr,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-/// `__tsan_acquire` and `__tsan_release`: whoever acquires a place comes after all that were released to it.
-#[derive(Clone, Copy)]
-struct Runtime {
-    acquire: unsafe extern "C" fn(*mut c_void),
-    release: unsafe extern "C" fn(*mut c_void),
+/// `__tsan_acquire` or `__tsan_release`: whoever acquires a place comes after all that were released to it.
+type Function = unsafe extern "C" fn(place: *mut c_void);
+
+/// A function of the runtime's, looked up once; by several threads at once perhaps, which find the same. No lock: a
+/// forked child may be here too.
+struct Hook {
+    name: &'static CStr,
+    /// [`UNKNOWN`], [`ABSENT`], or the function's address.
+    found: AtomicUsize,
+}
+
+const UNKNOWN: usize = 0;
+const ABSENT: usize = 1;
+
+static ACQUIRE: Hook = Hook { name: c"__tsan_acquire", found: AtomicUsize::new(UNKNOWN) };
+static RELEASE: Hook = Hook { name: c"__tsan_release", found: AtomicUsize::new(UNKNOWN) };
+
+impl Hook {
+    #[inline]
+    fn call(&self, place: &AtomicU64) {
+        let found = match self.found.load(Ordering::Relaxed) {
+            ABSENT => return,
+            UNKNOWN => self.look_up(),
+            found => found,
+        };
+        if found != ABSENT {
+            // SAFETY: what dlsym found by this name, which is the runtime's: its type is that since its first version.
+            let function = unsafe { mem::transmute::<*mut c_void, Function>(ptr::with_exposed_provenance_mut(found)) };
+            // SAFETY: a place of this library's, which lives for ever.
+            unsafe { function(place.as_ptr().cast()) };
+        }
+    }
+
+    #[cold]
+    fn look_up(&self) -> usize {
+        // SAFETY: a name that ends with a NUL.
+        let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, self.name.as_ptr()) };
+        let found = if address.is_null() { ABSENT } else { address.expose_provenance() };
+        self.found.store(found, Ordering::Relaxed);
+        found
+    }
 }
 
 const PLACES: usize = 1024;
@@ -42,32 +78,14 @@ impl Places {
     }
 }
 
-fn runtime() -> Option<Runtime> {
-    static FOUND: OnceLock<Option<Runtime>> = OnceLock::new();
-    *FOUND.get_or_init(|| {
-        let find = |name: &CStr| {
-            // SAFETY: a name; whatever is found is only called if it is the runtime's.
-            let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-            // SAFETY: the runtime's interface, the same since its first version.
-            (!found.is_null())
-                .then(|| unsafe { mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void)>(found) })
-        };
-        Some(Runtime { acquire: find(c"__tsan_acquire")?, release: find(c"__tsan_release")? })
-    })
-}
-
+#[inline]
 fn acquire(place: &AtomicU64) {
-    if let Some(runtime) = runtime() {
-        // SAFETY: a place of this library's, which lives for ever.
-        unsafe { (runtime.acquire)(place.as_ptr().cast()) };
-    }
+    ACQUIRE.call(place);
 }
 
+#[inline]
 fn release(place: &AtomicU64) {
-    if let Some(runtime) = runtime() {
-        // SAFETY: a place of this library's, which lives for ever.
-        unsafe { (runtime.release)(place.as_ptr().cast()) };
-    }
+    RELEASE.call(place);
 }
 
 /// A callback with this argument was given to the library.
@@ -118,7 +136,7 @@ impl Drop for Inside {
 #[cfg(test)]
 mod test {
     use super::*;
-    use std::{collections::HashSet, ptr, sync::atomic::Ordering};
+    use std::collections::HashSet;
 
     #[test]
     fn neighbours_have_places_of_their_own() {
