@@ -119,14 +119,16 @@ public:
         if (started_) return COOP_E_EXISTS;
         coro::place &where = coroutine().promise().where;
         where = coro::place_on(coro::pool_of(pool), coro::options_of(options));
-        const coop_status status = coro::submit_frame(where, block_->frame());
+        const coop_status status = coro::spawn_frame(where, block_->frame());
         started_ = status == COOP_OK;
         return status;
     }
 
     // co_await task: its result, moved out. Starts it on this thread if it was not started. Once.
     auto operator co_await() noexcept {
-        return coro::task_awaiter<T, block>(block_, std::exchange(started_, true) ? nullptr : frame());
+        const coro::begun before = started_ ? coro::begun::perhaps : coro::begun::no;
+        started_ = true;
+        return coro::task_awaiter<T, block>(block_, before);
     }
 
 private:

@@ -4,6 +4,7 @@
 
 #include <concepts>
 
+#include <coop/detail/fork.hpp>
 #include <coop/detail/shared.hpp>
 
 namespace coop::coro {
@@ -71,25 +72,29 @@ T take_result(Block *block) {
         return std::move(block->result.get());
 }
 
+// What the awaiter has to do to the coroutine.
+enum class begun : unsigned char { no, perhaps, yes };
+
 // Waits for a coroutine that runs, or starts one that does not yet.
 template <class T, class Block>
 class task_awaiter {
 public:
-    // start: the frame of a coroutine that has not been started, or nullptr.
-    task_awaiter(Block *block, void *start) noexcept : block_(block), start_(start) {}
+    // perhaps: it was spawned, and may still be where this worker has put it.
+    task_awaiter(Block *block, begun started) noexcept : block_(block), started_(started) {}
 
-    bool await_ready() const noexcept { return !block_ || (!start_ && block_->ended()); }
+    bool await_ready() const noexcept { return !block_ || (started_ != begun::no && block_->ended()); }
 
     template <class P>
     COOP_CORO_NOINLINE bool await_suspend(std::coroutine_handle<P> caller) {
         void *const me = caller.address();
-        void *const start = start_;
+        void *const other = block_->frame();
+        const bool start = started_ == begun::no || (started_ == begun::perhaps && spawn_deque::take_back(other));
         waiter_.ended = waiting_coroutine::on_end;
         waiter_.frame = me;
         waiter_.where = place_of(caller);
         if (!block_->add(&waiter_)) return false;
         // From here on nothing of this awaiter: the other one may end on another thread.
-        if (start) run_after(me, start);
+        if (start) run_after(me, other);
         return true;
     }
 
@@ -104,7 +109,7 @@ public:
 
 private:
     Block *block_;
-    void *start_;
+    begun started_;
     waiting_coroutine waiter_;
 };
 
