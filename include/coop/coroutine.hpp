@@ -101,7 +101,7 @@ public:
     }
     ~task() {
         if (!block_) return;
-        if (!started_) coroutine().destroy();
+        if (!started_) coro::destroy_frame(frame());
         block_->release();
     }
 
@@ -246,13 +246,14 @@ public:
     template <class P>
     COOP_CORO_NOINLINE bool await_suspend(std::coroutine_handle<P> coroutine) {
         auto *wait = new timer_wait{coroutine.address(), place_of(coroutine)};
+        coop_event_loop *const loop = loop_;  // Nothing of the frame is read once it was handed off.
         coop_timer_options options{};
         options.size = sizeof options;
         options.after_ns = after_ns_;
         options.on = COOP_ON_LOOP;
         hand_off(wait);
         const coop_status refused =
-            coop_event_loop_timer(loop_, &options, {timer_wait::fire, wait, timer_wait::drop}, nullptr);
+            coop_event_loop_timer(loop, &options, {timer_wait::fire, wait, timer_wait::drop}, nullptr);
         if (refused == COOP_OK) return true;
         delete wait;
         status = refused;

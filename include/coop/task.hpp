@@ -124,7 +124,6 @@ public:
         } else {
             // Another's scheduler: what this coroutine waits for from now on brings it back to no pool of ours.
             if (place *where = place_of(coroutine)) *where = place{};
-            hand_off(coroutine.address());
             scheduler_.schedule(coroutine, cpu_mask_, priority_, location_);
             return true;
         }

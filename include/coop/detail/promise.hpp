@@ -22,6 +22,16 @@ place *place_of(std::coroutine_handle<P> handle) noexcept {
         return nullptr;
 }
 
+// Frames must come from the promise's operator new, for the block lies in front of them. clang leaves the call out where it
+// sees that a coroutine never suspends, or that its caller destroys it; so it must see neither.
+COOP_CORO_NOINLINE inline void destroy_frame(void *frame) { std::coroutine_handle<>::from_address(frame).destroy(); }
+
+struct final_destruction {
+    bool await_ready() const noexcept { return false; }
+    COOP_CORO_NOINLINE void await_suspend(std::coroutine_handle<> ended) const noexcept { ended.destroy(); }
+    void await_resume() const noexcept {}
+};
+
 template <class Promise, class T, class Extra>
 struct promise_base : promise_root {
     using block = shared<T, Extra>;
@@ -35,7 +45,11 @@ struct promise_base : promise_root {
     block *shared_block() noexcept { return block::of(handle().address()); }
 
     // The frame ends by itself; what is left to do is done when its memory is given back.
+#if defined(__clang__)
+    final_destruction final_suspend() const noexcept { return {}; }
+#else
     std::suspend_never final_suspend() const noexcept { return {}; }
+#endif
 
 #if COOP_CORO_EXCEPTIONS
     void unhandled_exception() noexcept { shared_block()->result.set_exception(std::current_exception()); }
