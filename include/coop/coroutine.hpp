@@ -110,7 +110,8 @@ public:
     // Whether it has ended (or is empty).
     bool is_done() const noexcept { return !block_ || (started_ && block_->ended()); }
 
-    // Queues it in the pool, to run beside the caller; co_await it for the result. options: a coop_submit_options, whose
+    // Queues it in the pool, to run beside the caller; co_await it for the result. What a worker spawns in its own pool, at
+    // normal priority and for any CPU, starts in no particular order: see detail/fork.hpp. options: a coop_submit_options, whose
     // size is not looked at, or coop::submit_options. COOP_E_EXISTS if it was started before; COOP_E_NULL for an empty
     // one; the errors of coop_pool_submit, and then it is not started.
     template <class Pool, class Options = coop_submit_options>
