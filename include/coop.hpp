@@ -13,6 +13,7 @@
  * - coop::result<T> is a value or an error; coop::errc is the error, a std::error_code.     coop/result.hpp, coop/errc.hpp
  * - Callables of any type are callbacks: moved in, destroyed once, exceptions caught.       coop/callback.hpp
  * - Durations are std::chrono's, or coop::forever.                                          coop/time.hpp
+ * - coop::task<T> is a coroutine, and pools, loops, timers and descriptors are awaited.    coop/coroutine.hpp
  * - Objects are move-only and free what they own. One that was moved from answers errc::null.
  *
  * It works with -fno-exceptions and -fno-rtti, and with libstdc++ and libc++. */
@@ -23,6 +24,7 @@
 
 #include <coop/address.hpp>
 #include <coop/callback.hpp>
+#include <coop/coroutine.hpp>
 #include <coop/cpu_set.hpp>
 #include <coop/datagram.hpp>
 #include <coop/errc.hpp>

@@ -101,7 +101,7 @@ public:
     }
     ~task() {
         if (!block_) return;
-        if (!started_) coroutine().destroy();
+        if (!started_) coro::destroy_frame(frame());
         block_->release();
     }
 
@@ -110,7 +110,8 @@ public:
     // Whether it has ended (or is empty).
     bool is_done() const noexcept { return !block_ || (started_ && block_->ended()); }
 
-    // Queues it in the pool, to run beside the caller; co_await it for the result. options: a coop_submit_options, whose
+    // Queues it in the pool, to run beside the caller; co_await it for the result. What a worker spawns in its own pool, at
+    // normal priority and for any CPU, starts in no particular order: see detail/fork.hpp. options: a coop_submit_options, whose
     // size is not looked at, or coop::submit_options. COOP_E_EXISTS if it was started before; COOP_E_NULL for an empty
     // one; the errors of coop_pool_submit, and then it is not started.
     template <class Pool, class Options = coop_submit_options>
@@ -119,14 +120,16 @@ public:
         if (started_) return COOP_E_EXISTS;
         coro::place &where = coroutine().promise().where;
         where = coro::place_on(coro::pool_of(pool), coro::options_of(options));
-        const coop_status status = coro::submit_frame(where, block_->frame());
+        const coop_status status = coro::spawn_frame(where, block_->frame());
         started_ = status == COOP_OK;
         return status;
     }
 
     // co_await task: its result, moved out. Starts it on this thread if it was not started. Once.
     auto operator co_await() noexcept {
-        return coro::task_awaiter<T, block>(block_, std::exchange(started_, true) ? nullptr : frame());
+        const coro::begun before = started_ ? coro::begun::perhaps : coro::begun::no;
+        started_ = true;
+        return coro::task_awaiter<T, block>(block_, before);
     }
 
 private:
@@ -244,13 +247,14 @@ public:
     template <class P>
     COOP_CORO_NOINLINE bool await_suspend(std::coroutine_handle<P> coroutine) {
         auto *wait = new timer_wait{coroutine.address(), place_of(coroutine)};
+        coop_event_loop *const loop = loop_;  // Nothing of the frame is read once it was handed off.
         coop_timer_options options{};
         options.size = sizeof options;
         options.after_ns = after_ns_;
         options.on = COOP_ON_LOOP;
         hand_off(wait);
         const coop_status refused =
-            coop_event_loop_timer(loop_, &options, {timer_wait::fire, wait, timer_wait::drop}, nullptr);
+            coop_event_loop_timer(loop, &options, {timer_wait::fire, wait, timer_wait::drop}, nullptr);
         if (refused == COOP_OK) return true;
         delete wait;
         status = refused;

@@ -76,7 +76,7 @@ public:
 
     // co_await task: its value, moved out of it, or its exception. A member, and no free awaiter interface: g++ 11 and 12
     // copy an array's element that is its own awaiter.
-    auto operator co_await() const noexcept { return coro::task_awaiter<T, block>(block_, nullptr); }
+    auto operator co_await() const noexcept { return coro::task_awaiter<T, block>(block_, coro::begun::yes); }
 
     // Blocks this thread until it is done; throws what it threw. The value is then *task. On a worker of the pool that the
     // task is queued in, the task runs here instead; but a worker that waits for one that has begun is a worker less.
@@ -124,7 +124,6 @@ public:
         } else {
             // Another's scheduler: what this coroutine waits for from now on brings it back to no pool of ours.
             if (place *where = place_of(coroutine)) *where = place{};
-            hand_off(coroutine.address());
             scheduler_.schedule(coroutine, cpu_mask_, priority_, location_);
             return true;
         }

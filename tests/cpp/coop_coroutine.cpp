@@ -35,6 +35,69 @@ coop::task<int> fib(int n) {
 
 void recursion() { CHECK(coop::sync_wait(fib(16)) == 987); }
 
+// More than a worker keeps to itself, awaited in the order in which they were spawned; others are dropped.
+coop::task<int> counted(live, std::atomic<int> &ran) {
+    ++ran;
+    co_return 1;
+}
+coop::task<int> many(std::atomic<int> &ran) {
+    co_await coop::suspend_on(pool);
+    std::vector<coop::task<int>> tasks;
+    for (int i = 0; i < 3000; ++i) {
+        tasks.push_back(counted({}, ran));
+        CHECK(tasks.back().spawn(pool) == COOP_OK);
+        auto dropped = counted({}, ran);
+        CHECK(dropped.spawn(pool) == COOP_OK);
+    }
+    int sum = 0;
+    for (auto &task : tasks) sum += co_await task;
+    co_return sum;
+}
+
+void many_are_spawned() {
+    std::atomic<int> ran{0};
+    CHECK(coop::sync_wait(many(ran)) == 3000);
+    live::wait_for(0);
+    CHECK(ran == 6000);
+}
+
+// A pool that ends runs what its workers have spawned if it drains, and destroys it if it discards.
+coop::task<> leaves_some(coop_pool *few, gate &begun, gate &go, std::atomic<int> &ran) {
+    for (int i = 0; i < 100; ++i) {
+        auto task = counted({}, ran);
+        CHECK(task.spawn(few) == COOP_OK);
+    }
+    begun.open();
+    go.wait();
+    auto late = counted({}, ran);
+    const coop_status status = late.spawn(few);
+    CHECK(status == COOP_OK || status == COOP_E_CLOSED);
+    co_return;
+}
+
+void pools_end_with_spawned_tasks(std::int32_t mode) {
+    coop_pool_options options{};
+    options.size = sizeof options;
+    options.workers = 1;
+    coop_pool *few = nullptr;
+    CHECK(coop_pool_new(&options, &few) == COOP_OK);
+    std::atomic<int> ran{0};
+    gate begun, go;
+    {
+        auto task = leaves_some(few, begun, go, ran);
+        CHECK(task.spawn(few) == COOP_OK);
+        begun.wait();
+    }
+    CHECK(live::count == 100);
+    CHECK(coop_pool_close(few) == COOP_OK);
+    if (mode == COOP_SHUTDOWN_DISCARD) CHECK(coop_pool_shutdown(few, mode, 0) == COOP_E_TIMEOUT);
+    go.open();
+    CHECK(coop_pool_shutdown(few, mode, COOP_FOREVER) == COOP_OK);
+    coop_pool_free(few);
+    CHECK(live::count == 0);
+    CHECK(ran == (mode == COOP_SHUTDOWN_DRAIN ? 101 : 0));
+}
+
 coop::task<> never_started() {
     CHECK(false);
     co_return;
@@ -281,6 +344,9 @@ int main() {
     CHECK(coop_pool_new(nullptr, &pool) == COOP_OK);
     CHECK(coop_event_loop_new(nullptr, &loop) == COOP_OK && coop_event_loop_start(loop) == COOP_OK);
     recursion();
+    many_are_spawned();
+    pools_end_with_spawned_tasks(COOP_SHUTDOWN_DRAIN);
+    pools_end_with_spawned_tasks(COOP_SHUTDOWN_DISCARD);
     lazy();
     CHECK(coop::sync_wait(results()));
     coop::sync_wait(hops());

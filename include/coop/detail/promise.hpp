@@ -4,6 +4,7 @@
 
 #include <concepts>
 
+#include <coop/detail/fork.hpp>
 #include <coop/detail/shared.hpp>
 
 namespace coop::coro {
@@ -21,6 +22,16 @@ place *place_of(std::coroutine_handle<P> handle) noexcept {
         return nullptr;
 }
 
+// Frames must come from the promise's operator new, for the block lies in front of them. clang leaves the call out where it
+// sees that a coroutine never suspends, or that its caller destroys it; so it must see neither.
+COOP_CORO_NOINLINE inline void destroy_frame(void *frame) { std::coroutine_handle<>::from_address(frame).destroy(); }
+
+struct final_destruction {
+    bool await_ready() const noexcept { return false; }
+    COOP_CORO_NOINLINE void await_suspend(std::coroutine_handle<> ended) const noexcept { ended.destroy(); }
+    void await_resume() const noexcept {}
+};
+
 template <class Promise, class T, class Extra>
 struct promise_base : promise_root {
     using block = shared<T, Extra>;
@@ -34,7 +45,11 @@ struct promise_base : promise_root {
     block *shared_block() noexcept { return block::of(handle().address()); }
 
     // The frame ends by itself; what is left to do is done when its memory is given back.
+#if defined(__clang__)
+    final_destruction final_suspend() const noexcept { return {}; }
+#else
     std::suspend_never final_suspend() const noexcept { return {}; }
+#endif
 
 #if COOP_CORO_EXCEPTIONS
     void unhandled_exception() noexcept { shared_block()->result.set_exception(std::current_exception()); }
@@ -71,25 +86,29 @@ T take_result(Block *block) {
         return std::move(block->result.get());
 }
 
+// What the awaiter has to do to the coroutine.
+enum class begun : unsigned char { no, perhaps, yes };
+
 // Waits for a coroutine that runs, or starts one that does not yet.
 template <class T, class Block>
 class task_awaiter {
 public:
-    // start: the frame of a coroutine that has not been started, or nullptr.
-    task_awaiter(Block *block, void *start) noexcept : block_(block), start_(start) {}
+    // perhaps: it was spawned, and may still be where this worker has put it.
+    task_awaiter(Block *block, begun started) noexcept : block_(block), started_(started) {}
 
-    bool await_ready() const noexcept { return !block_ || (!start_ && block_->ended()); }
+    bool await_ready() const noexcept { return !block_ || (started_ != begun::no && block_->ended()); }
 
     template <class P>
     COOP_CORO_NOINLINE bool await_suspend(std::coroutine_handle<P> caller) {
         void *const me = caller.address();
-        void *const start = start_;
+        void *const other = block_->frame();
+        const bool start = started_ == begun::no || (started_ == begun::perhaps && spawn_deque::take_back(other));
         waiter_.ended = waiting_coroutine::on_end;
         waiter_.frame = me;
         waiter_.where = place_of(caller);
         if (!block_->add(&waiter_)) return false;
         // From here on nothing of this awaiter: the other one may end on another thread.
-        if (start) run_after(me, start);
+        if (start) run_after(me, other);
         return true;
     }
 
@@ -104,7 +123,7 @@ public:
 
 private:
     Block *block_;
-    void *start_;
+    begun started_;
     waiting_coroutine waiter_;
 };
 
