@@ -5,10 +5,11 @@ use std::ffi::c_void;
 use coop_core::Error;
 
 use crate::{
-    guard::guard,
+    guard::guard_wait,
     handle::null,
     pool::{coop_pool, coop_submit_options, submit_options},
     status::coop_status,
+    tsan,
 };
 
 /// Does one piece of a loop: the numbers from begin up to, and without, end. Called by several threads at the same
@@ -26,6 +27,7 @@ unsafe impl Sync for Body {}
 
 impl Body {
     fn call(&self, begin: usize, end: usize) {
+        let _inside = tsan::Inside::once(self.arg);
         // SAFETY: C gave the function for this argument, and waits.
         unsafe { (self.run)(self.arg, begin, end) };
     }
@@ -52,7 +54,7 @@ pub unsafe extern "C" fn coop_pool_parallel_for(
     run: coop_range_fn,
     arg: *mut c_void,
 ) -> coop_status {
-    guard!({
+    guard_wait!({
         // SAFETY: a pool that is not freed yet. It waits for tasks, which may free the pool: so not borrowed.
         let pool = unsafe { coop_pool::cloned(pool) }?;
         // SAFETY: options are NULL or as long as they say.
@@ -61,6 +63,7 @@ pub unsafe extern "C" fn coop_pool_parallel_for(
         if begin > end {
             return Err(Error::Invalid(format!("a range from {begin} to {end} ends before it begins")));
         }
+        tsan::hand_over(arg);
         let body = &body;
         pool.parallel_for(&options, begin..end, grain, move |piece| body.call(piece.start, piece.end))
     })

@@ -1,6 +1,11 @@
 //! `coop_port_set`: named UDP sockets, each with a handler that is a table of C functions.
 
-use std::{ffi::c_char, net::SocketAddr, ptr, sync::Arc};
+use std::{
+    ffi::{c_char, c_void},
+    net::SocketAddr,
+    ptr,
+    sync::Arc,
+};
 
 use coop_core::{
     Error, Result,
@@ -10,9 +15,10 @@ use coop_core::{
 use crate::{
     address::coop_address,
     event_loop::coop_event_loop,
-    guard::guard,
+    guard::{guard, guard_stop, guard_wait},
     handle::{borrow, give, take, wanted},
     options::{self, Options, array},
+    port_context::message,
     port_handler::{Checked, coop_port_handler},
     status::coop_status,
 };
@@ -114,6 +120,8 @@ pub struct coop_port_stats {
     pub peer_errors: u64,
     /// Faults of the handler.
     pub errors: u64,
+    /// Messages given to the handler.
+    pub messages: u64,
 }
 
 /// Makes a set of count ports. Nothing is bound before coop_port_set_start.
@@ -154,7 +162,7 @@ pub unsafe extern "C" fn coop_port_set_new(
 /// has returned. In a forked child it touches no thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_set_free(set: *mut coop_port_set) {
-    guard!({
+    guard_stop!({
         if !set.is_null() {
             // SAFETY: made by coop_port_set_new and freed once.
             drop(unsafe { take(set) });
@@ -173,7 +181,7 @@ pub unsafe extern "C" fn coop_port_set_free(set: *mut coop_port_set) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_set_start(set: *mut coop_port_set) -> coop_status {
     // SAFETY: a set that is not freed yet.
-    guard!(unsafe { coop_port_set::behind(set) }?.start())
+    guard_wait!(unsafe { coop_port_set::behind(set) }?.start())
 }
 
 /// Ends every port (on_stop, then its socket closes) and waits for them.
@@ -185,7 +193,7 @@ pub unsafe extern "C" fn coop_port_set_start(set: *mut coop_port_set) -> coop_st
 /// COOP_E_INVALID for another time, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_set_stop(set: *mut coop_port_set, timeout_ns: i64) -> coop_status {
-    guard!({
+    guard_stop!({
         // SAFETY: a set that is not freed yet.
         let set = unsafe { coop_port_set::behind(set) }?;
         set.stop(options::timeout(timeout_ns, "timeout_ns")?)
@@ -197,10 +205,33 @@ pub unsafe extern "C" fn coop_port_set_stop(set: *mut coop_port_set, timeout_ns:
 /// timeout_ns and errors: as coop_port_set_stop.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_set_join(set: *mut coop_port_set, timeout_ns: i64) -> coop_status {
-    guard!({
+    guard_wait!({
         // SAFETY: a set that is not freed yet.
         let set = unsafe { coop_port_set::behind(set) }?;
         set.join(options::timeout(timeout_ns, "timeout_ns")?)
+    })
+}
+
+/// Sends a message to a port from outside the set: on_message there without a sender, in the order of sending.
+///
+/// port, port_length: which port, UTF-8. data, length: copied; NULL if there are none.
+///
+/// Any thread. COOP_E_INVALID for an unknown name or before the start, COOP_E_CLOSED if that port has ended, COOP_E_FORKED,
+/// COOP_E_NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_set_send_message(
+    set: *mut coop_port_set,
+    port: *const c_char,
+    port_length: usize,
+    data: *const c_void,
+    length: usize,
+) -> coop_status {
+    guard!({
+        // SAFETY: a set that is not freed yet.
+        let set = unsafe { coop_port_set::behind(set) }?;
+        // SAFETY: both are as long as told.
+        let (port, message) = unsafe { message(port, port_length, data, length) }?;
+        Ok(set.send(&port, message)?)
     })
 }
 
@@ -270,6 +301,7 @@ pub unsafe extern "C" fn coop_port_set_stats(
             send_dropped: stats.send_dropped,
             peer_errors: stats.peer_errors,
             errors: stats.errors,
+            messages: stats.messages,
         };
         let bytes = size.min(size_of::<coop_port_stats>());
         // SAFETY: the caller has room for `size` bytes.

@@ -13,7 +13,7 @@ use coop_core::{
 
 use crate::{
     foreign::{Foreign, coop_callback, refused},
-    guard::guard,
+    guard::{guard, guard_tell, guard_wait},
     handle::wanted,
     options,
     pool::{coop_pool, coop_submit_options, submit_options},
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn coop_pool_submit_task(
 /// time, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_task_join(pool: *mut coop_pool, id: coop_task_id, timeout_ns: i64) -> coop_status {
-    guard!({
+    guard_wait!({
         // SAFETY: a pool that is not freed yet. It waits for tasks, which may free the pool: so not borrowed.
         let tasks = unsafe { coop_pool::tasks(pool) }?;
         let timeout = options::timeout(timeout_ns, "timeout_ns")?;
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn coop_task_join(pool: *mut coop_pool, id: coop_task_id, 
 /// COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_task_cancel(pool: *mut coop_pool, id: coop_task_id) -> coop_status {
-    guard!({
+    guard_tell!({
         // SAFETY: a pool that is not freed yet; the drop of the argument may free it.
         let tasks = unsafe { coop_pool::tasks(pool) }?;
         let too_late = |why: &str| Err(Error::Timeout(format!("too late to cancel: the task {why}")));

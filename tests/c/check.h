@@ -14,6 +14,24 @@
 #include <unistd.h>
 
 #define UNUSED __attribute__((unused))
+
+/* Which sanitizer the test is built with: gcc says it in one way and clang in another. */
+#ifdef __has_feature
+#define HAS_FEATURE(name) __has_feature(name)
+#else
+#define HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+#define UNDER_ASAN 1
+#else
+#define UNDER_ASAN 0
+#endif
+#if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
+#define UNDER_TSAN 1
+#else
+#define UNDER_TSAN 0
+#endif
+
 /* Far beyond what anything here takes: a test that hangs says where. */
 #define LONG_NS INT64_C(30000000000)
 
@@ -120,24 +138,24 @@ static UNUSED coop_callback waiting(latch *l) {
     return callback;
 }
 
-/* A task that has begun, and goes on when it is told to. */
+/* A task that says when it has begun, and waits. */
 typedef struct {
     latch begun, go;
-} busy;
-#define BUSY {LATCH, LATCH}
+} blocker;
+#define BLOCKER {LATCH, LATCH}
 
-static UNUSED void keep_busy(void *arg) {
-    busy *b = arg;
+static UNUSED void block(void *arg) {
+    blocker *b = arg;
     latch_open(&b->begun);
     latch_wait(&b->go);
 }
-/* Returns when a worker is in the task. */
-static UNUSED void hold(coop_pool *pool, busy *b) {
-    coop_callback task = {keep_busy, b, NULL};
-    CHECK_OK(coop_pool_submit(pool, NULL, task));
-    latch_wait(&b->begun);
+static UNUSED coop_callback blocking(blocker *b) {
+    coop_callback callback = {block, b, NULL};
+    return callback;
 }
 
+/* Not for a program that loads the library by itself. */
+#ifndef COOP_TEST_NOT_LINKED
 static UNUSED coop_event_loop *new_loop(void) {
     coop_event_loop *loop = NULL;
     CHECK_OK(coop_event_loop_new(NULL, &loop));
@@ -157,5 +175,6 @@ static UNUSED coop_runtime *new_runtime(void) {
     CHECK_OK(coop_runtime_new(&options, &runtime));
     return runtime;
 }
+#endif
 
 #endif
