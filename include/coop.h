@@ -746,6 +746,111 @@ typedef struct {
 } coop_udp_options;
 
 /*
+ Does one piece of a loop: the numbers from begin up to, and without, end. Called by several threads at the same
+ time. It must not throw or longjmp out of the library.
+ */
+typedef void (*coop_range_fn)(void *arg, size_t begin, size_t end);
+
+/*
+ What a pool did since it was made, and what waits in it, at a moment while others go on.
+ */
+typedef struct {
+    /*
+     sizeof(coop_pool_statistics), set by the caller: at most that many bytes are written.
+     */
+    size_t size;
+    /*
+     How many workers there are.
+     */
+    size_t workers;
+    /*
+     How many tasks may be queued at once; 0: as many as there is memory for.
+     */
+    size_t capacity;
+    /*
+     How many tasks of COOP_PRIORITY_HIGH wait.
+     */
+    size_t depth_high;
+    /*
+     How many of COOP_PRIORITY_NORMAL.
+     */
+    size_t depth_normal;
+    /*
+     How many of COOP_PRIORITY_LOW.
+     */
+    size_t depth_low;
+    /*
+     Of all workers: the tasks they have begun.
+     */
+    uint64_t executed;
+    /*
+     Of all workers: the tasks they took from what another one had claimed.
+     */
+    uint64_t stolen;
+    /*
+     Of all workers: how often they went to sleep.
+     */
+    uint64_t parked;
+    /*
+     From submission to start, of every 64th task: how many were timed.
+     */
+    uint64_t wait_samples;
+    /*
+     Their mean, in nanoseconds.
+     */
+    int64_t wait_mean_ns;
+    /*
+     Half of them waited no longer; up to an eighth too much.
+     */
+    int64_t wait_p50_ns;
+    /*
+     99 of 100 waited no longer; up to an eighth too much.
+     */
+    int64_t wait_p99_ns;
+    /*
+     The longest.
+     */
+    int64_t wait_max_ns;
+} coop_pool_statistics;
+
+/*
+ Names a task of one pool; never 0, and never used again for another one. It lives until a coop_task_join that saw
+ the task's end, a coop_task_cancel that won, a coop_task_release, or until the pool is freed; from then on it is
+ stale.
+ */
+typedef uint64_t coop_task_id;
+
+/*
+ What one worker did since the pool was made.
+ */
+typedef struct {
+    /*
+     sizeof(coop_worker_statistics), set by the caller: at most that many bytes are written.
+     */
+    size_t size;
+    /*
+     The CPU that it is pinned to; COOP_NONE if the pool was made with no_pin.
+     */
+    int32_t cpu;
+    /*
+     0.
+     */
+    int32_t reserved;
+    /*
+     The tasks it has begun.
+     */
+    uint64_t executed;
+    /*
+     The tasks it took from what another worker had claimed.
+     */
+    uint64_t stolen;
+    /*
+     How often it went to sleep.
+     */
+    uint64_t parked;
+} coop_worker_statistics;
+
+/*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
  function of that name with coop_ before it.
 
@@ -1041,6 +1146,59 @@ typedef struct {
      coop_version.
      */
     const char *(*version)(void);
+    /*
+     coop_pool_may_run_here.
+     */
+    bool (*pool_may_run_here)(const coop_pool *pool, const coop_submit_options *options);
+    /*
+     coop_pool_parallel_for.
+     */
+    coop_status (*pool_parallel_for)(coop_pool *pool,
+                                     const coop_submit_options *options,
+                                     size_t begin,
+                                     size_t end,
+                                     size_t grain,
+                                     coop_range_fn run,
+                                     void *arg);
+    /*
+     coop_pool_stats.
+     */
+    coop_status (*pool_stats)(const coop_pool *pool, coop_pool_statistics *out);
+    /*
+     coop_pool_submit_batch.
+     */
+    coop_status (*pool_submit_batch)(coop_pool *pool,
+                                     const coop_submit_options *options,
+                                     const coop_callback *tasks,
+                                     size_t count,
+                                     size_t *accepted);
+    /*
+     coop_pool_submit_task.
+     */
+    coop_status (*pool_submit_task)(coop_pool *pool,
+                                    const coop_submit_options *options,
+                                    coop_callback task,
+                                    coop_task_id *id);
+    /*
+     coop_pool_worker_stats.
+     */
+    coop_status (*pool_worker_stats)(const coop_pool *pool, size_t index, coop_worker_statistics *out);
+    /*
+     coop_task_cancel.
+     */
+    coop_status (*task_cancel)(coop_pool *pool, coop_task_id id);
+    /*
+     coop_task_join.
+     */
+    coop_status (*task_join)(coop_pool *pool, coop_task_id id, int64_t timeout_ns);
+    /*
+     coop_task_release.
+     */
+    coop_status (*task_release)(coop_pool *pool, coop_task_id id);
+    /*
+     coop_version_check.
+     */
+    coop_status (*version_check)(int32_t major, int32_t minor);
 } coop_api;
 
 /*

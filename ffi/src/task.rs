@@ -13,7 +13,7 @@ use coop_core::{
 
 use crate::{
     foreign::{Foreign, coop_callback, refused},
-    guard::{guard, guard_wait},
+    guard::{guard, guard_tell, guard_wait},
     handle::wanted,
     options,
     pool::{coop_pool, coop_submit_options, submit_options},
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn coop_task_join(pool: *mut coop_pool, id: coop_task_id, 
 /// COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_task_cancel(pool: *mut coop_pool, id: coop_task_id) -> coop_status {
-    guard!({
+    guard_tell!({
         // SAFETY: a pool that is not freed yet; the drop of the argument may free it.
         let tasks = unsafe { coop_pool::tasks(pool) }?;
         let too_late = |why: &str| Err(Error::Timeout(format!("too late to cancel: the task {why}")));

@@ -138,26 +138,24 @@ static UNUSED coop_callback waiting(latch *l) {
     return callback;
 }
 
-/* Not for a program that loads the library by itself. */
-#ifndef COOP_TEST_NOT_LINKED
-/* A task that has begun, and goes on when it is told to. */
+/* A task that says when it has begun, and waits. */
 typedef struct {
     latch begun, go;
-} busy;
-#define BUSY {LATCH, LATCH}
+} blocker;
+#define BLOCKER {LATCH, LATCH}
 
-static UNUSED void keep_busy(void *arg) {
-    busy *b = arg;
+static UNUSED void block(void *arg) {
+    blocker *b = arg;
     latch_open(&b->begun);
     latch_wait(&b->go);
 }
-/* Returns when a worker is in the task. */
-static UNUSED void hold(coop_pool *pool, busy *b) {
-    coop_callback task = {keep_busy, b, NULL};
-    CHECK_OK(coop_pool_submit(pool, NULL, task));
-    latch_wait(&b->begun);
+static UNUSED coop_callback blocking(blocker *b) {
+    coop_callback callback = {block, b, NULL};
+    return callback;
 }
 
+/* Not for a program that loads the library by itself. */
+#ifndef COOP_TEST_NOT_LINKED
 static UNUSED coop_event_loop *new_loop(void) {
     coop_event_loop *loop = NULL;
     CHECK_OK(coop_event_loop_new(NULL, &loop));

@@ -64,9 +64,10 @@ static void cpu_sets(void) {
 /* What is queued behind a task that blocks the only worker. */
 static void discarded_and_freed(int by_free) {
     coop_pool *pool = new_pool(1);
-    busy b = BUSY;
+    blocker b = BLOCKER;
     probe p[3] = {{0, 0}};
-    hold(pool, &b);
+    CHECK_OK(coop_pool_submit(pool, NULL, blocking(&b)));
+    latch_wait(&b.begun);
     for (int i = 0; i < 3; i++) CHECK_OK(coop_pool_submit(pool, NULL, counted(&p[i])));
     CHECK_STATUS(coop_pool_shutdown(pool, COOP_SHUTDOWN_DRAIN, 0), COOP_E_TIMEOUT);
     for (int i = 0; i < 3; i++) CHECK(runs(&p[i]) == 0 && drops(&p[i]) == 1);
@@ -120,10 +121,11 @@ static void ask(void *arg) {
 
 static void drops_may_call(void) {
     coop_pool *pool = new_pool(1);
-    busy b = BUSY;
+    blocker b = BLOCKER;
     asker a = {pool, 0};
     coop_callback asking = {count_run, &a, ask};
-    hold(pool, &b);
+    CHECK_OK(coop_pool_submit(pool, NULL, blocking(&b)));
+    latch_wait(&b.begun);
     CHECK_OK(coop_pool_submit(pool, NULL, asking));
     CHECK_STATUS(coop_pool_shutdown(pool, COOP_SHUTDOWN_DISCARD, 0), COOP_E_TIMEOUT);
     CHECK_EQ(a.asked, 1);

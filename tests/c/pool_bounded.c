@@ -8,9 +8,15 @@ static coop_pool *bounded(size_t capacity) {
     return pool;
 }
 
+/* Returns when the pool's only worker is in this task. */
+static void hold(coop_pool *pool, blocker *b) {
+    CHECK_OK(coop_pool_submit(pool, NULL, blocking(b)));
+    latch_wait(&b->begun);
+}
+
 static void a_full_pool_refuses_in_words(void) {
     coop_pool *pool = bounded(2);
-    busy b = BUSY;
+    blocker b = BLOCKER;
     probe p[2] = {{0, 0}}, late = {0, 0};
     hold(pool, &b);
     for (int i = 0; i < 2; i++) CHECK_OK(coop_pool_submit(pool, NULL, counted(&p[i])));
@@ -44,7 +50,7 @@ static void *wait_for_room(void *arg) {
 
 static void closing_sends_away_who_waits(void) {
     waiter w = {bounded(1), {0, 0}};
-    busy b = BUSY;
+    blocker b = BLOCKER;
     probe p = {0, 0};
     hold(w.pool, &b);
     CHECK_OK(coop_pool_submit(w.pool, NULL, counted(&p)));
@@ -79,7 +85,7 @@ static void a_task_does_not_wait_for_room(void) {
 
 static void batches(void) {
     coop_pool *pool = bounded(100);
-    busy b = BUSY;
+    blocker b = BLOCKER;
     static probe p[150];
     coop_callback tasks[150];
     for (int i = 0; i < 150; i++) tasks[i] = counted(&p[i]);
@@ -104,7 +110,7 @@ static void batches(void) {
 
 static void statistics(void) {
     coop_pool *pool = bounded(1000);
-    busy b = BUSY;
+    blocker b = BLOCKER;
     hold(pool, &b);
     coop_submit_options options = {.size = sizeof options};
     probe p[6] = {{0, 0}};

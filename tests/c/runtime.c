@@ -76,10 +76,11 @@ static void wait_mode_ends_at_a_stop(void) {
 
 static void a_late_stop_says_so(void) {
     coop_runtime *runtime = new_runtime();
-    busy b[2] = {BUSY, BUSY};
+    blocker b[2] = {BLOCKER, BLOCKER};
     probe behind = {0, 0};
     CHECK_OK(coop_runtime_start(runtime, COOP_START_RETURN));
-    for (int i = 0; i < 2; i++) hold(coop_runtime_pool(runtime), &b[i]);
+    for (int i = 0; i < 2; i++) CHECK_OK(coop_pool_submit(coop_runtime_pool(runtime), NULL, blocking(&b[i])));
+    for (int i = 0; i < 2; i++) latch_wait(&b[i].begun);
     CHECK_OK(coop_pool_submit(coop_runtime_pool(runtime), NULL, counted(&behind)));
     CHECK_STATUS(coop_runtime_stop(runtime, 1000000), COOP_E_TIMEOUT);
     CHECK_EQ(drops(&behind), 1);

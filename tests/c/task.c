@@ -30,16 +30,15 @@ static void joined(void) {
 }
 
 /* A task with an id that is running when this returns. */
-static coop_task_id held(busy *b) {
-    coop_callback task = {keep_busy, b, NULL};
-    coop_task_id id = submitted(task);
+static coop_task_id held(blocker *b) {
+    coop_task_id id = submitted(blocking(b));
     latch_wait(&b->begun);
     return id;
 }
 
 static void cancelled(void) {
     pool = new_pool(1);
-    busy b = BUSY;
+    blocker b = BLOCKER;
     coop_task_id running = held(&b);
     probe p = {0, 0}, q = {0, 0}, r = {0, 0};
     coop_task_id queued = submitted(counted(&p)), released = submitted(counted(&r));
@@ -77,7 +76,7 @@ static void *join_it(void *arg) {
 /* Who waits is told when the task is cancelled, or dropped by a shutdown: in that order, whoever is first. */
 static void told(int by_shutdown) {
     pool = new_pool(1);
-    busy b = BUSY;
+    blocker b = BLOCKER;
     coop_task_id running = held(&b);
     probe p = {0, 0};
     joiner j = {submitted(counted(&p)), COOP_OK, LATCH};
@@ -150,7 +149,7 @@ static void go_and_free(void *arg) {
 }
 static void freed_by_what_is_cancelled(void) {
     pool = new_pool(1);
-    busy b = BUSY;
+    blocker b = BLOCKER;
     CHECK_OK(coop_task_release(pool, held(&b)));
     coop_callback task = {latch_wait, &b.go, go_and_free};
     CHECK_OK(coop_task_cancel(pool, submitted(task)));
