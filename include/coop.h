@@ -25,6 +25,9 @@
 /* The version that this header is of, as text. */
 #define COOP_VERSION_STRING "0.1.0"
 
+/* COOP_OK if the library that is loaded goes with this header. */
+#define COOP_CHECK_VERSION() coop_version_check(COOP_VERSION_MAJOR, COOP_VERSION_MINOR)
+
 /*
  The bytes of a buffer that every address fits into as text, with its NUL.
  */
@@ -1120,6 +1123,11 @@ typedef coop_status (*coop_port_handler_init)(const coop_api *api,
  */
 #define COOP_E_FAILED -14
 
+/*
+ The task was cancelled before it began.
+ */
+#define COOP_E_CANCELLED -15
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1744,6 +1752,20 @@ coop_status coop_udp_send(coop_udp *udp, const coop_datagram *datagrams, size_t 
  The version of the library that is loaded: "0.1.0". The text is the library's and lives as long as the program.
  */
 const char *coop_version(void);
+
+/*
+ Whether a program compiled with a header of this version works with the library that is loaded. COOP_CHECK_VERSION()
+ asks that for this header.
+
+ Each minor version until 1.0 is a file of its own, libcoop.so.0.1, and a program linked to one is not started with
+ another. But a header may lie beside an older libcoop.a, a dlopen may find any file, and if two libraries of a process
+ were linked to two versions, the loader gives both of them the functions of the one that came first. So whoever does not
+ link in the ordinary way asks before anything else.
+
+ Any thread. COOP_E_UNSUPPORTED; coop_last_error() has both versions.
+ */
+coop_status coop_version_check(int32_t major,
+                               int32_t minor);
 
 #ifdef __cplusplus
 }  // extern "C"

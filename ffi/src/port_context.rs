@@ -10,7 +10,7 @@ use coop_core::{
 
 use crate::{
     address::coop_address,
-    guard::guard,
+    guard::{guard, guard_tell},
     handle::{borrow, null, wanted},
     options::{self, array},
     status::coop_status,
@@ -197,7 +197,7 @@ pub unsafe extern "C" fn coop_port_context_cancel_timer(
 /// Asks the whole set to stop, and returns at once. Any thread until the handler's drop. COOP_E_NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_context_stop(context: *mut coop_port_context) -> coop_status {
-    guard!({
+    guard_tell!({
         // SAFETY: a context whose handler was not dropped yet; it may be while the set ends.
         let context = unsafe { borrow(context, "context") }?.context.clone();
         context.stop();

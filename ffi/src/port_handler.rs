@@ -19,6 +19,7 @@ use crate::{
     port_context::coop_port_context,
     status::{COOP_OK, coop_status},
     timer::coop_timer_id,
+    tsan::Inside,
     udp::{COOP_DATAGRAM_TRUNCATED, coop_datagram},
 };
 
@@ -150,6 +151,7 @@ unsafe impl Send for Table {}
 impl Handler for Table {
     fn on_start(&mut self, _: &Context) -> Outcome {
         let Some(on_start) = self.owned.run.on_start else { return Ok(()) };
+        let _inside = Inside::after_others(self.owned.arg);
         // SAFETY: C gave the function for this argument; the context lives until the argument is dropped.
         match unsafe { on_start(self.owned.arg, self.context.0) } {
             COOP_OK => Ok(()),
@@ -171,6 +173,7 @@ impl Handler for Table {
             self.datagrams.push(coop_datagram { data, length, address, segment_size: 0, flags });
         }
         let (datagrams, count) = (self.datagrams.as_ptr(), self.datagrams.len());
+        let _inside = Inside::after_others(self.owned.arg);
         // SAFETY: as in `on_start`; the batch holds the bytes until this returns.
         unsafe { (self.owned.run.on_batch)(self.owned.arg, self.context.0, datagrams, count) };
         self.datagrams.clear();
@@ -183,6 +186,7 @@ impl Handler for Table {
             return Err(Fault::new(format!("a message of {sender:?} that is no bytes")));
         };
         let (arg, context, data, length) = (self.owned.arg, self.context.0, bytes.0.as_ptr().cast(), bytes.0.len());
+        let _inside = Inside::after_others(arg);
         // SAFETY: as in `on_start`; sender and bytes stay until this returns.
         unsafe { on_message(arg, context, sender.as_ptr().cast(), sender.len(), data, length) };
         Ok(())
@@ -190,6 +194,7 @@ impl Handler for Table {
 
     fn on_timer(&mut self, _: &Context, timer: TimerId) -> Outcome {
         if let Some(on_timer) = self.owned.run.on_timer {
+            let _inside = Inside::after_others(self.owned.arg);
             // SAFETY: as in `on_start`.
             unsafe { on_timer(self.owned.arg, self.context.0, timer.0) };
         }
@@ -198,6 +203,7 @@ impl Handler for Table {
 
     fn on_stop(&mut self, _: &Context) -> Outcome {
         if let Some(on_stop) = self.owned.run.on_stop {
+            let _inside = Inside::after_others(self.owned.arg);
             // SAFETY: as in `on_start`.
             unsafe { on_stop(self.owned.arg, self.context.0) };
         }
