@@ -1032,6 +1032,10 @@ typedef struct {
      coop_version.
      */
     const char *(*version)(void);
+    /*
+     coop_version_check.
+     */
+    coop_status (*version_check)(int32_t major, int32_t minor);
 } coop_api;
 
 /*

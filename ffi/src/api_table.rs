@@ -228,6 +228,8 @@ pub struct coop_api {
     ) -> coop_status,
     /// coop_version.
     pub version: unsafe extern "C" fn() -> *const c_char,
+    /// coop_version_check.
+    pub version_check: unsafe extern "C" fn(major: i32, minor: i32) -> coop_status,
 }
 
 /// The table of this copy of the library.
@@ -297,4 +299,5 @@ pub(crate) static TABLE: coop_api = coop_api {
     udp_receive: coop_udp_receive,
     udp_send: coop_udp_send,
     version: coop_version,
+    version_check: coop_version_check,
 };
