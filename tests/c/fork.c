@@ -20,7 +20,8 @@ static void no_piece(void *arg, size_t begin, size_t end) { FAIL("ran %zu to %zu
 
 static void in_the_child(void) {
     size_t count = 0;
-    int32_t cpu = 0;
+    int32_t cpu = 0, fd = 77;
+    int64_t ns = 77;
     coop_address address = {0, {0}};
     coop_datagram datagram = {"x", 1, {0, {0}}, 0, 0};
 
@@ -57,6 +58,10 @@ static void in_the_child(void) {
     FORKED(coop_event_loop_stop(loop));
     FORKED(coop_event_loop_interrupt(loop));
     FORKED(coop_event_loop_join(loop, COOP_FOREVER));
+    FORKED(coop_event_loop_backend_fd(loop, &fd));
+    FORKED(coop_event_loop_backend_timeout(loop, &ns));
+    FORKED(coop_event_loop_now(loop, &ns));
+    CHECK(fd == 77 && ns == 77);
     CHECK(!coop_event_loop_is_loop_thread(loop));
 
     FORKED(coop_runtime_start(runtime, COOP_START_WAIT));

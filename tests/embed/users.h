@@ -32,7 +32,7 @@ static user load_user(const char *path) {
 }
 
 /* Which file a function of the table is in. */
-static const char *file_of(const coop_api *api) {
+static UNUSED const char *file_of(const coop_api *api) {
     Dl_info info;
     CHECK(dladdr(*(void **)&api->pool_new, &info) != 0);
     return info.dli_fname;

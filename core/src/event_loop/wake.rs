@@ -2,8 +2,8 @@
 //!
 //! # Invariant
 //!
-//! Before the loop sleeps it *announces* that (a store, then a full fence) and only then looks at its queues for the last time.
-//! Whoever adds work adds it first, then (a full fence, then a load) looks at the announcement. One of the two
+//! Before the loop sleeps it *announces* that (a change of its flag, then a full fence) and only then looks at its queues for the
+//! last time. Whoever adds work adds it first, then (a full fence, then a load) looks at the announcement. One of the two
 //! fences comes first in the one order of all such fences: either the loop's last look finds the work, or the adder finds
 //! the announcement and wakes the loop. The swap lets one adder of many make the system call.
 //!
