@@ -249,13 +249,15 @@ concept known_object = requires(call &c) { objects<T>::pick(c); };
 
 template <class T>
 T *take(call &c, hold &h) {
-    // Half of the calls in a callback are on what it is a callback of.
-    place *where = &objects<T>::pick(c);
-    if (c.self != nullptr && c.self->home != nullptr && c.self->home->what == where->what && c.from.one_in(2)) where = c.self->home;
-    if (c.from.one_in(40) || !h.take(*where)) {
-        c.null_object = true;
-        return nullptr;
-    }
+    if (!c.from.one_in(40))
+        for (int tries = 0; tries < 4 && h.where() == nullptr; tries++) {
+            // Half of the calls in a callback are on what it is a callback of.
+            place *where = &objects<T>::pick(c);
+            if (c.self != nullptr && c.self->home != nullptr && c.self->home->what == where->what && c.from.one_in(2)) where = c.self->home;
+            h.take(*where);
+        }
+    c.null_object = h.where() == nullptr;
+    if (c.null_object) return nullptr;
     c.home = h.where();
     c.generation = h.generation();
     return objects<T>::of(h);

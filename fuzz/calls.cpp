@@ -47,8 +47,8 @@ void chaperon(world &in, source &from, std::atomic<int> &working) {
         in.for_each_place([&](place &p) {
             hold h;
             if ((p.what != place::event_loop && p.what != place::runtime) || !h.take(p)) return;
-            if (from.one_in(3)) coop_event_loop_stop(h.event_loop());
-            else if (from.one_in(2)) coop_event_loop_interrupt(h.event_loop());
+            if (from.one_in(30)) coop_event_loop_stop(h.event_loop());
+            else coop_event_loop_interrupt(h.event_loop());
         });
     }
 }
@@ -58,6 +58,13 @@ void one_case(std::uint64_t seed) {
     world in;
     for (int i = 0; i < 8; i += 2)
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, in.fds + i) != 0) fail("no sockets left");
+    for (int i = 0; i < 3; i++)
+        for (action make : {action([](call &c) { by_type(c, coop_pool_new); }), action([](call &c) { by_type(c, coop_event_loop_new); }),
+                            action([](call &c) { by_type(c, coop_runtime_new); }), action([](call &c) { by_type(c, coop_udp_new); })}) {
+            call c(in, from);
+            c.name = "a first object";
+            make(c);
+        }
     std::atomic<int> working{static_cast<int>(1 + from.below(4))};
     std::vector<std::thread> threads;
     for (int i = working; i > 0; i--)

@@ -35,7 +35,7 @@ struct parameter<std::uint64_t> {
     std::uint64_t value = 0;
     void draw(call &c) {
         if (c.named("cancel") || c.named("_task_")) {
-            value = c.in.ids[c.from.below(c.in.ids.size())];
+            value = c.in.id_of(c.home, c.from);
             if (c.from.one_in(10)) value = c.from.of<std::uint64_t>({0, 1, UINT64_MAX, c.from.next()});
         } else {
             value = c.from.one_in(20) ? c.from.of<std::uint64_t>({SIZE_MAX, SIZE_MAX / 2 + 1}) : c.from.one_in(4) ? c.from.below(std::min<std::size_t>(c.length, 8) + 1) : c.length;
@@ -94,15 +94,9 @@ struct parameter<coop_port_context *> {
             value = c.self->context;
             return;
         }
-        argument *other = nullptr;
-        {
-            std::lock_guard guard(c.in.lock);
-            if (!c.in.ledger.empty()) other = &c.in.ledger[c.from.below(c.in.ledger.size())];
-        }
-        if (other != nullptr) {
-            held = std::shared_lock(other->context_lock, std::try_to_lock);
-            if (held.owns_lock()) value = other->context;
-        }
+        // Stop may drop the handlers before it returns, and a drop waits for this lock.
+        if (!c.named("_stop"))
+            if (argument *other = c.in.handler(c.from, held)) value = other->context;
         c.null_object = value == nullptr;
     }
     void settle(call &, coop_status) {}
@@ -174,10 +168,7 @@ struct parameter<T *> {
         if constexpr (std::is_same_v<T, coop_address>)
             if (!c.named("parse")) c.in.remember(*value);
         if constexpr (std::is_same_v<T, std::uint64_t>)
-            if (!c.named("workers") && !c.named("send")) {
-                c.in.remember(*value);
-                if (!c.offered.empty()) c.offered.back()->id = *value;
-            }
+            if (!c.offered.empty()) c.offered.back()->id = *value;
     }
 };
 

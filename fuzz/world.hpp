@@ -139,11 +139,11 @@ struct world {
     std::array<place, 3> pools, event_loops, udps;
     std::array<place, 2> runtimes, port_sets;
     int fds[8];  // four pairs of sockets, and they do not block
-    std::array<std::atomic<std::uint64_t>, 16> ids{};
     std::atomic<int> budget{3000};  // calls from inside callbacks
 
     std::mutex lock;
     std::deque<argument> ledger;
+    std::deque<argument *> handlers;  // the last few
     std::deque<coop_address> addresses;
 
     world() {
@@ -165,7 +165,23 @@ struct world {
         addresses.push_back(address);
         if (addresses.size() > 16) addresses.pop_front();
     }
-    void remember(std::uint64_t id) { ids[id % ids.size()] = id; }
+    // The id of one of this object's callbacks, live or not.
+    std::uint64_t id_of(place *home, source &from) {
+        std::lock_guard guard(lock);
+        for (int tries = 0; tries < 32 && !ledger.empty(); tries++)
+            if (argument &a = ledger[from.below(ledger.size())]; a.id != 0 && (home == nullptr || a.home == home)) return a.id;
+        return 0;
+    }
+    // A port's handler that runs, if one is found; locked until the call is over.
+    argument *handler(source &from, std::shared_lock<std::shared_mutex> &held) {
+        std::lock_guard guard(lock);
+        for (argument *a : handlers) {
+            if (from.one_in(2)) continue;
+            held = std::shared_lock(a->context_lock, std::try_to_lock);
+            if (held.owns_lock() && a->context != nullptr) return a;
+        }
+        return nullptr;
+    }
 
     template <class F>
     void for_each_place(F f) {
