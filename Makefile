@@ -23,7 +23,7 @@ lint: ## formatting, lints and types; are the header and the symbol list fresh
 	@.ci/setup
 	@.ci/lint
 
-bench: ## libcoop beside its peers (installs libuv1-dev)
+bench: ## libcoop beside its peers (installs libuv1-dev and libtbb-dev)
 	@.ci/setup bench
 	@.ci/bench
 

@@ -793,6 +793,11 @@ typedef struct {
  */
 #define COOP_E_FAILED -14
 
+/*
+ The task was cancelled before it began.
+ */
+#define COOP_E_CANCELLED -15
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus

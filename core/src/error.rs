@@ -67,10 +67,13 @@ pub enum Error {
     /// A handler's start failed; the text says which and why.
     #[error("{0}")]
     Failed(String),
+    /// The task was cancelled before it began, or the coroutine before it ended.
+    #[error("the {0} was cancelled")]
+    Cancelled(&'static str),
 }
 
 /// `(variant name, C name without its prefix, number)` of every error, in the order of their numbers.
-pub const ERRORS: [(&str, &str, i32); 14] = [
+pub const ERRORS: [(&str, &str, i32); 15] = [
     ("Invalid", "INVALID", -1),
     ("Null", "NULL", -2),
     ("Stale", "STALE", -3),
@@ -85,6 +88,7 @@ pub const ERRORS: [(&str, &str, i32); 14] = [
     ("Os", "OS", -12),
     ("Exists", "EXISTS", -13),
     ("Failed", "FAILED", -14),
+    ("Cancelled", "CANCELLED", -15),
 ];
 
 impl Error {
@@ -105,6 +109,7 @@ impl Error {
             Self::Os { .. } => -12,
             Self::Exists(_) => -13,
             Self::Failed(_) => -14,
+            Self::Cancelled(_) => -15,
         }
     }
 

@@ -10,7 +10,7 @@ use coop_core::{
 
 use crate::{
     foreign::{Foreign, coop_callback, refused},
-    guard::{answer, guard},
+    guard::{answer, guard, guard_stop, guard_tell, guard_wait},
     handle::{borrow, give, take, wanted},
     options::{self, Options},
     status::coop_status,
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn coop_event_loop_new(
 /// descriptors, which are the parent's too, to exec or exit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_event_loop_free(event_loop: *mut coop_event_loop) {
-    guard!({
+    guard_stop!({
         if event_loop.is_null() {
             return Ok(());
         }
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn coop_event_loop_post(
 /// COOP_E_OS, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_event_loop_run(event_loop: *mut coop_event_loop, mode: i32) -> coop_status {
-    guard!({
+    guard_wait!({
         // SAFETY: a loop that is not freed yet; a callback may free it.
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
         handle.run(RunMode::try_from(mode)?)
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn coop_event_loop_start(event_loop: *mut coop_event_loop)
 /// COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_event_loop_stop(event_loop: *mut coop_event_loop) -> coop_status {
-    guard!({
+    guard_tell!({
         // SAFETY: a loop that is not freed yet; whoever waits for its end may free it.
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
         handle.stop()
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn coop_event_loop_stop(event_loop: *mut coop_event_loop) 
 /// Any thread, also the loop's own callbacks, any number of times. COOP_E_NULL, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_event_loop_interrupt(event_loop: *mut coop_event_loop) -> coop_status {
-    guard!({
+    guard_tell!({
         // SAFETY: a loop that is not freed yet; whoever waits for the run's end may free it.
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
         handle.interrupt()
@@ -200,7 +200,7 @@ pub unsafe extern "C" fn coop_event_loop_interrupt(event_loop: *mut coop_event_l
 /// COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_event_loop_join(event_loop: *mut coop_event_loop, timeout_ns: i64) -> coop_status {
-    guard!({
+    guard_wait!({
         // SAFETY: a loop that is not freed yet; a callback may free it.
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
         handle.join(options::timeout(timeout_ns, "timeout_ns")?)

@@ -9,7 +9,7 @@ use std::{ffi::c_void, mem};
 
 use coop_core::{Error, Refused, Result};
 
-use crate::handle::null;
+use crate::{handle::null, tsan};
 
 /// Called once or more with its argument.
 pub(crate) type Run = unsafe extern "C" fn(arg: *mut c_void);
@@ -51,6 +51,7 @@ impl<F> Foreign<F> {
 
     /// Takes what was checked.
     pub(crate) fn own(run: F, arg: *mut c_void, drop: Option<DropArg>) -> Self {
+        tsan::hand_over(arg);
         Self { run, arg, drop }
     }
 }
@@ -58,6 +59,7 @@ impl<F> Foreign<F> {
 impl<F> Drop for Foreign<F> {
     fn drop(&mut self) {
         if let Some(drop) = self.drop {
+            let _inside = tsan::Inside::after_others(self.arg);
             // SAFETY: C gave `drop` for this argument, and it is called here only.
             unsafe { drop(self.arg) };
         }
@@ -70,6 +72,7 @@ impl Foreign<Run> {
     }
 
     pub(crate) fn call(&self) {
+        let _inside = tsan::Inside::once(self.arg);
         // SAFETY: C gave `fn` for this argument.
         unsafe { (self.run)(self.arg) };
     }

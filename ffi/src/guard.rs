@@ -14,6 +14,34 @@ macro_rules! guard {
 }
 pub(crate) use guard;
 
+/// The body of a function that waits for what others do.
+macro_rules! guard_wait {
+    ($body:expr) => {{
+        let status = $crate::guard::guard!($body);
+        $crate::tsan::waited();
+        status
+    }};
+}
+pub(crate) use guard_wait;
+
+/// The body of a function that makes others return from their waits.
+macro_rules! guard_tell {
+    ($body:expr) => {{
+        $crate::tsan::tell();
+        $crate::guard::guard!($body)
+    }};
+}
+pub(crate) use guard_tell;
+
+/// The body of a function that does both: it stops something, and waits for that.
+macro_rules! guard_stop {
+    ($body:expr) => {{
+        $crate::tsan::tell();
+        $crate::guard::guard_wait!($body)
+    }};
+}
+pub(crate) use guard_stop;
+
 /// What `guard!` is.
 pub(crate) fn run(f: impl FnOnce() -> Result<()>) -> coop_status {
     match catch_unwind(AssertUnwindSafe(f)) {

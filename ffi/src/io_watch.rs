@@ -13,6 +13,7 @@ use crate::{
     guard::guard,
     options::{self, Options},
     status::coop_status,
+    tsan::Inside,
 };
 
 /// A read would not block. In options: tell so.
@@ -145,6 +146,7 @@ fn bits(ready: Readiness) -> u32 {
 
 impl Foreign<Run> {
     fn call_with(&self, ready: u32) {
+        let _inside = Inside::after_others(self.arg);
         // SAFETY: C gave the function for this argument.
         unsafe { (self.run)(self.arg, ready) };
     }

@@ -30,6 +30,7 @@ pub mod port_set;
 pub mod runtime;
 pub mod status;
 pub mod timer;
+mod tsan;
 pub mod udp;
 pub mod version;
 

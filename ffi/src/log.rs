@@ -14,6 +14,7 @@ use crate::{
     foreign::{DropArg, Foreign},
     guard::guard,
     status::coop_status,
+    tsan::Inside,
 };
 
 /// No messages.
@@ -53,6 +54,7 @@ impl Logger {
     fn call(&self, level: Level, message: &str) {
         let message = CString::new(message.replace('\0', "\u{fffd}")).unwrap_or_default();
         let Foreign { run, arg, .. } = &self.0;
+        let _inside = Inside::once(*arg);
         // SAFETY: C gave the function for this argument, to be called from any thread; the message outlives the call.
         unsafe { run(*arg, number(level), message.as_ptr()) };
     }

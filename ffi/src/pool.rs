@@ -7,7 +7,7 @@ use coop_core::{Error, Job, Pool, PoolOptions, Priority, Result, ShutdownMode, S
 use crate::{
     cpu_set::coop_cpu_set,
     foreign::{Foreign, coop_callback, refused},
-    guard::{answer, guard},
+    guard::{answer, guard, guard_stop, guard_tell, guard_wait},
     handle::{borrow, give, take, wanted},
     options::{self, Options},
     status::{COOP_NONE, coop_status},
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn coop_pool_new(options: *const coop_pool_options, out: *
 /// Any thread; once, with no call begun after it. In a forked child it releases memory and touches no thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_pool_free(pool: *mut coop_pool) {
-    guard!({
+    guard_stop!({
         if pool.is_null() {
             return Ok(());
         }
@@ -219,7 +219,7 @@ pub unsafe extern "C" fn coop_pool_is_worker_thread(pool: *const coop_pool) -> b
 /// Any thread, any number of times. COOP_E_NULL, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_pool_close(pool: *mut coop_pool) -> coop_status {
-    guard!({
+    guard_tell!({
         // SAFETY: a pool that is not freed yet.
         let pool = unsafe { coop_pool::cloned(pool) }?;
         pool.close()
@@ -237,7 +237,7 @@ pub unsafe extern "C" fn coop_pool_close(pool: *mut coop_pool) -> coop_status {
 /// Any thread, any number of times. COOP_E_NULL, COOP_E_INVALID for another mode or time, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_pool_shutdown(pool: *mut coop_pool, mode: i32, timeout_ns: i64) -> coop_status {
-    guard!({
+    guard_stop!({
         // SAFETY: a pool that is not freed yet. It waits for tasks, which may free the pool: so not borrowed.
         let pool = unsafe { coop_pool::cloned(pool) }?;
         let mode = match mode {
@@ -260,7 +260,7 @@ pub unsafe extern "C" fn coop_pool_shutdown(pool: *mut coop_pool, mode: i32, tim
 /// called again; COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_pool_join(pool: *mut coop_pool, timeout_ns: i64) -> coop_status {
-    guard!({
+    guard_wait!({
         // SAFETY: a pool that is not freed yet. It waits for tasks, which may free the pool: so not borrowed.
         let pool = unsafe { coop_pool::cloned(pool) }?;
         pool.join(options::timeout(timeout_ns, "timeout_ns")?)

@@ -3,7 +3,7 @@
 use coop_core::{event_loop::TimerId, port::Context};
 
 use crate::{
-    guard::guard,
+    guard::{guard, guard_tell},
     handle::{borrow, wanted},
     options::{self, array},
     status::coop_status,
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn coop_port_context_cancel_timer(
 /// Asks the whole set to stop, and returns at once. Any thread until the handler's drop. COOP_E_NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_context_stop(context: *mut coop_port_context) -> coop_status {
-    guard!({
+    guard_tell!({
         // SAFETY: a context whose handler was not dropped yet; it may be while the set ends.
         let context = unsafe { borrow(context, "context") }?.context.clone();
         context.stop();

@@ -16,6 +16,7 @@ use crate::{
     port_context::coop_port_context,
     status::{COOP_OK, coop_status},
     timer::coop_timer_id,
+    tsan::Inside,
     udp::{COOP_DATAGRAM_TRUNCATED, coop_datagram},
 };
 
@@ -129,6 +130,7 @@ unsafe impl Send for Table {}
 impl Handler for Table {
     fn on_start(&mut self, _: &Context) -> Outcome {
         let Some(on_start) = self.owned.run.on_start else { return Ok(()) };
+        let _inside = Inside::after_others(self.owned.arg);
         // SAFETY: C gave the function for this argument; the context lives until the argument is dropped.
         match unsafe { on_start(self.owned.arg, self.context.0) } {
             COOP_OK => Ok(()),
@@ -150,6 +152,7 @@ impl Handler for Table {
             self.datagrams.push(coop_datagram { data, length, address, segment_size: 0, flags });
         }
         let (datagrams, count) = (self.datagrams.as_ptr(), self.datagrams.len());
+        let _inside = Inside::after_others(self.owned.arg);
         // SAFETY: as in `on_start`; the batch holds the bytes until this returns.
         unsafe { (self.owned.run.on_batch)(self.owned.arg, self.context.0, datagrams, count) };
         self.datagrams.clear();
@@ -158,6 +161,7 @@ impl Handler for Table {
 
     fn on_timer(&mut self, _: &Context, timer: TimerId) -> Outcome {
         if let Some(on_timer) = self.owned.run.on_timer {
+            let _inside = Inside::after_others(self.owned.arg);
             // SAFETY: as in `on_start`.
             unsafe { on_timer(self.owned.arg, self.context.0, timer.0) };
         }
@@ -166,6 +170,7 @@ impl Handler for Table {
 
     fn on_stop(&mut self, _: &Context) -> Outcome {
         if let Some(on_stop) = self.owned.run.on_stop {
+            let _inside = Inside::after_others(self.owned.arg);
             // SAFETY: as in `on_start`.
             unsafe { on_stop(self.owned.arg, self.context.0) };
         }

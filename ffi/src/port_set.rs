@@ -10,7 +10,7 @@ use coop_core::{
 use crate::{
     address::coop_address,
     event_loop::coop_event_loop,
-    guard::guard,
+    guard::{guard, guard_stop, guard_wait},
     handle::{borrow, give, take, wanted},
     options::{self, Options, array},
     port_handler::{Checked, coop_port_handler},
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn coop_port_set_new(
 /// has returned. In a forked child it touches no thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_set_free(set: *mut coop_port_set) {
-    guard!({
+    guard_stop!({
         if !set.is_null() {
             // SAFETY: made by coop_port_set_new and freed once.
             drop(unsafe { take(set) });
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn coop_port_set_free(set: *mut coop_port_set) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_set_start(set: *mut coop_port_set) -> coop_status {
     // SAFETY: a set that is not freed yet.
-    guard!(unsafe { coop_port_set::behind(set) }?.start())
+    guard_wait!(unsafe { coop_port_set::behind(set) }?.start())
 }
 
 /// Ends every port (on_stop, then its socket closes) and waits for them.
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn coop_port_set_start(set: *mut coop_port_set) -> coop_st
 /// COOP_E_INVALID for another time, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_set_stop(set: *mut coop_port_set, timeout_ns: i64) -> coop_status {
-    guard!({
+    guard_stop!({
         // SAFETY: a set that is not freed yet.
         let set = unsafe { coop_port_set::behind(set) }?;
         set.stop(options::timeout(timeout_ns, "timeout_ns")?)
@@ -197,7 +197,7 @@ pub unsafe extern "C" fn coop_port_set_stop(set: *mut coop_port_set, timeout_ns:
 /// timeout_ns and errors: as coop_port_set_stop.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_set_join(set: *mut coop_port_set, timeout_ns: i64) -> coop_status {
-    guard!({
+    guard_wait!({
         // SAFETY: a set that is not freed yet.
         let set = unsafe { coop_port_set::behind(set) }?;
         set.join(options::timeout(timeout_ns, "timeout_ns")?)

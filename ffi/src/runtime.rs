@@ -10,7 +10,7 @@ use coop_core::{
 
 use crate::{
     event_loop::{coop_event_loop, coop_event_loop_options, event_loop_options},
-    guard::guard,
+    guard::{guard, guard_stop, guard_wait},
     handle::{borrow, give, take, wanted},
     options::{self, Options},
     pool::{coop_pool, coop_pool_options, pool_options},
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn coop_runtime_new(
 /// Any thread; once, with no call begun after it. In a forked child it releases memory and touches no thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_runtime_free(runtime: *mut coop_runtime) {
-    guard!({
+    guard_stop!({
         if runtime.is_null() {
             return Ok(());
         }
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn coop_runtime_free(runtime: *mut coop_runtime) {
 /// COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_runtime_start(runtime: *mut coop_runtime, mode: i32) -> coop_status {
-    guard!({
+    guard_wait!({
         // SAFETY: a runtime that is not freed yet; a callback may free it, so nothing of it is borrowed while the loop runs.
         let (event_loop, _) = unsafe { coop_runtime::parts(runtime) }?;
         match StartMode::try_from(mode)? {
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn coop_runtime_start(runtime: *mut coop_runtime, mode: i3
 /// Any thread, any number of times. COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_runtime_stop(runtime: *mut coop_runtime, timeout_ns: i64) -> coop_status {
-    guard!({
+    guard_stop!({
         // SAFETY: a runtime that is not freed yet; it waits for callbacks, which may free it, so nothing of it is borrowed.
         let (event_loop, pool) = unsafe { coop_runtime::parts(runtime) }?;
         coop_core::runtime::stop(&event_loop, &pool, options::timeout(timeout_ns, "timeout_ns")?)

@@ -40,6 +40,8 @@ pub const COOP_E_OS: coop_status = -12;
 pub const COOP_E_EXISTS: coop_status = -13;
 /// A handler's start failed.
 pub const COOP_E_FAILED: coop_status = -14;
+/// The task was cancelled before it began.
+pub const COOP_E_CANCELLED: coop_status = -15;
 
 /// Zero or off, where a field's zero means "the default" and off has a meaning.
 pub const COOP_NONE: i32 = -1;
@@ -65,7 +67,7 @@ pub(crate) fn fail(error: &Error) -> coop_status {
     error.status()
 }
 
-const NAMES: [(coop_status, &CStr); 15] = [
+const NAMES: [(coop_status, &CStr); 16] = [
     (COOP_OK, c"COOP_OK"),
     (COOP_E_INVALID, c"COOP_E_INVALID"),
     (COOP_E_NULL, c"COOP_E_NULL"),
@@ -81,6 +83,7 @@ const NAMES: [(coop_status, &CStr); 15] = [
     (COOP_E_OS, c"COOP_E_OS"),
     (COOP_E_EXISTS, c"COOP_E_EXISTS"),
     (COOP_E_FAILED, c"COOP_E_FAILED"),
+    (COOP_E_CANCELLED, c"COOP_E_CANCELLED"),
 ];
 
 /// The name of a status: "COOP_E_TIMEOUT". A number that is none is "(no coop_status)". The text is the library's

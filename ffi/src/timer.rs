@@ -13,6 +13,7 @@ use crate::{
     guard::guard,
     options::{self, Options},
     status::coop_status,
+    tsan::Inside,
 };
 
 /// Names a timer of one loop; never 0, and never used again for another one.
@@ -109,6 +110,7 @@ fn timer_options(read: coop_timer_options) -> Result<TimerOptions> {
 
 impl Foreign<Run> {
     fn call_with(&self, expirations: u64) {
+        let _inside = Inside::after_others(self.arg);
         // SAFETY: C gave the function for this argument.
         unsafe { (self.run)(self.arg, expirations) };
     }

@@ -11,6 +11,7 @@ Whatever waits, waits without the interpreter; Ctrl-C ends every wait in the mai
 from libcoop._enums import Mode, Priority, RunMode
 from libcoop._errors import (
     Affinity,
+    Cancelled,
     Closed,
     Error,
     Exists,
@@ -51,6 +52,7 @@ __all__ = [
     "WRITE",
     "Affinity",
     "Batch",
+    "Cancelled",
     "Closed",
     "Error",
     "EventLoop",

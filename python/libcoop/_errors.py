@@ -4,6 +4,8 @@ Each is a `libcoop.Error`, and also the built-in exception that fits it, so that
 catch it.
 """
 
+from concurrent.futures import CancelledError
+
 
 class Error(Exception):
     """The base of all of libcoop's exceptions."""
@@ -63,3 +65,7 @@ class Exists(Error, ValueError):
 
 class Failed(Error, RuntimeError):
     """A handler could not start."""
+
+
+class Cancelled(Error, CancelledError):
+    """The task was cancelled before it began, or the coroutine before it ended."""

@@ -14,6 +14,24 @@
 #include <unistd.h>
 
 #define UNUSED __attribute__((unused))
+
+/* Which sanitizer the test is built with: gcc says it in one way and clang in another. */
+#ifdef __has_feature
+#define HAS_FEATURE(name) __has_feature(name)
+#else
+#define HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+#define UNDER_ASAN 1
+#else
+#define UNDER_ASAN 0
+#endif
+#if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
+#define UNDER_TSAN 1
+#else
+#define UNDER_TSAN 0
+#endif
+
 /* Far beyond what anything here takes: a test that hangs says where. */
 #define LONG_NS INT64_C(30000000000)
 

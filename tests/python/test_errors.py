@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import socket
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import libcoop
@@ -30,6 +31,7 @@ BUILT_IN: dict[str, type[Exception] | None] = {
     "Os": OSError,
     "Exists": ValueError,
     "Failed": RuntimeError,
+    "Cancelled": CancelledError,
 }
 
 

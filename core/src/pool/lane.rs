@@ -12,7 +12,7 @@
 
 use std::{
     fmt,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use crossbeam_deque::{Injector, Steal};
@@ -79,18 +79,11 @@ impl fmt::Display for WorkerSet {
 pub(super) struct Lane {
     pub(super) members: WorkerSet,
     pub(super) queues: [Injector<Job>; LEVELS],
-    next: OnceLock<Box<Lane>>,
 }
 
 impl Lane {
     fn new(members: WorkerSet) -> Self {
-        Self { members, queues: std::array::from_fn(|_| Injector::new()), next: OnceLock::new() }
-    }
-
-    /// The lane published after this one.
-    #[inline]
-    pub(super) fn next(&self) -> Option<&Lane> {
-        self.next.get().map(|lane| &**lane)
+        Self { members, queues: std::array::from_fn(|_| Injector::new()) }
     }
 
     /// Whether no task waits here.
@@ -113,15 +106,22 @@ impl Lane {
     }
 }
 
+/// A lane in the list, and the one published after it.
+pub(super) struct Node {
+    lane: Arc<Lane>,
+    next: OnceLock<Box<Node>>,
+}
+
 /// All lanes of a pool; the first is that of every worker.
 pub(super) struct Lanes {
     first: Lane,
+    others: OnceLock<Box<Node>>,
     append: Mutex<()>,
 }
 
 impl Lanes {
     pub(super) fn new(workers: usize) -> Self {
-        Self { first: Lane::new(WorkerSet::first(workers)), append: Mutex::new(()) }
+        Self { first: Lane::new(WorkerSet::first(workers)), others: OnceLock::new(), append: Mutex::new(()) }
     }
 
     /// Lane 0.
@@ -130,35 +130,52 @@ impl Lanes {
         &self.first
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Lane> {
-        std::iter::successors(Some(&self.first), |lane| lane.next())
+    /// The place behind this lane in the list; `None` is lane 0.
+    #[inline]
+    fn behind<'a>(&'a self, last: Option<&'a Node>) -> &'a OnceLock<Box<Node>> {
+        last.map_or(&self.others, |node| &node.next)
     }
 
-    /// The lane of this set of workers, made if there is none yet.
-    pub(super) fn of(&self, members: &WorkerSet) -> &Lane {
-        let known = |lane: &&Lane| lane.members == *members;
-        if let Some(lane) = self.iter().find(known) {
-            return lane;
+    /// The lane published after this one; `None` is lane 0.
+    #[inline]
+    pub(super) fn after<'a>(&'a self, last: Option<&'a Node>) -> Option<(&'a Node, &'a Lane)> {
+        self.behind(last).get().map(|node| (&**node, &*node.lane))
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = &Node> {
+        std::iter::successors(self.others.get(), |node| node.next.get()).map(|node| &**node)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Lane> {
+        std::iter::once(&self.first).chain(self.nodes().map(|node| &*node.lane))
+    }
+
+    /// The lane of this set of workers, made if there is none yet; `None` is lane 0.
+    pub(super) fn of(&self, members: &WorkerSet) -> Option<Arc<Lane>> {
+        if self.first.members == *members {
+            return None;
         }
-        let _appending = self.append.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut last = &self.first;
-        // From the start again: somebody may have been first.
-        for lane in self.iter() {
-            if known(&lane) {
-                return lane;
-            }
-            last = lane;
-        }
-        last.next.get_or_init(|| Box::new(Lane::new(*members)))
+        let known = || self.nodes().find(|node| node.lane.members == *members).map(|node| node.lane.clone());
+        known().or_else(|| {
+            let _appending = self.append.lock().unwrap_or_else(PoisonError::into_inner);
+            // Again: somebody may have been first.
+            known().or_else(|| {
+                let lane = Arc::new(Lane::new(*members));
+                let node = Node { lane: lane.clone(), next: OnceLock::new() };
+                let published = self.behind(self.nodes().last()).set(Box::new(node));
+                debug_assert!(published.is_ok(), "only the holder of the lock appends");
+                Some(lane)
+            })
+        })
     }
 }
 
 impl Drop for Lanes {
     /// One after another: a list of boxes that drops itself recurses as deep as it is long.
     fn drop(&mut self) {
-        let mut next = self.first.next.take();
-        while let Some(mut lane) = next {
-            next = lane.next.take();
+        let mut next = self.others.take();
+        while let Some(mut node) = next {
+            next = node.next.take();
         }
     }
 }
@@ -181,11 +198,11 @@ mod test {
         let lanes = Lanes::new(3);
         let pair = WorkerSet::first(2);
         std::thread::scope(|scope| {
-            let found: Vec<_> = (0..4).map(|_| scope.spawn(|| std::ptr::from_ref(lanes.of(&pair)).addr())).collect();
+            let found: Vec<_> = (0..4).map(|_| scope.spawn(|| Arc::as_ptr(&lanes.of(&pair).unwrap()).addr())).collect();
             let found: Vec<_> = found.into_iter().map(|thread| thread.join().unwrap()).collect();
             assert!(found.iter().all(|lane| *lane == found[0]));
         });
-        assert!(std::ptr::eq(lanes.of(&WorkerSet::first(3)), lanes.first()));
+        assert!(lanes.of(&WorkerSet::first(3)).is_none());
         assert_eq!(lanes.iter().count(), 2);
     }
 }

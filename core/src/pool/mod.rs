@@ -24,12 +24,13 @@
 //!
 //! # Where things are
 //!
-//! `lane.rs` holds the queues, `worker.rs` what a worker does next, `sleep.rs` who sleeps and who is woken, `shutdown.rs` the
+//! `handle.rs` has the calls, `lane.rs` holds the queues, `worker.rs` what a worker does next, `sleep.rs` who sleeps and who is woken, `shutdown.rs` the
 //! end. README.md has the states, the wake protocol, the memory orderings, and why no wake-up is lost.
 
 // The test of fork needs it.
 #![cfg_attr(not(test), forbid(unsafe_code))]
 
+mod handle;
 mod lane;
 mod shutdown;
 mod sleep;
@@ -39,12 +40,13 @@ mod worker;
 
 use std::{
     fmt,
+    ops::Deref,
     sync::{Arc, mpsc},
-    time::Duration,
 };
 
 use crossbeam_utils::CachePadded;
 
+pub use self::handle::{Handle, Target};
 use self::{
     lane::{Lanes, MAX_WORKERS, WorkerSet},
     shutdown::End,
@@ -53,11 +55,9 @@ use self::{
 };
 use crate::{
     cpu::{self, CpuSet},
-    error::{Error, Refused, Result},
-    fork::ForkGuard,
+    error::{Error, Result},
     gate::Gate,
-    job::Job,
-    primitive::{AtomicBool, Ordering, fence},
+    primitive::{AtomicBool, Ordering},
     priority::Priority,
     time::Deadline,
 };
@@ -166,15 +166,15 @@ impl Shared {
 /// Dropping it discards what is queued and waits for what runs; dropped by one of its own tasks it returns at once
 /// and ends when that task returns. In a forked child it touches no thread and leaks the queues on purpose: a thread of the
 /// parent may have been in the middle of a push.
+///
+/// Its calls are those of [`Handle`].
 pub struct Pool {
-    // First, and outside the allocation: a child looks at nothing else.
-    fork: ForkGuard,
-    shared: Arc<Shared>,
+    handle: Handle,
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("name", &self.shared.name).field("cpus", &self.shared.cpus).finish_non_exhaustive()
+        self.handle.describe(f, "Pool")
     }
 }
 
@@ -202,7 +202,7 @@ impl Pool {
             stopped: CachePadded::new(AtomicBool::new(false)),
             end: End::default(),
         });
-        let pool = Self { fork: ForkGuard::new("pool"), shared };
+        let pool = Self { handle: Handle::new(shared) };
         // An error drops the pool, and that ends what has started.
         pool.start(locals)?;
         Ok(pool)
@@ -211,9 +211,10 @@ impl Pool {
     fn start(&self, locals: Vec<Locals>) -> Result<()> {
         let (ready, started) = mpsc::channel();
         for (worker, local) in locals.into_iter().enumerate() {
-            let (shared, ready) = (self.shared.clone(), ready.clone());
-            self.shared.end.started(worker);
-            let thread = crate::thread::spawn(&format!("{}-{worker}", self.shared.name), move || {
+            let own = &self.handle.shared;
+            let (shared, ready) = (own.clone(), ready.clone());
+            own.end.started(worker);
+            let thread = crate::thread::spawn(&format!("{}-{worker}", own.name), move || {
                 let pinned = shared.cpus[worker].map_or(Ok(()), cpu::pin_current_thread);
                 let go_on = pinned.is_ok();
                 // Pool::new may have given up, and then this thread ends too: it sees that the pool is stopped.
@@ -226,9 +227,9 @@ impl Pool {
                 shared.end.ended(worker);
             });
             match thread {
-                Ok(handle) => self.shared.end.keep(handle),
+                Ok(handle) => own.end.keep(handle),
                 Err(error) => {
-                    self.shared.end.ended(worker);
+                    own.end.ended(worker);
                     return Err(error);
                 }
             }
@@ -236,112 +237,27 @@ impl Pool {
         drop(ready);
         started.iter().collect()
     }
+}
 
-    /// Has a worker call `f`, at normal priority, on any worker.
+impl Deref for Pool {
+    type Target = Handle;
+
     #[inline]
-    pub fn submit<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), Refused<Job>> {
-        let job = Job::new(f);
-        match self.fork.check() {
-            Ok(()) => self.push(self.shared.lanes.first(), lane::NORMAL, job),
-            Err(error) => Err(Refused::new(error, job)),
-        }
-    }
-
-    /// Has a worker run `job`.
-    ///
-    /// [`Error::Closed`] after shutdown began, unless one of the pool's own tasks submits and the pool drains;
-    /// [`Error::Affinity`] for a CPU set without a worker, [`Error::Invalid`] for an empty one.
-    pub fn submit_with(&self, options: &SubmitOptions, job: Job) -> Result<(), Refused<Job>> {
-        if let Err(error) = self.fork.check() {
-            return Err(Refused::new(error, job));
-        }
-        let lanes = &self.shared.lanes;
-        let lane = match options.cpus.as_ref().map(|cpus| self.shared.resolve(cpus)) {
-            None => lanes.first(),
-            Some(Ok(members)) => lanes.of(&members),
-            Some(Err(error)) => return Err(Refused::new(error, job)),
-        };
-        self.push(lane, level(options.priority), job)
-    }
-
-    #[inline(always)]
-    fn push(&self, lane: &lane::Lane, level: usize, job: Job) -> Result<(), Refused<Job>> {
-        let shared = &*self.shared;
-        let Some(_inside) = shared.outer.enter().or_else(|| self.enter_as_worker()) else {
-            return Err(Refused::new(Error::Closed("pool"), job));
-        };
-        lane.queues[level].push(job);
-        // Still inside the gate: when it is closed and quiet, nobody outside is about to wake a worker either.
-        fence(Ordering::SeqCst);
-        shared.sleep.wake_one(&lane.members);
-        Ok(())
-    }
-
-    #[cold]
-    fn enter_as_worker(&self) -> Option<crate::gate::Inside<'_>> {
-        if self.is_worker_thread() { self.shared.inner.enter() } else { None }
-    }
-
-    /// How many workers there are.
-    pub fn workers(&self) -> usize {
-        self.shared.workers()
-    }
-
-    /// The CPU that each worker is pinned to.
-    pub fn worker_cpus(&self) -> Vec<Option<usize>> {
-        self.shared.cpus.clone()
-    }
-
-    /// Whether the caller is one of the pool's own tasks.
-    pub fn is_worker_thread(&self) -> bool {
-        worker::is_worker_of(&self.shared)
-    }
-
-    /// Closes the pool and returns at once: what is queued still runs, and what that submits, and then the workers end.
-    pub fn close(&self) -> Result<()> {
-        self.fork.check()?;
-        self.shared.begin_drain();
-        Ok(())
-    }
-
-    /// Waits until a pool that was closed has ended, and joins its threads.
-    ///
-    /// [`Error::Timeout`] changes nothing; [`Error::WouldDeadlock`] is the answer to one of the pool's own tasks.
-    pub fn join(&self, timeout: Option<Duration>) -> Result<()> {
-        self.fork.check()?;
-        if self.is_worker_thread() {
-            return Err(Error::WouldDeadlock("a pool's own task cannot wait for the pool to end"));
-        }
-        if self.shared.wait_ended(Deadline::after(timeout)) {
-            return Ok(());
-        }
-        Err(Error::Timeout(format!("pool {:?} has not ended: tasks of it are still running", self.shared.name)))
-    }
-
-    /// Closes the pool, has what is queued run or dropped, waits for what runs, and joins the threads.
-    ///
-    /// Outside submissions are refused at once. A draining pool takes those of its own tasks and ends when nothing is left. At the
-    /// timeout the pool stays closed, queued tasks are dropped, running ones go on, and [`Error::Timeout`]
-    /// names their workers; another call waits for them.
-    ///
-    /// Called by one of the pool's own tasks it returns at once, and the pool ends when that task has returned
-    /// (dropping the handle before that discards what is still queued, as it always does). Any number
-    /// of calls may be made, also at the same time; the strictest mode and the shortest timeout decide.
-    pub fn shutdown(&self, mode: ShutdownMode, timeout: Option<Duration>) -> Result<()> {
-        self.fork.check()?;
-        self.shared.shutdown(mode, Deadline::after(timeout))
+    fn deref(&self) -> &Handle {
+        &self.handle
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        if self.fork.is_forked() {
-            std::mem::forget(self.shared.clone());
+        let Handle { fork, shared } = &self.handle;
+        if fork.is_forked() {
+            std::mem::forget(shared.clone());
             return;
         }
-        self.shared.discard();
+        shared.discard();
         if !self.is_worker_thread() {
-            self.shared.wait_ended(Deadline::NEVER);
+            shared.wait_ended(Deadline::NEVER);
         }
     }
 }

@@ -10,8 +10,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
     mpsc::{self, Receiver, Sender},
 };
+use std::time::Duration;
 
 use super::*;
+use crate::job::Job;
 
 fn pool(workers: usize) -> Pool {
     Pool::new(PoolOptions { workers: Some(workers), ..PoolOptions::default() }).unwrap()

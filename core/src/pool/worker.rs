@@ -20,7 +20,7 @@ use crossbeam_utils::CachePadded;
 
 use super::{
     Shared,
-    lane::{HIGH, LEVELS, LOW, Lane, NORMAL},
+    lane::{HIGH, LEVELS, LOW, Lane, NORMAL, Node},
 };
 use crate::{
     fork::ForkGuard,
@@ -42,13 +42,19 @@ const LONGEST_PAUSE: u32 = 8;
 pub(super) type Locals = [Deque<Job>; LOCALS];
 
 thread_local! {
-    /// The address of the pool this thread works for.
-    static WORKS_FOR: Cell<usize> = const { Cell::new(0) };
+    /// The address of the pool this thread works for, and which of its workers this is.
+    static WORKS_FOR: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
 /// Whether the calling thread is a worker of this pool.
 pub(super) fn is_worker_of(shared: &Shared) -> bool {
-    WORKS_FOR.try_with(Cell::get) == Ok(std::ptr::from_ref(shared).addr())
+    index_in(shared).is_some()
+}
+
+/// Which worker of this pool the calling thread is.
+pub(super) fn index_in(shared: &Shared) -> Option<usize> {
+    let (pool, index) = WORKS_FOR.try_with(Cell::get).ok()?;
+    (pool == std::ptr::from_ref(shared).addr()).then_some(index)
 }
 
 /// The other end of every worker's local queues.
@@ -121,7 +127,8 @@ pub(super) struct Worker<'a> {
     offers: [bool; LOCALS],
     /// The lanes this worker belongs to; the first is lane 0.
     lanes: Vec<&'a Lane>,
-    last_known: &'a Lane,
+    /// The last one in the list that this worker has looked at; `None` is lane 0.
+    last_known: Option<&'a Node>,
     /// Per level, which lane's turn it is.
     turn: [usize; LEVELS],
     /// Per level, how many tasks ran above it since it has had one that could run.
@@ -138,19 +145,18 @@ impl<'a> Worker<'a> {
             local,
             offers: [false; LOCALS],
             lanes: vec![first],
-            last_known: first,
+            last_known: None,
             turn: [0; LEVELS],
             passed: [0; LEVELS],
             searching: false,
         }
     }
 
-    /// Runs tasks until the pool stops, then drops what it had claimed.
     /// Works until the pool is stopped. False in a child that a task has forked: queues and locks there are the parent's, and
     /// nothing of them may be touched any more.
     pub(super) fn run(mut self) -> bool {
         let fork = ForkGuard::new("pool");
-        WORKS_FOR.set(std::ptr::from_ref(self.shared).addr());
+        WORKS_FOR.set((std::ptr::from_ref(self.shared).addr(), self.index));
         while !self.shared.is_stopped() {
             match self.next() {
                 Some(job) => self.execute(job),
@@ -171,7 +177,7 @@ impl<'a> Worker<'a> {
                 job.drop_caught("pool");
             }
         }
-        WORKS_FOR.set(0);
+        WORKS_FOR.set((0, 0));
         true
     }
 
@@ -357,8 +363,8 @@ impl<'a> Worker<'a> {
     /// Takes notice of lanes made since the last look.
     #[inline]
     fn learn_lanes(&mut self) {
-        while let Some(lane) = self.last_known.next() {
-            self.last_known = lane;
+        while let Some((node, lane)) = self.shared.lanes.after(self.last_known) {
+            self.last_known = Some(node);
             if lane.members.contains(self.index) {
                 self.lanes.push(lane);
             }

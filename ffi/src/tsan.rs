@@ -1,0 +1,141 @@
+//! Tells ThreadSanitizer what this library promises its callers.
+//!
+//! A program that is built with `-fsanitize=thread` links a library that is not: the sanitizer sees none of the atomics
+//! and locks in here, and would call every hand-off a race. So each promise of `coop.h` is told to it where it is kept, if
+//! its runtime is in the process:
+//!
+//! * What was done before a callback was handed over is done before the callback runs ([`hand_over`], [`Inside`]).
+//! * A run is over before the next run of the same source begins, and every run is over before `drop(arg)`.
+//! * When a call that waits has returned, what it waited for is over; what was done before an object was told to stop is
+//!   done before those who wait for that return ([`tell`], [`waited`]).
+//!
+//! Nothing else is told, so races between callbacks that nothing orders are still found.
+
+use std::{
+    ffi::{CStr, c_void},
+    mem,
+    sync::{OnceLock, atomic::AtomicU64},
+};
+
+/// `__tsan_acquire` and `__tsan_release`: whoever acquires a place comes after all that were released to it.
+#[derive(Clone, Copy)]
+struct Runtime {
+    acquire: unsafe extern "C" fn(*mut c_void),
+    release: unsafe extern "C" fn(*mut c_void),
+}
+
+const PLACES: usize = 1024;
+
+/// Places for the runtime to name an order by; what is in them is never looked at. An argument is not its own place: it
+/// may be no pointer at all, and the user's own atomics may be there.
+struct Places([AtomicU64; PLACES]);
+
+static HANDED_OVER: Places = Places([const { AtomicU64::new(0) }; PLACES]);
+static RAN: Places = Places([const { AtomicU64::new(0) }; PLACES]);
+static OVER: AtomicU64 = AtomicU64::new(0);
+
+impl Places {
+    fn of(&self, arg: *mut c_void) -> &AtomicU64 {
+        // Fibonacci hashing: arguments in an array, or all aligned alike, still have places of their own.
+        let hash = (arg.addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
+        &self.0[hash as usize % PLACES]
+    }
+}
+
+fn runtime() -> Option<Runtime> {
+    static FOUND: OnceLock<Option<Runtime>> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let find = |name: &CStr| {
+            // SAFETY: a name; whatever is found is only called if it is the runtime's.
+            let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+            // SAFETY: the runtime's interface, the same since its first version.
+            (!found.is_null())
+                .then(|| unsafe { mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void)>(found) })
+        };
+        Some(Runtime { acquire: find(c"__tsan_acquire")?, release: find(c"__tsan_release")? })
+    })
+}
+
+fn acquire(place: &AtomicU64) {
+    if let Some(runtime) = runtime() {
+        // SAFETY: a place of this library's, which lives for ever.
+        unsafe { (runtime.acquire)(place.as_ptr().cast()) };
+    }
+}
+
+fn release(place: &AtomicU64) {
+    if let Some(runtime) = runtime() {
+        // SAFETY: a place of this library's, which lives for ever.
+        unsafe { (runtime.release)(place.as_ptr().cast()) };
+    }
+}
+
+/// A callback with this argument was given to the library.
+#[inline]
+pub(crate) fn hand_over(arg: *mut c_void) {
+    release(HANDED_OVER.of(arg));
+}
+
+/// The call after this makes others return: a stop, an interrupt.
+#[inline]
+pub(crate) fn tell() {
+    release(&OVER);
+}
+
+/// What was waited for is over.
+#[inline]
+pub(crate) fn waited() {
+    acquire(&OVER);
+}
+
+/// While a callback runs.
+pub(crate) struct Inside(*mut c_void);
+
+impl Inside {
+    /// A run of a callback that runs once, or on many threads at a time.
+    #[inline]
+    pub(crate) fn once(arg: *mut c_void) -> Self {
+        acquire(HANDED_OVER.of(arg));
+        Self(arg)
+    }
+
+    /// A run that comes after the earlier ones with this argument.
+    #[inline]
+    pub(crate) fn after_others(arg: *mut c_void) -> Self {
+        acquire(RAN.of(arg));
+        Self::once(arg)
+    }
+}
+
+impl Drop for Inside {
+    #[inline]
+    fn drop(&mut self) {
+        release(RAN.of(self.0));
+        release(&OVER);
+    }
+}
+
+#[cfg(test)]
+mod test {
+    use super::*;
+    use std::{collections::HashSet, ptr, sync::atomic::Ordering};
+
+    #[test]
+    fn neighbours_have_places_of_their_own() {
+        let places: HashSet<_> = (0..64_usize)
+            .map(|index| ptr::from_ref(HANDED_OVER.of(ptr::without_provenance_mut(0x1000 + 8 * index))))
+            .collect();
+        assert!(places.len() > 56, "{} places for 64 arguments", places.len());
+        assert_ne!(ptr::from_ref(HANDED_OVER.of(ptr::null_mut())), ptr::from_ref(RAN.of(ptr::null_mut())));
+    }
+
+    #[test]
+    fn places_are_not_written() {
+        // No sanitizer here: nothing happens, and nothing is asked of the argument.
+        hand_over(ptr::without_provenance_mut(1));
+        drop(Inside::after_others(ptr::without_provenance_mut(1)));
+        tell();
+        waited();
+        assert_eq!(OVER.load(Ordering::Relaxed), 0);
+    }
+}
