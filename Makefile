@@ -34,8 +34,12 @@ sanitize: ## loom models, AddressSanitizer, valgrind (installs valgrind)
 	@.ci/setup sanitize
 	@.ci/sanitize
 
+docs: ## the reference of coop.h, as a website in target/docs/html (installs doxygen)
+	@.ci/setup docs
+	@.ci/docs
+
 install: ## headers, libraries, CMake package and coop.pc under PREFIX (/usr/local)
 	@.ci/install
 
-.PHONY: help demo test build lint bench soak sanitize install
+.PHONY: help demo test build lint bench soak sanitize docs install
 .NOTPARALLEL:

@@ -38,7 +38,7 @@ struct parameter<std::uint64_t> {
             value = c.in.id_of(c.home, c.from);
             if (c.from.one_in(10)) value = c.from.of<std::uint64_t>({0, 1, UINT64_MAX, c.from.next()});
         } else {
-            value = c.from.one_in(20) ? c.from.of<std::uint64_t>({SIZE_MAX, SIZE_MAX / 2 + 1}) : c.from.one_in(4) ? c.from.below(std::min<std::size_t>(c.length, 8) + 1) : c.length;
+            value = c.from.one_in(20) ? c.from.of<std::uint64_t>({SIZE_MAX, SIZE_MAX / 2 + 1}) : c.length <= 64 && c.from.one_in(4) ? c.from.below(std::min<std::size_t>(c.length, 8) + 1) : c.length;
         }
     }
     void settle(call &, coop_status) {}
