@@ -37,12 +37,34 @@ pub(super) struct Members {
 }
 
 /// Taken out by whoever runs it: the loop, or who waits for it.
-type Asked = Mutex<Option<Box<dyn FnOnce() + Send>>>;
+struct Asked {
+    f: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// A loop may be dropped with what was posted to it. A port's end is done then all the same: a handler owns a context, which
+    /// owns the port, so nothing else would end either of them.
+    also_when_dropped: bool,
+}
 
-fn run(asked: &Asked) {
-    let f = asked.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(f) = f {
-        f();
+impl Asked {
+    fn new(also_when_dropped: bool, f: impl FnOnce() + Send + 'static) -> Arc<Self> {
+        Arc::new(Self { f: Mutex::new(Some(Box::new(f))), also_when_dropped })
+    }
+
+    fn take(&self) -> Option<Box<dyn FnOnce() + Send>> {
+        self.f.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn run(&self) {
+        if let Some(f) = self.take() {
+            f();
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if self.also_when_dropped {
+            self.run();
+        }
     }
 }
 
@@ -82,22 +104,26 @@ impl Members {
     /// Starts one port's handler, on its loop.
     pub(super) fn begin(self: &Arc<Self>, worker: &Arc<Worker>, build: Build) {
         let (mut answer, this) = (Answer(Some(self.clone())), worker.clone());
-        self.on_loop(worker, Deadline::NEVER, move || {
+        let asked = Asked::new(false, move || {
             let begun = this.begin(build);
             answer.give(begun);
         });
+        self.on_loop(worker, Deadline::NEVER, &asked);
     }
 
     /// Asks every port to end, each on its loop. Waits, no longer than the deadline, only for a loop that takes no more posts.
     pub(super) fn request_stop(&self, deadline: Deadline) {
         for worker in self.workers.iter().filter(|worker| !worker.is_finished()) {
             let this = worker.clone();
+            let asked = Asked::new(true, move || this.finish());
             if worker.is_current() {
                 // From inside its callback: when that has returned.
-                if worker.handle.post(move || this.finish()).is_err() {
+                if !self.post(worker, &asked) {
+                    drop(asked.take());
                     worker.finish_after_callback();
                 }
-            } else if !self.on_loop(worker, deadline, move || this.finish()) {
+            } else if !self.on_loop(worker, deadline, &asked) {
+                drop(asked.take());
                 self.change(|progress| progress.unasked = true);
             }
         }
@@ -126,38 +152,39 @@ impl Members {
         progress
     }
 
-    /// Runs `f` on the worker's loop: here and now if this is its thread, or nobody runs it. False if the loop takes no more posts
+    /// Has it run on the worker's loop: here and now if this is its thread, or nobody runs it. False if the loop takes no more posts
     /// and still runs at the deadline.
-    fn on_loop(&self, worker: &Arc<Worker>, deadline: Deadline, f: impl FnOnce() + Send + 'static) -> bool {
+    fn on_loop(&self, worker: &Arc<Worker>, deadline: Deadline, asked: &Arc<Asked>) -> bool {
         let handle = &worker.handle;
         if handle.is_loop_thread() || !handle.is_running() {
-            f();
-            return true;
-        }
-        let asked: Arc<Asked> = Arc::new(Mutex::new(Some(Box::new(f))));
-        self.asked().push((worker.clone(), Arc::downgrade(&asked)));
-        let inside = asked.clone();
-        if handle.post(move || run(&inside)).is_err() {
+            asked.run();
+        } else if !self.post(worker, asked) {
             // The loop is at its end: nothing of it runs any more when it has been joined.
             if handle.join(deadline.remaining()).is_err() {
                 return false;
             }
-            run(&asked);
+            asked.run();
         }
         true
     }
 
+    fn post(&self, worker: &Arc<Worker>, asked: &Arc<Asked>) -> bool {
+        self.asked().push((worker.clone(), Arc::downgrade(asked)));
+        let inside = asked.clone();
+        worker.handle.post(move || inside.run()).is_ok()
+    }
+
     /// The run that was under way may have ended before it came to a post. Then it is run here, as if nobody had run the loop.
     fn run_what_lies(&self) {
-        let mut lying = Vec::new();
-        self.asked().retain(|(worker, asked)| match asked.upgrade() {
-            Some(asked) if !worker.handle.is_running() => {
-                lying.push(asked);
-                false
+        // With no lock held: what is dropped here may be the last of it.
+        let all = std::mem::take(&mut *self.asked());
+        for (worker, weak) in all {
+            match weak.upgrade() {
+                Some(asked) if !worker.handle.is_running() => asked.run(),
+                Some(_) => self.asked().push((worker, weak)),
+                None => {}
             }
-            asked => asked.is_some(),
-        });
-        lying.iter().for_each(|asked| run(asked));
+        }
     }
 
     fn asked(&self) -> MutexGuard<'_, Vec<(Arc<Worker>, Weak<Asked>)>> {

@@ -213,3 +213,17 @@ fn a_start_and_a_stop_outlive_the_run_that_they_were_posted_to() {
     set.join(Some(LONG)).unwrap();
     assert_eq!(told.try_recv(), Ok(Told::Stopped));
 }
+
+#[test]
+fn a_stop_is_done_when_the_loop_that_it_was_posted_to_is_dropped() {
+    let event_loop = EventLoop::new(EventLoopOptions::default()).unwrap();
+    let (tell, told) = mpsc::channel();
+    let set = PortSet::new(PortSetOptions::single(event_loop.handle()), vec![port("E", Echo { tell })]).unwrap();
+    set.start().unwrap();
+    assert_eq!(told.try_recv(), Ok(Told::Started("single")));
+    while_a_run_ends(&event_loop, || set.request_stop().unwrap());
+    drop(event_loop);
+    assert_eq!(told.try_recv(), Ok(Told::Stopped));
+    assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Disconnected), "the handler was dropped");
+    set.join(Some(LONG)).unwrap();
+}
