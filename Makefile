@@ -19,8 +19,8 @@ build: ## target/release/libcoop.so and .a, and a .venv/bin/python that imports 
 	@.ci/library
 	@.ci/wheel
 
-lint: ## formatting, lints and types; are the header and the symbol list fresh
-	@.ci/setup
+lint: ## formatting, lints and types; are header, symbols and ABI as recorded (installs abigail-tools)
+	@.ci/setup lint
 	@.ci/lint
 
 bench: ## libcoop beside its peers (installs libuv1-dev and libtbb-dev)
@@ -30,7 +30,7 @@ bench: ## libcoop beside its peers (installs libuv1-dev and libtbb-dev)
 soak: ## the tests over and over, for COOP_SOAK_SECONDS (600)
 	@.ci/soak
 
-sanitize: ## loom models, AddressSanitizer, valgrind (installs valgrind)
+sanitize: ## loom, ASan, UBSan, LSan, TSan, valgrind over Rust, C and C++ (installs clang, g++-11, valgrind)
 	@.ci/setup sanitize
 	@.ci/sanitize
 

@@ -42,7 +42,10 @@ def listed(page: str) -> list[str]:
 def declared_name(declaration: str) -> str:
     """Of a struct, a typedef, a macro or a function."""
     if declaration.startswith("#define"):
-        return declaration.split()[1]
+        return re.split(r"\W", declaration.removeprefix("#define "))[0]
+    pointer = re.match(r"typedef [^;{]*?\(\*(\w+)\)", declaration)
+    if pointer:
+        return pointer[1]
     if declaration.startswith("typedef"):
         words: list[str] = re.findall(r"\w+", declaration)
         return words[-1]

@@ -9,6 +9,8 @@ fn main() {
     // Until 1.0 a minor version may break the ABI, so it is part of the name that programs are linked to.
     let soname = format!("libcoop.so.{}.{}", part("CARGO_PKG_VERSION_MAJOR"), part("CARGO_PKG_VERSION_MINOR"));
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,{soname}");
+    // A second copy of the library in the process, linked into the program, must not be called by this one: handles never cross.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-Bsymbolic");
     // Threads and thread-local destructors outlive a dlclose; the code they run must not be unmapped under them.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
 }

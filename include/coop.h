@@ -25,6 +25,9 @@
 /* The version that this header is of, as text. */
 #define COOP_VERSION_STRING "0.1.0"
 
+/* COOP_OK if the library that is loaded goes with this header. */
+#define COOP_CHECK_VERSION() coop_version_check(COOP_VERSION_MAJOR, COOP_VERSION_MINOR)
+
 /*
  The bytes of a buffer that every address fits into as text, with its NUL.
  */
@@ -286,6 +289,58 @@ typedef struct {
 } coop_callback;
 
 /*
+ When a timer fires and where its callback runs. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_timer_options).
+     */
+    size_t size;
+    /*
+     Nanoseconds from now to the first time; 0 is the loop's next turn. The clock is monotonic; a timer never
+     fires early.
+     */
+    int64_t after_ns;
+    /*
+     Nanoseconds from one time to the next, without drift; 0 is once.
+     */
+    int64_t every_ns;
+    /*
+     One of COOP_ON_*.
+     */
+    int32_t on;
+    /*
+     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+     */
+    int32_t priority;
+} coop_timer_options;
+
+/*
+ A function that runs at its times. drop(arg) is called once: after the only run of a timer that does not
+ repeat, when the timer is cancelled, or when the loop is freed. See coop_callback.
+ */
+typedef struct {
+    /*
+     expirations: how many of the timer's times have come, 1, and more if times of a repeating timer were
+     missed. Must not be NULL.
+     */
+    void (*fn)(void *arg, uint64_t expirations);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_timer_callback;
+
+/*
+ Names a timer of one loop; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_timer_id;
+
+/*
  How to watch a descriptor. Zero in any field but size is the default.
  */
 typedef struct {
@@ -343,25 +398,6 @@ typedef struct {
  Names a watch of one loop; never 0, and never used again for another one.
  */
 typedef uint64_t coop_io_watch_id;
-
-/*
- Called with each message. drop(arg) is called once, when the function is replaced and its last call has returned.
- */
-typedef struct {
-    /*
-     level is one of COOP_LOG_ERROR to COOP_LOG_TRACE. message is UTF-8, ends with a NUL and is valid during the
-     call.
-     */
-    void (*fn)(void *arg, int32_t level, const char *message);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_log_callback;
 
 /*
  How a pool is made. Zero in any field but size is the default.
@@ -462,37 +498,6 @@ typedef struct {
 } coop_datagram;
 
 /*
- Names a timer of one loop; never 0, and never used again for another one.
- */
-typedef uint64_t coop_timer_id;
-
-/*
- How a set is made. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_port_set_options).
-     */
-    size_t size;
-    /*
-     COOP_MODE_SINGLE, which needs event_loop, or COOP_MODE_THREAD.
-     */
-    int32_t mode;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-    /*
-     The loop that a SINGLE set is served on. It stays the caller's, who frees it after the set.
-     */
-    coop_event_loop *event_loop;
-    /*
-     Bytes that each port may hold of what came, and of what is to be sent; what comes above is dropped and counted. 0: 64 MiB.
-     */
-    size_t buffer_bytes;
-} coop_port_set_options;
-
-/*
  What a port runs. Its functions run on one thread, one at a time, the same in every mode; those that are NULL do
  nothing. None may throw or longjmp out of the library.
 
@@ -529,7 +534,44 @@ typedef struct {
      Called once when arg is not needed any more, on any thread.
      */
     void (*drop)(void *arg);
+    /*
+     A message has come: from another port of the set (coop_port_context_send_message), whose name sender is, or from outside
+     it (coop_port_set_send_message), and then sender_length is 0. Both texts are the library's, without a NUL at their end,
+     and lie where they are until this returns. NULL: messages are dropped.
+     */
+    void (*on_message)(void *arg,
+                       coop_port_context *context,
+                       const char *sender,
+                       size_t sender_length,
+                       const void *data,
+                       size_t length);
 } coop_port_handler;
+
+/*
+ How a set is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_port_set_options).
+     */
+    size_t size;
+    /*
+     COOP_MODE_SINGLE, which needs event_loop, or COOP_MODE_THREAD.
+     */
+    int32_t mode;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+    /*
+     The loop that a SINGLE set is served on. It stays the caller's, who frees it after the set.
+     */
+    coop_event_loop *event_loop;
+    /*
+     Bytes that each port may hold of what came, and of what is to be sent; what comes above is dropped and counted. 0: 64 MiB.
+     */
+    size_t buffer_bytes;
+} coop_port_set_options;
 
 /*
  A port to be.
@@ -609,6 +651,10 @@ typedef struct {
      Faults of the handler.
      */
     uint64_t errors;
+    /*
+     Messages given to the handler.
+     */
+    uint64_t messages;
 } coop_port_stats;
 
 /*
@@ -630,42 +676,14 @@ typedef struct {
 } coop_runtime_options;
 
 /*
- When a timer fires and where its callback runs. Zero in any field but size is the default.
+ Called with each message. drop(arg) is called once, when the function is replaced and its last call has returned.
  */
 typedef struct {
     /*
-     sizeof(coop_timer_options).
+     level is one of COOP_LOG_ERROR to COOP_LOG_TRACE. message is UTF-8, ends with a NUL and is valid during the
+     call.
      */
-    size_t size;
-    /*
-     Nanoseconds from now to the first time; 0 is the loop's next turn. The clock is monotonic; a timer never
-     fires early.
-     */
-    int64_t after_ns;
-    /*
-     Nanoseconds from one time to the next, without drift; 0 is once.
-     */
-    int64_t every_ns;
-    /*
-     One of COOP_ON_*.
-     */
-    int32_t on;
-    /*
-     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
-     */
-    int32_t priority;
-} coop_timer_options;
-
-/*
- A function that runs at its times. drop(arg) is called once: after the only run of a timer that does not
- repeat, when the timer is cancelled, or when the loop is freed. See coop_callback.
- */
-typedef struct {
-    /*
-     expirations: how many of the timer's times have come, 1, and more if times of a repeating timer were
-     missed. Must not be NULL.
-     */
-    void (*fn)(void *arg, uint64_t expirations);
+    void (*fn)(void *arg, int32_t level, const char *message);
     /*
      Handed to both functions; may be NULL.
      */
@@ -674,7 +692,7 @@ typedef struct {
      May be NULL.
      */
     void (*drop)(void *arg);
-} coop_timer_callback;
+} coop_log_callback;
 
 /*
  How a socket is made. Zero in any field but size is the default.
@@ -717,6 +735,318 @@ typedef struct {
      */
     int32_t reserved;
 } coop_udp_options;
+
+/*
+ The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
+ function of that name with coop_ before it.
+
+ New functions come at the end, and the struct grows: a field is there if it ends within size. Until 1.0, tables of another
+ minor version may differ in everything but the first three fields.
+ */
+typedef struct {
+    /*
+     The bytes of the library's table. Greater than or equal to sizeof(coop_api): every field of this header is there.
+     */
+    size_t size;
+    /*
+     The library's COOP_VERSION_MAJOR.
+     */
+    int32_t major;
+    /*
+     The library's COOP_VERSION_MINOR.
+     */
+    int32_t minor;
+    /*
+     coop_address_parse.
+     */
+    coop_status (*address_parse)(const char *text, size_t text_length, coop_address *out);
+    /*
+     coop_address_text.
+     */
+    coop_status (*address_text)(const coop_address *address, char *buffer, size_t capacity);
+    /*
+     coop_event_loop_backend_fd.
+     */
+    coop_status (*event_loop_backend_fd)(coop_event_loop *event_loop, int32_t *out);
+    /*
+     coop_event_loop_backend_timeout.
+     */
+    coop_status (*event_loop_backend_timeout)(const coop_event_loop *event_loop, int64_t *out_ns);
+    /*
+     coop_event_loop_free.
+     */
+    void (*event_loop_free)(coop_event_loop *event_loop);
+    /*
+     coop_event_loop_interrupt.
+     */
+    coop_status (*event_loop_interrupt)(coop_event_loop *event_loop);
+    /*
+     coop_event_loop_is_loop_thread.
+     */
+    bool (*event_loop_is_loop_thread)(const coop_event_loop *event_loop);
+    /*
+     coop_event_loop_join.
+     */
+    coop_status (*event_loop_join)(coop_event_loop *event_loop, int64_t timeout_ns);
+    /*
+     coop_event_loop_new.
+     */
+    coop_status (*event_loop_new)(const coop_event_loop_options *options, coop_event_loop **out);
+    /*
+     coop_event_loop_now.
+     */
+    coop_status (*event_loop_now)(const coop_event_loop *event_loop, int64_t *out_ns);
+    /*
+     coop_event_loop_post.
+     */
+    coop_status (*event_loop_post)(coop_event_loop *event_loop, coop_callback callback);
+    /*
+     coop_event_loop_run.
+     */
+    coop_status (*event_loop_run)(coop_event_loop *event_loop, int32_t mode);
+    /*
+     coop_event_loop_start.
+     */
+    coop_status (*event_loop_start)(coop_event_loop *event_loop);
+    /*
+     coop_event_loop_stop.
+     */
+    coop_status (*event_loop_stop)(coop_event_loop *event_loop);
+    /*
+     coop_event_loop_timer.
+     */
+    coop_status (*event_loop_timer)(coop_event_loop *event_loop,
+                                    const coop_timer_options *options,
+                                    coop_timer_callback callback,
+                                    coop_timer_id *id);
+    /*
+     coop_event_loop_watch.
+     */
+    coop_status (*event_loop_watch)(coop_event_loop *event_loop,
+                                    int32_t fd,
+                                    const coop_io_watch_options *options,
+                                    coop_io_watch_callback callback,
+                                    coop_io_watch_id *id);
+    /*
+     coop_io_watch_cancel.
+     */
+    coop_status (*io_watch_cancel)(coop_event_loop *event_loop, coop_io_watch_id id);
+    /*
+     coop_last_error.
+     */
+    const char *(*last_error)(void);
+    /*
+     coop_last_os_errno.
+     */
+    int32_t (*last_os_errno)(void);
+    /*
+     coop_pool_close.
+     */
+    coop_status (*pool_close)(coop_pool *pool);
+    /*
+     coop_pool_free.
+     */
+    void (*pool_free)(coop_pool *pool);
+    /*
+     coop_pool_is_worker_thread.
+     */
+    bool (*pool_is_worker_thread)(const coop_pool *pool);
+    /*
+     coop_pool_join.
+     */
+    coop_status (*pool_join)(coop_pool *pool, int64_t timeout_ns);
+    /*
+     coop_pool_new.
+     */
+    coop_status (*pool_new)(const coop_pool_options *options, coop_pool **out);
+    /*
+     coop_pool_shutdown.
+     */
+    coop_status (*pool_shutdown)(coop_pool *pool, int32_t mode, int64_t timeout_ns);
+    /*
+     coop_pool_submit.
+     */
+    coop_status (*pool_submit)(coop_pool *pool, const coop_submit_options *options, coop_callback task);
+    /*
+     coop_pool_worker_cpu.
+     */
+    coop_status (*pool_worker_cpu)(const coop_pool *pool, size_t index, int32_t *out);
+    /*
+     coop_pool_workers.
+     */
+    coop_status (*pool_workers)(const coop_pool *pool, size_t *out);
+    /*
+     coop_port_context_address.
+     */
+    coop_status (*port_context_address)(const coop_port_context *context, coop_address *out);
+    /*
+     coop_port_context_backlog.
+     */
+    coop_status (*port_context_backlog)(const coop_port_context *context, size_t *out);
+    /*
+     coop_port_context_cancel_timer.
+     */
+    coop_status (*port_context_cancel_timer)(coop_port_context *context, coop_timer_id timer);
+    /*
+     coop_port_context_name.
+     */
+    coop_status (*port_context_name)(const coop_port_context *context, const char **name, size_t *length);
+    /*
+     coop_port_context_send.
+     */
+    coop_status (*port_context_send)(coop_port_context *context,
+                                     const coop_datagram *datagrams,
+                                     size_t count,
+                                     size_t *sent);
+    /*
+     coop_port_context_send_message.
+     */
+    coop_status (*port_context_send_message)(coop_port_context *context,
+                                             const char *port,
+                                             size_t port_length,
+                                             const void *data,
+                                             size_t length);
+    /*
+     coop_port_context_set_timer.
+     */
+    coop_status (*port_context_set_timer)(coop_port_context *context,
+                                          int64_t after_ns,
+                                          int64_t every_ns,
+                                          coop_timer_id *out);
+    /*
+     coop_port_context_stop.
+     */
+    coop_status (*port_context_stop)(coop_port_context *context);
+    /*
+     coop_port_handler_load.
+     */
+    coop_status (*port_handler_load)(const char *name,
+                                     size_t name_length,
+                                     const void *args,
+                                     size_t length,
+                                     coop_port_handler *out);
+    /*
+     coop_port_set_address.
+     */
+    coop_status (*port_set_address)(const coop_port_set *set, const char *name, size_t name_length, coop_address *out);
+    /*
+     coop_port_set_free.
+     */
+    void (*port_set_free)(coop_port_set *set);
+    /*
+     coop_port_set_join.
+     */
+    coop_status (*port_set_join)(coop_port_set *set, int64_t timeout_ns);
+    /*
+     coop_port_set_new.
+     */
+    coop_status (*port_set_new)(const coop_port_set_options *options,
+                                const coop_port *ports,
+                                size_t count,
+                                coop_port_set **out);
+    /*
+     coop_port_set_send_message.
+     */
+    coop_status (*port_set_send_message)(coop_port_set *set,
+                                         const char *port,
+                                         size_t port_length,
+                                         const void *data,
+                                         size_t length);
+    /*
+     coop_port_set_start.
+     */
+    coop_status (*port_set_start)(coop_port_set *set);
+    /*
+     coop_port_set_stats.
+     */
+    coop_status (*port_set_stats)(const coop_port_set *set, const char *name, size_t name_length, coop_port_stats *out);
+    /*
+     coop_port_set_stop.
+     */
+    coop_status (*port_set_stop)(coop_port_set *set, int64_t timeout_ns);
+    /*
+     coop_runtime_event_loop.
+     */
+    coop_event_loop *(*runtime_event_loop)(coop_runtime *runtime);
+    /*
+     coop_runtime_free.
+     */
+    void (*runtime_free)(coop_runtime *runtime);
+    /*
+     coop_runtime_new.
+     */
+    coop_status (*runtime_new)(const coop_runtime_options *options, coop_runtime **out);
+    /*
+     coop_runtime_pool.
+     */
+    coop_pool *(*runtime_pool)(coop_runtime *runtime);
+    /*
+     coop_runtime_start.
+     */
+    coop_status (*runtime_start)(coop_runtime *runtime, int32_t mode);
+    /*
+     coop_runtime_stop.
+     */
+    coop_status (*runtime_stop)(coop_runtime *runtime, int64_t timeout_ns);
+    /*
+     coop_set_log.
+     */
+    coop_status (*set_log)(int32_t level, coop_log_callback callback);
+    /*
+     coop_status_str.
+     */
+    const char *(*status_str)(coop_status status);
+    /*
+     coop_timer_cancel.
+     */
+    coop_status (*timer_cancel)(coop_event_loop *event_loop, coop_timer_id id);
+    /*
+     coop_udp_connect.
+     */
+    coop_status (*udp_connect)(coop_udp *udp, const coop_address *peer);
+    /*
+     coop_udp_fd.
+     */
+    int32_t (*udp_fd)(const coop_udp *udp);
+    /*
+     coop_udp_free.
+     */
+    void (*udp_free)(coop_udp *udp);
+    /*
+     coop_udp_local_address.
+     */
+    coop_status (*udp_local_address)(const coop_udp *udp, coop_address *out);
+    /*
+     coop_udp_new.
+     */
+    coop_status (*udp_new)(const coop_udp_options *options, coop_udp **out);
+    /*
+     coop_udp_receive.
+     */
+    coop_status (*udp_receive)(coop_udp *udp, coop_datagram *out, size_t capacity, size_t *count);
+    /*
+     coop_udp_send.
+     */
+    coop_status (*udp_send)(coop_udp *udp, const coop_datagram *datagrams, size_t count, size_t *sent, size_t *refused);
+    /*
+     coop_version.
+     */
+    const char *(*version)(void);
+} coop_api;
+
+/*
+ What a shared library exports, under any name, to make a handler of a port: "lib.so:symbol".
+
+ api: the functions of the library that calls; they are to be used, and none that the shared library may be linked with: objects
+ of one copy mean nothing to another. A function of this header is there if it ends within api->size. args, length:
+ the port's argument, the caller's. out: all zeros; to be filled as the handler of a coop_port is, with its size.
+
+ On COOP_OK the port owns out->arg. Any other answer fails the start of the set, and nothing is owned.
+ */
+typedef coop_status (*coop_port_handler_init)(const coop_api *api,
+                                              const void *args,
+                                              size_t length,
+                                              coop_port_handler *out);
 
 /*
  It was done.
@@ -819,6 +1149,14 @@ coop_status coop_address_parse(const char *text, size_t text_length, coop_addres
 coop_status coop_address_text(const coop_address *address, char *buffer, size_t capacity);
 
 /*
+ The functions of this copy of the library: those that a program calls by their names, in a table that it can hand on. In
+ Python it is the capsule libcoop._libcoop.coop_api, named "libcoop.coop_api", of the copy in the wheel.
+
+ The table is the library's and lives as long as the program. Any thread.
+ */
+const coop_api *coop_api_get(void);
+
+/*
  Makes an event loop. It takes posts, timers and watches at once; nothing runs before coop_event_loop_run or
  _start.
 
@@ -901,6 +1239,42 @@ coop_status coop_event_loop_interrupt(coop_event_loop *event_loop);
 coop_status coop_event_loop_join(coop_event_loop *event_loop, int64_t timeout_ns);
 
 /*
+ A descriptor that is readable when the loop has something to run: for a foreign loop (poll, GLib, libuv) that runs this
+ one inside it.
+
+ The foreign loop watches the descriptor for reading, level-triggered, and sleeps no longer than
+ coop_event_loop_backend_timeout says; after each sleep it calls coop_event_loop_run with COOP_RUN_NOWAIT, in one
+ thread. From this call on, whatever any thread adds meanwhile (a post, a timer that is earlier than the answer, a stop)
+ makes the descriptor readable. It may be readable for nothing.
+
+ out: set to the descriptor. It is the loop's, who closes it; nothing but its readiness is to be used of it, and the
+ foreign loop lets go of it before coop_event_loop_free.
+
+ Any thread. COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_backend_fd(coop_event_loop *event_loop, int32_t *out);
+
+/*
+ How long a foreign loop may sleep before it runs this one, unless coop_event_loop_backend_fd becomes readable. To be
+ asked after each run.
+
+ out_ns: set to nanoseconds from now: 0 if something is due or queued, COOP_FOREVER (-1) if nothing but the
+ descriptor counts. It may be less than the next timer needs. Round up to what the foreign loop can tell apart (poll: milliseconds), or it turns in vain.
+
+ Any thread. COOP_E_CLOSED when the loop was stopped and has nothing left to run: the foreign loop lets go of it.
+ COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_backend_timeout(const coop_event_loop *event_loop,
+                                            int64_t *out_ns);
+
+/*
+ The time on the loop's clock, which its timers go by: nanoseconds since the loop was made. It never goes back.
+
+ out_ns: set to the time. Any thread. COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_now(const coop_event_loop *event_loop, int64_t *out_ns);
+
+/*
  Whether the caller is one of the loop's callbacks, on its thread. False for NULL and in a forked child. Any
  thread.
  */
@@ -949,6 +1323,23 @@ coop_status coop_io_watch_cancel(coop_event_loop *event_loop, coop_io_watch_id i
  COOP_E_NULL without one, COOP_E_EXISTS if the program is in Rust and has set a tracing subscriber of its own.
  */
 coop_status coop_set_log(int32_t level, coop_log_callback callback);
+
+/*
+ Makes a handler with the coop_port_handler_init that name names: "path/lib.so:symbol". A path without a slash is looked
+ for where the system looks for shared libraries. The library stays loaded.
+
+ name, name_length: UTF-8. args, length: handed to the function; NULL if there are none. out: set to the handler, whose arg is the
+ caller's until a coop_port_set_new takes it.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a name of another form or a handler without a size, COOP_E_FAILED if the library
+ cannot be loaded, has no such symbol, or its function answers an error, COOP_E_UNSUPPORTED if it fills a field that this version
+ does not know.
+ */
+coop_status coop_port_handler_load(const char *name,
+                                   size_t name_length,
+                                   const void *args,
+                                   size_t length,
+                                   coop_port_handler *out);
 
 /*
  Makes a pool and starts its workers.
@@ -1049,6 +1440,40 @@ coop_status coop_port_context_send(coop_port_context *context,
                                    size_t *sent);
 
 /*
+ Sends a message to another port of the set: on_message there, in the order of sending.
+
+ port, port_length: which port, UTF-8. data, length: copied; NULL if there are none. A handler in Python is given bytes.
+
+ Any thread until the handler's drop. COOP_E_INVALID for a name that is no port of the set, COOP_E_CLOSED if that port has
+ ended, COOP_E_FORKED, COOP_E_NULL.
+ */
+coop_status coop_port_context_send_message(coop_port_context *context,
+                                           const char *port,
+                                           size_t port_length,
+                                           const void *data,
+                                           size_t length);
+
+/*
+ The port's name: name is set to the library's text, UTF-8 without a NUL at its end, valid until the handler's drop, and length
+ to its bytes. Any thread until the handler's drop. COOP_E_NULL.
+ */
+coop_status coop_port_context_name(const coop_port_context *context,
+                                   const char **name,
+                                   size_t *length);
+
+/*
+ The address that the port's socket is bound to. out: set to it. Any thread until the handler's drop. COOP_E_NULL.
+ */
+coop_status coop_port_context_address(const coop_port_context *context, coop_address *out);
+
+/*
+ How many datagrams wait that the kernel has not taken yet: a measure for going slower. out: set to it. Any thread until the
+ handler's drop. COOP_E_NULL.
+ */
+coop_status coop_port_context_backlog(const coop_port_context *context,
+                                      size_t *out);
+
+/*
  Calls on_timer after after_ns, once, or again after every every_ns if that is not 0.
 
  out: set to the timer's id. Any thread until the handler's drop. COOP_E_NULL, COOP_E_INVALID for a negative time,
@@ -1122,6 +1547,20 @@ coop_status coop_port_set_stop(coop_port_set *set, int64_t timeout_ns);
  timeout_ns and errors: as coop_port_set_stop.
  */
 coop_status coop_port_set_join(coop_port_set *set, int64_t timeout_ns);
+
+/*
+ Sends a message to a port from outside the set: on_message there without a sender, in the order of sending.
+
+ port, port_length: which port, UTF-8. data, length: copied; NULL if there are none.
+
+ Any thread. COOP_E_INVALID for an unknown name or before the start, COOP_E_CLOSED if that port has ended, COOP_E_FORKED,
+ COOP_E_NULL.
+ */
+coop_status coop_port_set_send_message(coop_port_set *set,
+                                       const char *port,
+                                       size_t port_length,
+                                       const void *data,
+                                       size_t length);
 
 /*
  The address that a port is bound to.
@@ -1313,6 +1752,20 @@ coop_status coop_udp_send(coop_udp *udp, const coop_datagram *datagrams, size_t 
  The version of the library that is loaded: "0.1.0". The text is the library's and lives as long as the program.
  */
 const char *coop_version(void);
+
+/*
+ Whether a program compiled with a header of this version works with the library that is loaded. COOP_CHECK_VERSION()
+ asks that for this header.
+
+ Each minor version until 1.0 is a file of its own, libcoop.so.0.1, and a program linked to one is not started with
+ another. But a header may lie beside an older libcoop.a, a dlopen may find any file, and if two libraries of a process
+ were linked to two versions, the loader gives both of them the functions of the one that came first. So whoever does not
+ link in the ordinary way asks before anything else.
+
+ Any thread. COOP_E_UNSUPPORTED; coop_last_error() has both versions.
+ */
+coop_status coop_version_check(int32_t major,
+                               int32_t minor);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,6 +1,6 @@
 //! `coop_event_loop`: posts, and running the loop. Its sources are in timer.rs and io_watch.rs.
 
-use std::{ffi::c_char, mem::ManuallyDrop};
+use std::{ffi::c_char, mem::ManuallyDrop, time::Duration};
 
 use coop_core::{
     Error, EventLoop, EventLoopOptions, Job, Priority, Result,
@@ -13,7 +13,7 @@ use crate::{
     guard::{answer, guard, guard_stop, guard_tell, guard_wait},
     handle::{borrow, give, take, wanted},
     options::{self, Options},
-    status::coop_status,
+    status::{COOP_FOREVER, coop_status},
 };
 
 /// Runs until the loop is stopped.
@@ -205,6 +205,74 @@ pub unsafe extern "C" fn coop_event_loop_join(event_loop: *mut coop_event_loop, 
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
         handle.join(options::timeout(timeout_ns, "timeout_ns")?)
     })
+}
+
+/// A descriptor that is readable when the loop has something to run: for a foreign loop (poll, GLib, libuv) that runs this
+/// one inside it.
+///
+/// The foreign loop watches the descriptor for reading, level-triggered, and sleeps no longer than
+/// coop_event_loop_backend_timeout says; after each sleep it calls coop_event_loop_run with COOP_RUN_NOWAIT, in one
+/// thread. From this call on, whatever any thread adds meanwhile (a post, a timer that is earlier than the answer, a stop)
+/// makes the descriptor readable. It may be readable for nothing.
+///
+/// out: set to the descriptor. It is the loop's, who closes it; nothing but its readiness is to be used of it, and the
+/// foreign loop lets go of it before coop_event_loop_free.
+///
+/// Any thread. COOP_E_NULL, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_event_loop_backend_fd(event_loop: *mut coop_event_loop, out: *mut i32) -> coop_status {
+    guard!({
+        // SAFETY: a loop that is not freed yet.
+        let handle = unsafe { coop_event_loop::handle(event_loop) }?;
+        wanted(out, "out")?;
+        let fd = handle.backend_fd()?;
+        // SAFETY: `out` is there, and is a place for a number.
+        unsafe { out.write(fd) };
+        Ok(())
+    })
+}
+
+/// How long a foreign loop may sleep before it runs this one, unless coop_event_loop_backend_fd becomes readable. To be
+/// asked after each run.
+///
+/// out_ns: set to nanoseconds from now: 0 if something is due or queued, COOP_FOREVER (-1) if nothing but the
+/// descriptor counts. It may be less than the next timer needs. Round up to what the foreign loop can tell apart (poll: milliseconds), or it turns in vain.
+///
+/// Any thread. COOP_E_CLOSED when the loop was stopped and has nothing left to run: the foreign loop lets go of it.
+/// COOP_E_NULL, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_event_loop_backend_timeout(
+    event_loop: *const coop_event_loop,
+    out_ns: *mut i64,
+) -> coop_status {
+    guard!({
+        // SAFETY: a loop that is not freed yet.
+        let handle = unsafe { coop_event_loop::handle(event_loop) }?;
+        wanted(out_ns, "out_ns")?;
+        let timeout = handle.backend_timeout()?;
+        // SAFETY: `out_ns` is there, and is a place for a number.
+        unsafe { out_ns.write(timeout.map_or(COOP_FOREVER, nanos)) };
+        Ok(())
+    })
+}
+
+/// The time on the loop's clock, which its timers go by: nanoseconds since the loop was made. It never goes back.
+///
+/// out_ns: set to the time. Any thread. COOP_E_NULL, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_event_loop_now(event_loop: *const coop_event_loop, out_ns: *mut i64) -> coop_status {
+    guard!({
+        // SAFETY: a loop that is not freed yet.
+        let handle = unsafe { coop_event_loop::handle(event_loop) }?;
+        wanted(out_ns, "out_ns")?;
+        // SAFETY: `out_ns` is there, and is a place for a number.
+        unsafe { out_ns.write(nanos(handle.now())) };
+        Ok(())
+    })
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Whether the caller is one of the loop's callbacks, on its thread. False for NULL and in a forked child. Any

@@ -1,5 +1,9 @@
 //! libcoop's C ABI: one file per C type, thin over `coop_core`.
 //!
+//! It is a C library, shared and static. As a Rust crate it has one user, the Python extension, which binds the core itself and
+//! takes from here only what a native handler is given and how one is loaded ([`api`], [`native`]): so there is one table and one
+//! meaning of it.
+//!
 //! What is written above an item here is what C users read in `include/coop.h`, which cbindgen makes of this crate.
 //!
 //! # What holds in every function
@@ -15,6 +19,8 @@
 #![allow(non_camel_case_types, reason = "C's names")]
 
 pub mod address;
+pub mod api;
+mod api_table;
 pub mod cpu_set;
 pub mod event_loop;
 mod foreign;
@@ -22,6 +28,7 @@ mod guard;
 mod handle;
 pub mod io_watch;
 pub mod log;
+pub mod native;
 mod options;
 pub mod pool;
 pub mod port_context;

@@ -8,7 +8,7 @@ use crate::handle::null;
 
 /// Larger than any options struct of any version: such a size was not written by sizeof, and its bytes are not
 /// looked at.
-const SILLY: usize = 4096;
+pub(crate) const SILLY: usize = 4096;
 
 /// An options struct of the C interface.
 ///

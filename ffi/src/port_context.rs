@@ -1,10 +1,17 @@
 //! `coop_port_context`: what a handler of a port may do.
 
-use coop_core::{event_loop::TimerId, port::Context};
+use std::ffi::{c_char, c_void};
+
+use coop_core::{
+    Result,
+    event_loop::TimerId,
+    port::{Bytes, Context, Message},
+};
 
 use crate::{
+    address::coop_address,
     guard::{guard, guard_tell},
-    handle::{borrow, wanted},
+    handle::{borrow, null, wanted},
     options::{self, array},
     status::coop_status,
     timer::coop_timer_id,
@@ -54,6 +61,100 @@ pub unsafe extern "C" fn coop_port_context_send(
             unsafe { sent.write(taken) };
         }
         answer
+    })
+}
+
+/// Sends a message to another port of the set: on_message there, in the order of sending.
+///
+/// port, port_length: which port, UTF-8. data, length: copied; NULL if there are none. A handler in Python is given bytes.
+///
+/// Any thread until the handler's drop. COOP_E_INVALID for a name that is no port of the set, COOP_E_CLOSED if that port has
+/// ended, COOP_E_FORKED, COOP_E_NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_context_send_message(
+    context: *mut coop_port_context,
+    port: *const c_char,
+    port_length: usize,
+    data: *const c_void,
+    length: usize,
+) -> coop_status {
+    guard!({
+        // SAFETY: a context whose handler was not dropped yet; it may be once the message is sent.
+        let context = unsafe { borrow(context, "context") }?.context.clone();
+        // SAFETY: both are as long as told.
+        let (port, message) = unsafe { message(port, port_length, data, length) }?;
+        Ok(context.send(&port, message)?)
+    })
+}
+
+/// A message as C gives it: the port that it is for, and a copy of its bytes.
+///
+/// # Safety
+/// Both are readable for as long as told.
+pub(crate) unsafe fn message(
+    port: *const c_char,
+    port_length: usize,
+    data: *const c_void,
+    length: usize,
+) -> Result<(String, Message)> {
+    if port.is_null() {
+        return Err(null("port"));
+    }
+    // SAFETY: the caller's promise.
+    let port = unsafe { options::text(port, port_length, "port") }?.unwrap_or_default();
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { array(data.cast::<u8>(), length, "data") }?;
+    Ok((port, Box::new(Bytes(bytes.to_vec()))))
+}
+
+/// The port's name: name is set to the library's text, UTF-8 without a NUL at its end, valid until the handler's drop, and length
+/// to its bytes. Any thread until the handler's drop. COOP_E_NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_context_name(
+    context: *const coop_port_context,
+    name: *mut *const c_char,
+    length: *mut usize,
+) -> coop_status {
+    guard!({
+        // SAFETY: a context whose handler was not dropped yet.
+        let text = unsafe { borrow(context, "context") }?.context.name();
+        wanted(name, "name")?;
+        wanted(length, "length")?;
+        // SAFETY: `name` is there, and is a place for a pointer.
+        unsafe { name.write(text.as_ptr().cast()) };
+        // SAFETY: `length` is there, and is a place for a number.
+        unsafe { length.write(text.len()) };
+        Ok(())
+    })
+}
+
+/// The address that the port's socket is bound to. out: set to it. Any thread until the handler's drop. COOP_E_NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_context_address(
+    context: *const coop_port_context,
+    out: *mut coop_address,
+) -> coop_status {
+    guard!({
+        // SAFETY: a context whose handler was not dropped yet.
+        let address = unsafe { borrow(context, "context") }?.context.address();
+        wanted(out, "out")?;
+        // SAFETY: `out` is there, and is a place for an address.
+        unsafe { out.write(coop_address::of(&address)) };
+        Ok(())
+    })
+}
+
+/// How many datagrams wait that the kernel has not taken yet: a measure for going slower. out: set to it. Any thread until the
+/// handler's drop. COOP_E_NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_context_backlog(context: *const coop_port_context, out: *mut usize) -> coop_status {
+    guard!({
+        // SAFETY: a context whose handler was not dropped yet.
+        let backlog = unsafe { borrow(context, "context") }?.context.backlog();
+        wanted(out, "out")?;
+        // SAFETY: `out` is there, and is a place for a number.
+        unsafe { out.write(backlog) };
+        Ok(())
     })
 }
 

@@ -1,11 +1,14 @@
 //! `coop_port_handler`: a port's handler that is a table of C functions.
 
-use std::{ffi::c_void, ptr};
+use std::{
+    ffi::{c_char, c_void},
+    ptr,
+};
 
 use coop_core::{
     Result,
     event_loop::TimerId,
-    port::{Batch, Build, Context, Fault, Handler, Outcome},
+    port::{Batch, Build, Bytes, Context, Fault, Handler, Message, Outcome},
 };
 
 use crate::{
@@ -50,12 +53,25 @@ pub struct coop_port_handler {
     pub on_stop: Option<unsafe extern "C" fn(arg: *mut c_void, context: *mut coop_port_context)>,
     /// Called once when arg is not needed any more, on any thread.
     pub drop: Option<unsafe extern "C" fn(arg: *mut c_void)>,
+    /// A message has come: from another port of the set (coop_port_context_send_message), whose name sender is, or from outside
+    /// it (coop_port_set_send_message), and then sender_length is 0. Both texts are the library's, without a NUL at their end,
+    /// and lie where they are until this returns. NULL: messages are dropped.
+    pub on_message: Option<
+        unsafe extern "C" fn(
+            arg: *mut c_void,
+            context: *mut coop_port_context,
+            sender: *const c_char,
+            sender_length: usize,
+            data: *const c_void,
+            length: usize,
+        ),
+    >,
 }
 
-// SAFETY: seven words (tests/c/layout.c); NULL is None, and the caller gives functions or NULL.
+// SAFETY: eight words (tests/c/layout.c); NULL is None, and the caller gives functions or NULL.
 unsafe impl Options for coop_port_handler {
     const NAME: &'static str = "coop_port_handler";
-    const FIRST: usize = size_of::<Self>();
+    const FIRST: usize = 7 * size_of::<usize>();
 }
 
 /// A handler whose functions were checked; its argument is still C's.
@@ -73,10 +89,13 @@ impl Checked {
             return Err(null("coop_port.handler"));
         }
         // SAFETY: the caller's promise.
-        let read = unsafe { options::read(handler) }?;
-        let coop_port_handler { on_start, on_batch, on_timer, on_stop, arg, drop, .. } = read;
+        Self::of(unsafe { options::read(handler) }?)
+    }
+
+    pub(crate) fn of(read: coop_port_handler) -> Result<Self> {
+        let coop_port_handler { on_start, on_batch, on_timer, on_stop, on_message, arg, drop, .. } = read;
         let on_batch = on_batch.ok_or_else(|| null("coop_port_handler.on_batch"))?;
-        Ok(Self { functions: Functions { on_start, on_batch, on_timer, on_stop }, arg, drop })
+        Ok(Self { functions: Functions { on_start, on_batch, on_timer, on_stop, on_message }, arg, drop })
     }
 
     /// From here on the argument is owned: by the build, and then by the handler that it makes.
@@ -93,6 +112,7 @@ type OnStart = unsafe extern "C" fn(*mut c_void, *mut coop_port_context) -> coop
 type OnBatch = unsafe extern "C" fn(*mut c_void, *mut coop_port_context, *const coop_datagram, usize);
 type OnTimer = unsafe extern "C" fn(*mut c_void, *mut coop_port_context, coop_timer_id);
 type OnStop = unsafe extern "C" fn(*mut c_void, *mut coop_port_context);
+type OnMessage = unsafe extern "C" fn(*mut c_void, *mut coop_port_context, *const c_char, usize, *const c_void, usize);
 
 #[derive(Clone, Copy)]
 struct Functions {
@@ -100,6 +120,7 @@ struct Functions {
     on_batch: OnBatch,
     on_timer: Option<OnTimer>,
     on_stop: Option<OnStop>,
+    on_message: Option<OnMessage>,
 }
 
 /// A context that C may use until the argument was dropped.
@@ -156,6 +177,18 @@ impl Handler for Table {
         // SAFETY: as in `on_start`; the batch holds the bytes until this returns.
         unsafe { (self.owned.run.on_batch)(self.owned.arg, self.context.0, datagrams, count) };
         self.datagrams.clear();
+        Ok(())
+    }
+
+    fn on_message(&mut self, _: &Context, sender: &str, message: Message) -> Outcome {
+        let Some(on_message) = self.owned.run.on_message else { return Ok(()) };
+        let Ok(bytes) = message.downcast::<Bytes>() else {
+            return Err(Fault::new(format!("a message of {sender:?} that is no bytes")));
+        };
+        let (arg, context, data, length) = (self.owned.arg, self.context.0, bytes.0.as_ptr().cast(), bytes.0.len());
+        let _inside = Inside::after_others(arg);
+        // SAFETY: as in `on_start`; sender and bytes stay until this returns.
+        unsafe { on_message(arg, context, sender.as_ptr().cast(), sender.len(), data, length) };
         Ok(())
     }
 

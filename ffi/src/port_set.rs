@@ -1,6 +1,11 @@
 //! `coop_port_set`: named UDP sockets, each with a handler that is a table of C functions.
 
-use std::{ffi::c_char, net::SocketAddr, ptr, sync::Arc};
+use std::{
+    ffi::{c_char, c_void},
+    net::SocketAddr,
+    ptr,
+    sync::Arc,
+};
 
 use coop_core::{
     Error, Result,
@@ -13,6 +18,7 @@ use crate::{
     guard::{guard, guard_stop, guard_wait},
     handle::{borrow, give, take, wanted},
     options::{self, Options, array},
+    port_context::message,
     port_handler::{Checked, coop_port_handler},
     status::coop_status,
 };
@@ -114,6 +120,8 @@ pub struct coop_port_stats {
     pub peer_errors: u64,
     /// Faults of the handler.
     pub errors: u64,
+    /// Messages given to the handler.
+    pub messages: u64,
 }
 
 /// Makes a set of count ports. Nothing is bound before coop_port_set_start.
@@ -204,6 +212,29 @@ pub unsafe extern "C" fn coop_port_set_join(set: *mut coop_port_set, timeout_ns:
     })
 }
 
+/// Sends a message to a port from outside the set: on_message there without a sender, in the order of sending.
+///
+/// port, port_length: which port, UTF-8. data, length: copied; NULL if there are none.
+///
+/// Any thread. COOP_E_INVALID for an unknown name or before the start, COOP_E_CLOSED if that port has ended, COOP_E_FORKED,
+/// COOP_E_NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_set_send_message(
+    set: *mut coop_port_set,
+    port: *const c_char,
+    port_length: usize,
+    data: *const c_void,
+    length: usize,
+) -> coop_status {
+    guard!({
+        // SAFETY: a set that is not freed yet.
+        let set = unsafe { coop_port_set::behind(set) }?;
+        // SAFETY: both are as long as told.
+        let (port, message) = unsafe { message(port, port_length, data, length) }?;
+        Ok(set.send(&port, message)?)
+    })
+}
+
 /// The address that a port is bound to.
 ///
 /// name, name_length: which port. out: set to the address.
@@ -270,6 +301,7 @@ pub unsafe extern "C" fn coop_port_set_stats(
             send_dropped: stats.send_dropped,
             peer_errors: stats.peer_errors,
             errors: stats.errors,
+            messages: stats.messages,
         };
         let bytes = size.min(size_of::<coop_port_stats>());
         // SAFETY: the caller has room for `size` bytes.

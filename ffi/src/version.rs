@@ -2,6 +2,10 @@
 
 use std::ffi::{CStr, c_char};
 
+use coop_core::Error;
+
+use crate::{guard::guard, status::coop_status};
+
 /// The version that this header is of; coop_version() is the library's.
 pub const COOP_VERSION_MAJOR: i32 = 0;
 /// Until 1.0 a new minor version may change the ABI, and the library's SONAME changes with it.
@@ -18,6 +22,29 @@ const TEXT: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERS
 #[unsafe(no_mangle)]
 pub extern "C" fn coop_version() -> *const c_char {
     TEXT.as_ptr()
+}
+
+/// Whether a program compiled with a header of this version works with the library that is loaded. COOP_CHECK_VERSION()
+/// asks that for this header.
+///
+/// Each minor version until 1.0 is a file of its own, libcoop.so.0.1, and a program linked to one is not started with
+/// another. But a header may lie beside an older libcoop.a, a dlopen may find any file, and if two libraries of a process
+/// were linked to two versions, the loader gives both of them the functions of the one that came first. So whoever does not
+/// link in the ordinary way asks before anything else.
+///
+/// Any thread. COOP_E_UNSUPPORTED; coop_last_error() has both versions.
+#[unsafe(no_mangle)]
+pub extern "C" fn coop_version_check(major: i32, minor: i32) -> coop_status {
+    guard!({
+        let same = major == COOP_VERSION_MAJOR && minor == COOP_VERSION_MINOR;
+        // From 1.0 on, what a minor version has the next one has too.
+        let older = major == COOP_VERSION_MAJOR && major > 0 && (0..COOP_VERSION_MINOR).contains(&minor);
+        if same || older {
+            return Ok(());
+        }
+        let library = env!("CARGO_PKG_VERSION");
+        Err(Error::Unsupported(format!("compiled with a coop.h of version {major}.{minor}; the library is {library}")))
+    })
 }
 
 #[cfg(test)]

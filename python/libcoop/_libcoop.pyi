@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, Protocol, Self, TypeVarTuple, final
 
-from typing_extensions import Buffer, disjoint_base
+from typing_extensions import Buffer, CapsuleType, disjoint_base
 
 from libcoop._enums import Mode, RunMode
 from libcoop._ports import Address, Port
@@ -34,6 +34,7 @@ __all__ = [
     "_after_fork",
     "_flush_log",
     "_leave_threads",
+    "coop_api",
 ]
 
 _Ts = TypeVarTuple("_Ts")
@@ -45,6 +46,8 @@ __version__: Final[str]
 """The version of libcoop."""
 ERRORS: Final[list[tuple[str, str, int]]]
 """Of each error: the exception's name, the name in C without COOP_E_, and the number in C."""
+coop_api: Final[CapsuleType]
+"""The table of C functions of this copy of libcoop: `const coop_api *` of coop.h, named "libcoop.coop_api"."""
 READ: Final[int]
 """A read would not block."""
 WRITE: Final[int]
@@ -122,6 +125,22 @@ class EventLoop:
         Any thread. From one of the loop's own callbacks it returns at once. The loop of a Runtime is closed with
         that.
         """
+    def backend_fd(self) -> int:
+        """A file descriptor that is readable when the loop has something to run, for a foreign loop that runs this one
+        inside it: `asyncio`'s `add_reader`, `select.poll`.
+
+        The foreign loop watches it for reading, sleeps no longer than `backend_timeout` says, and calls
+        `run(RunMode.NOWAIT)` after each sleep. From this call on, whatever any thread adds makes it readable. It is the
+        loop's, who closes it. Raises Forked.
+        """
+    def backend_timeout(self) -> float | None:
+        """How many seconds a foreign loop may sleep before it runs this one, unless `backend_fd` becomes readable: 0 if
+        something is due or queued, None for ever. It may be less than the next timer needs. To be asked after each run.
+
+        Raises Closed when the loop was stopped and has nothing left to run, Forked.
+        """
+    def now(self) -> float:
+        """The time on the loop's clock, which its timers go by: seconds since it was made. It never goes back."""
     @property
     def running(self) -> bool:
         """Whether a thread runs the loop now, or is about to."""
@@ -279,9 +298,11 @@ class PortContext:
         or has no destination, TypeError, Closed.
         """
     def send(self, port: str, obj: object, /) -> None:
-        """Sends an object to another port of the set, as it is: `on_message` there, in the order of sending.
+        """Sends an object to another port of the set, as it is: `on_message` there, in the order of sending. A native
+        handler is given a copy of a bytes-like object.
 
-        Raises ValueError for a name that is no port of the set, Closed.
+        Raises ValueError for a name that is no port of the set, TypeError for what a native handler does not
+        understand, Closed.
         """
     def set_timer(self, delay: float, *, repeat: bool = False) -> int:
         """Calls `on_timer` in `delay` seconds, once, or again every `delay` seconds; answers the timer's id. 0 is the
@@ -324,9 +345,11 @@ class PortSet:
     def addresses(self) -> dict[str, Address]:
         """The bound address of each port. Raises ValueError before the start, Closed if that failed, Forked."""
     def send(self, port: str, obj: object, /) -> None:
-        """Sends an object to a port from outside the set: `on_message` there with an empty sender. Any thread.
+        """Sends an object to a port from outside the set: `on_message` there with an empty sender. A native handler is
+        given a copy of a bytes-like object. Any thread.
 
-        Raises ValueError for an unknown name or before the start, Closed, Forked.
+        Raises ValueError for an unknown name or before the start, TypeError for what a native handler does not
+        understand, Closed, Forked.
         """
     def stats(self) -> dict[str, PortStats]:
         """What each port has counted since its start; also after the end. Any thread. Raises as `addresses`."""

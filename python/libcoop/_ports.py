@@ -31,7 +31,10 @@ class Handler:
         """
 
     def on_message(self, ctx: PortContext, sender: str, obj: Any) -> None:
-        """An object that another port has sent, or, if `sender` is empty, `PortSet.send`."""
+        """An object that another port has sent, or, if `sender` is empty, `PortSet.send`.
+
+        A native handler sends bytes.
+        """
 
     def on_timer(self, ctx: PortContext, timer: int) -> None:
         """A timer of `ctx.set_timer` has come."""
@@ -44,8 +47,9 @@ class Handler:
 class Port:
     """A port to be.
 
-    `handler` is a class or "module:qualname", built with `args` inside the worker; `bind` is where the socket is bound
-    (port 0 is any free one); `connect` is its only peer, if there is one.
+    `handler` is a class or "module:qualname", built with `args` inside the worker; or "path/lib.so:symbol", a native
+    handler that enters no interpreter (`coop_port_handler_init` in coop.h), with at most one bytes-like argument.
+    `bind` is where the socket is bound (port 0 is any free one); `connect` is its only peer, if there is one.
     """
 
     name: str
@@ -59,7 +63,7 @@ def resolve(name: str) -> Any:
     """The class that "module:qualname" names."""
     module, colon, qualname = name.partition(":")
     if not (module and colon and qualname):
-        raise ValueError(f'handler {name!r} must be a class or "module:qualname"')
+        raise ValueError(f'handler {name!r} must be a class, "module:qualname" or "path/lib.so:symbol"')
     found: Any = importlib.import_module(module)
     for part in qualname.split("."):
         try:

@@ -175,6 +175,28 @@ impl EventLoop {
         py.detach(|| drop(owner));
     }
 
+    /// A file descriptor that is readable when the loop has something to run, for a foreign loop that runs this one inside it:
+    /// `asyncio`'s `add_reader`, `select.poll`.
+    ///
+    /// The foreign loop watches it for reading, sleeps no longer than `backend_timeout` says, and calls `run(RunMode.NOWAIT)` after
+    /// each sleep. From this call on, whatever any thread adds makes it readable. It is the loop's, who closes it. Raises Forked.
+    fn backend_fd(&self, py: Python<'_>) -> PyResult<RawFd> {
+        self.handle.backend_fd().or_raise(py)
+    }
+
+    /// How many seconds a foreign loop may sleep before it runs this one, unless `backend_fd` becomes readable: 0 if something is due
+    /// or queued, None for ever. It may be less than the next timer needs. To be asked after each run.
+    ///
+    /// Raises Closed when the loop was stopped and has nothing left to run, Forked.
+    fn backend_timeout(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        Ok(self.handle.backend_timeout().or_raise(py)?.map(|timeout| timeout.as_secs_f64()))
+    }
+
+    /// The time on the loop's clock, which its timers go by: seconds since it was made. It never goes back.
+    fn now(&self) -> f64 {
+        self.handle.now().as_secs_f64()
+    }
+
     /// Whether a thread runs the loop now, or is about to.
     #[getter]
     fn running(&self) -> bool {

@@ -1,6 +1,7 @@
 //! libcoop for Python: the native module `libcoop._libcoop`.
 //!
-//! It binds the core directly. What holds for all of it:
+//! It binds the core directly, not through the C interface. Of that it takes one thing, in port/native.rs: the table of C functions
+//! that native handlers are given, which is also the capsule `coop_api`. What holds for all of it:
 //!
 //! * Whatever waits, joins or polls is detached from the interpreter; it attaches only to run Python code.
 //! * A callback's exception is reported once, through `logging` (logger `libcoop`), and the thread goes on. What is no
@@ -49,6 +50,7 @@ mod _libcoop {
         super::log::install();
         module.add("__version__", coop_core::VERSION)?;
         module.add("ERRORS", coop_core::error::ERRORS.to_vec())?;
+        module.add("coop_api", super::port::coop_api(module.py())?)?;
         module.add("READ", super::event_loop::READ)?;
         module.add("WRITE", super::event_loop::WRITE)?;
         module.add("ERROR", super::event_loop::ERROR)?;

@@ -157,13 +157,13 @@ impl NativePool {
     /// How many workers there are.
     #[getter]
     fn workers(&self, py: Python<'_>) -> PyResult<usize> {
-        self.with(py, Pool::workers)
+        self.with(py, |pool| pool.workers())
     }
 
     /// The CPU that each worker is pinned to, if it is.
     #[getter]
     fn worker_cpus(&self, py: Python<'_>) -> PyResult<Vec<Option<usize>>> {
-        self.with(py, Pool::worker_cpus)
+        self.with(py, |pool| pool.worker_cpus())
     }
 
     /// How many calls of all pools have ended so far.

@@ -138,6 +138,24 @@ static UNUSED coop_callback waiting(latch *l) {
     return callback;
 }
 
+/* A task that says when it has begun, and waits. */
+typedef struct {
+    latch begun, go;
+} blocker;
+#define BLOCKER {LATCH, LATCH}
+
+static UNUSED void block(void *arg) {
+    blocker *b = arg;
+    latch_open(&b->begun);
+    latch_wait(&b->go);
+}
+static UNUSED coop_callback blocking(blocker *b) {
+    coop_callback callback = {block, b, NULL};
+    return callback;
+}
+
+/* Not for a program that loads the library by itself. */
+#ifndef COOP_TEST_NOT_LINKED
 static UNUSED coop_event_loop *new_loop(void) {
     coop_event_loop *loop = NULL;
     CHECK_OK(coop_event_loop_new(NULL, &loop));
@@ -157,5 +175,6 @@ static UNUSED coop_runtime *new_runtime(void) {
     CHECK_OK(coop_runtime_new(&options, &runtime));
     return runtime;
 }
+#endif
 
 #endif

@@ -15,6 +15,7 @@ int main(void) {
     snprintf(version, sizeof version, "%d.%d.%d", COOP_VERSION_MAJOR, COOP_VERSION_MINOR, COOP_VERSION_PATCH);
     CHECK(strcmp(coop_version(), version) == 0);
     CHECK(strcmp(coop_version(), COOP_VERSION_STRING) == 0);
+    CHECK_OK(COOP_CHECK_VERSION());
 
     CHECK(strcmp(coop_status_str(COOP_OK), "COOP_OK") == 0);
     CHECK(strcmp(coop_status_str(COOP_E_WOULD_DEADLOCK), "COOP_E_WOULD_DEADLOCK") == 0);
@@ -49,5 +50,9 @@ int main(void) {
     CHECK_STATUS(coop_udp_connect(first, NULL), COOP_E_NULL);
     CHECK_EQ(coop_last_os_errno(), 0);
     coop_udp_free(first);
+
+    CHECK_SAYS(coop_version_check(COOP_VERSION_MAJOR, COOP_VERSION_MINOR + 1), COOP_E_UNSUPPORTED, COOP_VERSION_STRING);
+    CHECK_STATUS(coop_version_check(COOP_VERSION_MAJOR + 1, COOP_VERSION_MINOR), COOP_E_UNSUPPORTED);
+    CHECK_STATUS(coop_version_check(-1, INT32_MIN), COOP_E_UNSUPPORTED);
     return 0;
 }

@@ -59,7 +59,8 @@ NEXT(coop_port_handler, on_start, on_batch);
 NEXT(coop_port_handler, on_batch, on_timer);
 NEXT(coop_port_handler, on_timer, on_stop);
 NEXT(coop_port_handler, on_stop, drop);
-LAST(coop_port_handler, drop, 56);
+NEXT(coop_port_handler, drop, on_message);
+LAST(coop_port_handler, on_message, 64);
 
 FIRST(coop_port, size);
 NEXT(coop_port, size, name);
@@ -79,7 +80,16 @@ LAST(coop_port_set_options, buffer_bytes, 32);
 FIRST(coop_port_stats, size);
 NEXT(coop_port_stats, size, received);
 NEXT(coop_port_stats, received, received_bytes);
-LAST(coop_port_stats, errors, 88);
+NEXT(coop_port_stats, errors, messages);
+LAST(coop_port_stats, messages, 96);
+
+/* Of the functions the first one and one of the last at the time: they are appended to and never moved. */
+FIRST(coop_api, size);
+NEXT(coop_api, size, major);
+NEXT(coop_api, major, minor);
+NEXT(coop_api, minor, address_parse);
+NEXT(coop_api, address_parse, address_text);
+_Static_assert(offsetof(coop_api, version) == 16 + 61 * sizeof(void *), "coop_api.version has moved");
 
 FIRST(coop_timer_options, size);
 NEXT(coop_timer_options, size, after_ns);

@@ -45,6 +45,15 @@ static void null_objects(void) {
     CHECK_STATUS(coop_port_context_set_timer(NULL, 0, 0, NULL), COOP_E_NULL);
     CHECK_STATUS(coop_port_context_cancel_timer(NULL, 1), COOP_E_NULL);
     CHECK_STATUS(coop_port_context_stop(NULL), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_send_message(NULL, "A", 1, NULL, 0), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_name(NULL, NULL, NULL), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_address(NULL, &address), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_backlog(NULL, &count), COOP_E_NULL);
+    CHECK_STATUS(coop_port_set_send_message(NULL, "A", 1, NULL, 0), COOP_E_NULL);
+    CHECK_SAYS(coop_port_handler_load(NULL, 0, NULL, 0, NULL), COOP_E_NULL, "out must not be NULL");
+    CHECK_STATUS(coop_event_loop_backend_fd(NULL, NULL), COOP_E_NULL);
+    CHECK_STATUS(coop_event_loop_backend_timeout(NULL, NULL), COOP_E_NULL);
+    CHECK_STATUS(coop_event_loop_now(NULL, NULL), COOP_E_NULL);
 
     CHECK_STATUS(coop_runtime_new(NULL, NULL), COOP_E_NULL);
     coop_runtime_free(NULL);

@@ -64,15 +64,14 @@ static void cpu_sets(void) {
 /* What is queued behind a task that blocks the only worker. */
 static void discarded_and_freed(int by_free) {
     coop_pool *pool = new_pool(1);
-    latch begun = LATCH, go = LATCH;
+    blocker b = BLOCKER;
     probe p[3] = {{0, 0}};
-    CHECK_OK(coop_pool_submit(pool, NULL, opening(&begun)));
-    CHECK_OK(coop_pool_submit(pool, NULL, waiting(&go)));
-    latch_wait(&begun);
+    CHECK_OK(coop_pool_submit(pool, NULL, blocking(&b)));
+    latch_wait(&b.begun);
     for (int i = 0; i < 3; i++) CHECK_OK(coop_pool_submit(pool, NULL, counted(&p[i])));
     CHECK_STATUS(coop_pool_shutdown(pool, COOP_SHUTDOWN_DRAIN, 0), COOP_E_TIMEOUT);
     for (int i = 0; i < 3; i++) CHECK(runs(&p[i]) == 0 && drops(&p[i]) == 1);
-    latch_open(&go);
+    latch_open(&b.go);
     if (!by_free) CHECK_OK(coop_pool_shutdown(pool, COOP_SHUTDOWN_DISCARD, LONG_NS));
     coop_pool_free(pool);
     for (int i = 0; i < 3; i++) CHECK_EQ(drops(&p[i]), 1);
@@ -122,16 +121,15 @@ static void ask(void *arg) {
 
 static void drops_may_call(void) {
     coop_pool *pool = new_pool(1);
-    latch begun = LATCH, go = LATCH;
+    blocker b = BLOCKER;
     asker a = {pool, 0};
     coop_callback asking = {count_run, &a, ask};
-    CHECK_OK(coop_pool_submit(pool, NULL, opening(&begun)));
-    CHECK_OK(coop_pool_submit(pool, NULL, waiting(&go)));
-    latch_wait(&begun);
+    CHECK_OK(coop_pool_submit(pool, NULL, blocking(&b)));
+    latch_wait(&b.begun);
     CHECK_OK(coop_pool_submit(pool, NULL, asking));
     CHECK_STATUS(coop_pool_shutdown(pool, COOP_SHUTDOWN_DISCARD, 0), COOP_E_TIMEOUT);
     CHECK_EQ(a.asked, 1);
-    latch_open(&go);
+    latch_open(&b.go);
     coop_pool_free(pool);
 }
 

@@ -51,7 +51,7 @@ static void on_stop(void *arg, coop_port_context *context) {
 static void drop(void *arg) { count_drop(&((port *)arg)->probe); }
 
 static coop_port_handler handler_of(port *p) {
-    coop_port_handler handler = {sizeof handler, NULL, on_start, on_batch, on_timer, on_stop, drop};
+    coop_port_handler handler = {sizeof handler, NULL, on_start, on_batch, on_timer, on_stop, drop, NULL};
     handler.arg = p;
     return handler;
 }
@@ -85,7 +85,7 @@ static void echo(int32_t mode) {
     coop_port_handler handler = handler_of(&p);
     coop_port ports[1] = {port_of("ECHO", &handler)};
     coop_port_set_options options = {sizeof options, mode, 0, NULL, 0};
-    coop_port_stats stats = {sizeof stats, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    coop_port_stats stats = {sizeof stats, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     coop_port_set *set = NULL;
     coop_event_loop *loop = new_loop();
     coop_datagram answer;

@@ -76,15 +76,15 @@ static void wait_mode_ends_at_a_stop(void) {
 
 static void a_late_stop_says_so(void) {
     coop_runtime *runtime = new_runtime();
-    latch go = LATCH;
+    blocker b[2] = {BLOCKER, BLOCKER};
     probe behind = {0, 0};
     CHECK_OK(coop_runtime_start(runtime, COOP_START_RETURN));
-    CHECK_OK(coop_pool_submit(coop_runtime_pool(runtime), NULL, waiting(&go)));
-    CHECK_OK(coop_pool_submit(coop_runtime_pool(runtime), NULL, waiting(&go)));
+    for (int i = 0; i < 2; i++) CHECK_OK(coop_pool_submit(coop_runtime_pool(runtime), NULL, blocking(&b[i])));
+    for (int i = 0; i < 2; i++) latch_wait(&b[i].begun);
     CHECK_OK(coop_pool_submit(coop_runtime_pool(runtime), NULL, counted(&behind)));
     CHECK_STATUS(coop_runtime_stop(runtime, 1000000), COOP_E_TIMEOUT);
     CHECK_EQ(drops(&behind), 1);
-    latch_open(&go);
+    for (int i = 0; i < 2; i++) latch_open(&b[i].go);
     CHECK_OK(coop_runtime_stop(runtime, LONG_NS));
     coop_runtime_free(runtime);
 }

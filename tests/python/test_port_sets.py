@@ -82,8 +82,8 @@ def test_a_handler_may_be_named(make: Make, tmp_path: Any, monkeypatch: pytest.M
         ("no_such_module_here:X", ModuleNotFoundError, "no_such_module_here"),
         ("handlers_of_a_test:Nope", AttributeError, "module 'handlers_of_a_test' has no 'Nope'"),
         ("handlers_of_a_test:Outer.Nope", AttributeError, "has no 'Outer.Nope'"),
-        ("handlers_of_a_test", ValueError, 'must be a class or "module:qualname"'),
-        (":x", ValueError, 'must be a class or "module:qualname"'),
+        ("handlers_of_a_test", ValueError, 'must be a class, "module:qualname" or "path/lib.so:symbol"'),
+        (":x", ValueError, 'must be a class, "module:qualname" or "path/lib.so:symbol"'),
         ("handlers_of_a_test:instance", TypeError, "not a class"),
     ):
         ports = make(Port("port", name), start=False)
@@ -98,7 +98,9 @@ def test_wrong_arguments_of_a_handler_are_its_own_type_error(make: Make) -> None
 
 
 def test_instances_are_refused(make: Make) -> None:
-    with pytest.raises(TypeError, match=r'port "port" must be a class or "module:qualname", not the instance'):
+    with pytest.raises(
+        TypeError, match=r'port "port" must be a class, "module:qualname" or "path/lib.so:symbol", not the instance'
+    ):
         make(Port("port", Echo()))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"made of libcoop.Port objects, not 7"):
         make(7)

@@ -17,12 +17,14 @@
 //! # Where things are
 //!
 //! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
-//! callbacks, `watch.rs` file descriptors, `dispatch.rs` callbacks in a pool, `udp/` datagrams in batches.
+//! callbacks, `watch.rs` file descriptors, `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/`
+//! datagrams in batches.
 
 // Not forbidden: `udp/batch.rs` below it is the one file with raw sockets.
 #![deny(unsafe_code)]
 
 mod dispatch;
+mod embed;
 mod handle;
 mod run;
 mod shared;

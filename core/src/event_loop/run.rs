@@ -179,6 +179,7 @@ impl Drop for Release<'_> {
             self.0.gate.wait_quiet();
             self.0.discard();
         }
+        self.0.leave();
         self.0.give_back(&mut self.0.thread.lock().unwrap_or_else(PoisonError::into_inner));
         if self.0.runner.is_freed() {
             // Freed since the look above, by an owner that saw the loop run and left this to it.
@@ -211,7 +212,9 @@ pub(super) fn run(shared: &Arc<Shared>, mode: RunMode) -> Result<()> {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => unreachable!("held only by the one runner"),
         };
-        turns(shared, &mut driver, mode)
+        let result = turns(shared, &mut driver, mode);
+        shared.overdue.store(!driver.due.is_empty(), Ordering::Relaxed);
+        result
     };
     drop(release);
     result
@@ -231,7 +234,7 @@ fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()>
         if mode == RunMode::UntilIdle && shared.is_idle() {
             return Ok(());
         }
-        let worked = turn(shared, driver, mode != RunMode::NoWait)?;
+        let worked = turn(shared, driver, mode)?;
         match mode {
             RunMode::NoWait => return Ok(()),
             RunMode::Once if worked => return Ok(()),
@@ -241,9 +244,15 @@ fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()>
 }
 
 /// One turn; true if a callback ran.
-fn turn(shared: &Arc<Shared>, driver: &mut Driver, may_wait: bool) -> Result<bool> {
+fn turn(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<bool> {
     shared.wake_flag.announce_sleep();
     let interrupted = || shared.gate.is_closed() || shared.runner.interrupted.load(Ordering::SeqCst);
+    // Whoever ended the last source before the announcement has not woken this run until idle.
+    let may_wait = match mode {
+        RunMode::NoWait => false,
+        RunMode::UntilIdle => !shared.is_idle(),
+        RunMode::Default | RunMode::Once => true,
+    };
     let timeout = if !may_wait || !driver.due.is_empty() || !shared.posts.is_empty() || interrupted() {
         Some(Duration::ZERO)
     } else {

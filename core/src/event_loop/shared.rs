@@ -4,7 +4,8 @@
 
 use std::{
     fmt, io,
-    sync::{Arc, Condvar, Mutex},
+    os::fd::{AsRawFd, RawFd},
+    sync::{Arc, Condvar, Mutex, atomic::AtomicBool},
     thread::JoinHandle,
 };
 
@@ -32,6 +33,12 @@ pub(super) struct Shared {
     pub(super) posts: SegQueue<Job>,
     pub(super) wake_flag: WakeFlag,
     waker: mio::Waker,
+    /// The selector's; open for as long as the driver is there.
+    pub(super) backend_fd: RawFd,
+    /// A foreign loop sleeps on `backend_fd`.
+    pub(super) embedded: AtomicBool,
+    /// The last turn was interrupted and left timers to be called.
+    pub(super) overdue: AtomicBool,
     pub(super) timers: Timers,
     pub(super) watches: Watches,
     pub(super) pool: Option<Arc<dyn Dispatcher>>,
@@ -68,6 +75,9 @@ impl Shared {
             posts: SegQueue::new(),
             wake_flag: WakeFlag::new(),
             waker,
+            backend_fd: poll.as_raw_fd(),
+            embedded: AtomicBool::new(false),
+            overdue: AtomicBool::new(false),
             timers: Timers::new(),
             watches: Watches::new(registry),
             pool,
@@ -93,7 +103,8 @@ impl Shared {
 
     /// Wakes a loop that may sleep for the sake of what has just ended; call it after a source has gone.
     pub(super) fn wake_if_idle(&self) {
-        if self.wake_flag.is_asleep() && self.is_idle() {
+        // While nobody runs it, no run until idle is to be ended: one that begins later looks for itself.
+        if self.wake_flag.is_asleep() && self.runner.is_running() && self.is_idle() {
             self.wake_if_asleep();
         }
     }

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod embed;
 mod races;
 mod sources;
 

@@ -10,6 +10,10 @@ use crate::event_loop::TimerId;
 /// What ports send each other.
 pub type Message = Box<dyn Any + Send>;
 
+/// The message that handlers of every language understand: bytes as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bytes(pub Vec<u8>);
+
 /// Makes a handler, inside the worker that it will run in.
 pub type Build = Box<dyn FnOnce(&Context) -> Result<Box<dyn Handler>, Fault> + Send>;
 

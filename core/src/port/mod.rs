@@ -44,7 +44,7 @@ pub use self::{
     batch::Batch,
     context::Context,
     counters::PortStats,
-    handler::{Build, Fault, Handler, Message, Outcome},
+    handler::{Build, Bytes, Fault, Handler, Message, Outcome},
 };
 use self::{
     members::Members,

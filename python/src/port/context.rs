@@ -8,18 +8,19 @@ use pyo3::{
     types::{PyBytes, PyTuple},
 };
 
-use super::handler::Object;
-use crate::{address, callback::Held, detached::Detached, errors::OrRaise, wait};
+use super::native::{Natives, message};
+use crate::{address, detached::Detached, errors::OrRaise, wait};
 
 /// A handler's way to its port. It may be kept and used from any thread; when the port has ended, its calls raise Closed.
 #[pyclass(frozen, module = "libcoop")]
 pub(crate) struct PortContext {
     pub(super) context: Detached<Context>,
+    natives: Natives,
 }
 
 impl PortContext {
-    pub(super) fn new(context: Context) -> Self {
-        Self { context: Detached::new(context) }
+    pub(super) fn new(context: Context, natives: Natives) -> Self {
+        Self { context: Detached::new(context), natives }
     }
 }
 
@@ -84,12 +85,13 @@ impl PortContext {
         Ok(count)
     }
 
-    /// Sends an object to another port of the set, as it is: `on_message` there, in the order of sending.
+    /// Sends an object to another port of the set, as it is: `on_message` there, in the order of sending. A native handler is given a
+    /// copy of a bytes-like object.
     ///
-    /// Raises ValueError for a name that is no port of the set, Closed.
+    /// Raises ValueError for a name that is no port of the set, TypeError for what a native handler does not understand, Closed.
     #[pyo3(signature = (port, obj, /))]
-    fn send(&self, py: Python<'_>, port: &str, obj: Py<PyAny>) -> PyResult<()> {
-        self.context.send(port, Box::new(Object(Held::new(obj)))).or_raise(py)
+    fn send(&self, port: &str, obj: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.context.send(port, message(&self.natives, port, obj)?).or_raise(obj.py())
     }
 
     /// Calls `on_timer` in `delay` seconds, once, or again every `delay` seconds; answers the timer's id. 0 is the loop's next turn.

@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use coop_core::{
     event_loop::TimerId,
-    port::{self, Context, Fault, Handler, Message, Outcome},
+    port::{self, Bytes, Context, Fault, Handler, Message, Outcome},
 };
 use pyo3::{
     prelude::*,
-    types::{PyString, PyTuple},
+    types::{PyBytes, PyString, PyTuple},
 };
 
-use super::{batch::Batch, context::PortContext};
+use super::{batch::Batch, context::PortContext, native::Natives};
 use crate::{callback::Held, report, thread_state};
 
 /// A Python object on its way from one port to another.
@@ -28,12 +28,12 @@ struct PyHandler {
 }
 
 /// What makes the handler of a port: a class, or its name, and arguments.
-pub(super) fn build(class: Py<PyAny>, args: Py<PyTuple>, started: StartError) -> port::Build {
+pub(super) fn build(class: Py<PyAny>, args: Py<PyTuple>, started: StartError, natives: Natives) -> port::Build {
     Box::new(move |context: &Context| {
         let made = attached(|py| {
             let class = resolve(class.bind(py))?;
             let handler = class.call1(args.bind(py))?.unbind();
-            let ctx = Py::new(py, PortContext::new(context.clone()))?;
+            let ctx = Py::new(py, PortContext::new(context.clone(), natives))?;
             Ok(PyHandler { handler, ctx, started: started.clone() })
         });
         let handler = made.map_err(|error| keep(&started, error))?;
@@ -119,10 +119,15 @@ impl Handler for PyHandler {
     }
 
     fn on_message(&mut self, _: &Context, sender: &str, message: Message) -> Outcome {
-        let Ok(object) = message.downcast::<Object>() else {
-            return Err(Fault::new("a message that is no Python object"));
-        };
-        self.call("on_message", |method| method.call1((&self.ctx, sender, object.0.take())))
+        match message.downcast::<Object>() {
+            Ok(object) => self.call("on_message", |method| method.call1((&self.ctx, sender, object.0.take()))),
+            Err(message) => match message.downcast::<Bytes>() {
+                Ok(bytes) => self.call("on_message", |method| {
+                    method.call1((&self.ctx, sender, PyBytes::new(method.py(), &bytes.0)))
+                }),
+                Err(_) => Err(Fault::new("a message that is neither bytes nor a Python object")),
+            },
+        }
     }
 
     fn on_timer(&mut self, _: &Context, timer: TimerId) -> Outcome {

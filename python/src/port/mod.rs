@@ -3,10 +3,12 @@
 mod batch;
 mod context;
 mod handler;
+mod native;
 mod set;
 
 pub(crate) use self::{
     batch::Batch,
     context::PortContext,
+    native::coop_api,
     set::{PortSet, PortStats},
 };

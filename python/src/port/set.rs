@@ -16,10 +16,12 @@ use pyo3::{
     types::{PyDict, PyString, PyTuple, PyType},
 };
 
-use super::handler::{self, Object, StartError};
+use super::{
+    handler::{self, StartError},
+    native::{self, Natives, message},
+};
 use crate::{
     address,
-    callback::Held,
     detached::Detached,
     errors::{OrRaise, to_py},
     event_loop::EventLoop,
@@ -39,6 +41,7 @@ pub(crate) struct PortSet {
     set: Detached<port::PortSet>,
     started: StartError,
     names: Vec<String>,
+    natives: Natives,
 }
 
 fn not_yet(error: &Error) -> bool {
@@ -70,11 +73,14 @@ impl PortSet {
             }
         };
         let started = StartError::default();
-        let ports: Vec<_> = ports.try_iter()?.map(|port| make_port(&port?, &started)).collect::<PyResult<_>>()?;
+        let ports: Vec<_> = ports.try_iter()?.collect::<PyResult<_>>()?;
+        let natives: Natives = Arc::new(ports.iter().filter_map(native_name).collect());
+        let made = ports.iter().map(|port| make_port(port, &started, &natives));
+        let ports: Vec<_> = made.collect::<PyResult<_>>()?;
         let names = ports.iter().map(|port| port.name.clone()).collect();
         let event_loop = r#loop.map(|event_loop| Handle::clone(&event_loop.get().handle));
         let options = PortSetOptions { mode, event_loop, buffer_bytes };
-        Ok(Self { set: Detached::new(port::PortSet::new(options, ports).or_raise(py)?), started, names })
+        Ok(Self { set: Detached::new(port::PortSet::new(options, ports).or_raise(py)?), started, names, natives })
     }
 
     /// Binds every socket, has each handler built and started inside its worker, and waits for that.
@@ -112,12 +118,14 @@ impl PortSet {
         Ok(addresses)
     }
 
-    /// Sends an object to a port from outside the set: `on_message` there with an empty sender. Any thread.
+    /// Sends an object to a port from outside the set: `on_message` there with an empty sender. A native handler is given a copy of a
+    /// bytes-like object. Any thread.
     ///
-    /// Raises ValueError for an unknown name or before the start, Closed, Forked.
+    /// Raises ValueError for an unknown name or before the start, TypeError for what a native handler does not understand, Closed,
+    /// Forked.
     #[pyo3(signature = (port, obj, /))]
-    fn send(&self, py: Python<'_>, port: &str, obj: Py<PyAny>) -> PyResult<()> {
-        self.set.send(port, Box::new(Object(Held::new(obj)))).or_raise(py)
+    fn send(&self, port: &str, obj: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.set.send(port, message(&self.natives, port, obj)?).or_raise(obj.py())
     }
 
     /// What each port has counted since its start; also after the end. Any thread. Raises as `addresses`.
@@ -166,14 +174,20 @@ impl PortSet {
     }
 }
 
+/// The name of a port with a native handler.
+fn native_name(port: &Bound<'_, PyAny>) -> Option<String> {
+    let handler = port.getattr("handler").ok()?.extract::<String>().ok()?;
+    native::is_native(&handler).then(|| port.getattr("name").ok()?.extract().ok()).flatten()
+}
+
 /// A `libcoop.Port` as the core wants it.
-fn make_port(port: &Bound<'_, PyAny>, started: &StartError) -> PyResult<port::Port> {
+fn make_port(port: &Bound<'_, PyAny>, started: &StartError, natives: &Natives) -> PyResult<port::Port> {
     let wrong = || PyTypeError::new_err(format!("a port set is made of libcoop.Port objects, not {port}"));
     let get = |name: &str| port.getattr(name).map_err(|_| wrong());
-    let (name, class, connect) = (get("name")?.extract()?, get("handler")?, get("connect")?);
+    let (name, class, connect) = (get("name")?.extract::<String>()?, get("handler")?, get("connect")?);
     if !class.is_instance_of::<PyType>() && !class.is_instance_of::<PyString>() {
         return Err(PyTypeError::new_err(format!(
-            "the handler of port {name:?} must be a class or \"module:qualname\", not the instance {class}: each port builds \
+            "the handler of port {name:?} must be a class, \"module:qualname\" or \"path/lib.so:symbol\", not the instance {class}: each port builds \
              its own inside its worker"
         )));
     }
@@ -181,16 +195,14 @@ fn make_port(port: &Bound<'_, PyAny>, started: &StartError) -> PyResult<port::Po
     if connect.is_some_and(|peer| peer.port() == 0) {
         return Err(PyValueError::new_err(format!("port {name:?} cannot connect to port 0")));
     }
-    let args: Py<PyTuple> = get("args")?
-        .try_iter()?
-        .collect::<PyResult<Vec<_>>>()
-        .and_then(|args| Ok(PyTuple::new(port.py(), args)?.unbind()))?;
-    Ok(port::Port {
-        name,
-        bind: address::resolve(&get("bind")?)?,
-        connect,
-        build: handler::build(class.unbind(), args, Arc::clone(started)),
-    })
+    let args = get("args")?.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+    let args = PyTuple::new(port.py(), args)?;
+    let build = if natives.contains(&name) {
+        native::build(&name, &class.extract::<String>()?, &args)?
+    } else {
+        handler::build(class.unbind(), args.unbind(), Arc::clone(started), Arc::clone(natives))
+    };
+    Ok(port::Port { name, bind: address::resolve(&get("bind")?)?, connect, build })
 }
 
 /// What a port has counted since its start.

@@ -48,6 +48,7 @@ fn measure(start_root: impl FnOnce(mpsc::Sender<u32>)) -> f64 {
 }
 
 pub fn run(peers: &Peers, rounds: usize) {
+    #[cfg_attr(not(feature = "tbb"), allow(unused_mut, reason = "TBB comes last"))]
     let mut contestants = vec![
         Contestant::new("coop", || {
             measure(|tell| peers.coop.submit(move || tell.send(coop(N)).expect("heard")).expect("open"))

@@ -17,6 +17,7 @@ fn measure(start_root: impl FnOnce()) -> f64 {
 }
 
 pub fn run(peers: &Peers, rounds: usize) {
+    #[cfg_attr(not(feature = "tbb"), allow(unused_mut, reason = "TBB comes last"))]
     let mut contestants = vec![
         Contestant::new("coop", || {
             let pool = Handle::clone(&peers.coop);

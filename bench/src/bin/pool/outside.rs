@@ -32,6 +32,7 @@ fn measure(submit: impl Fn(u64)) -> (f64, f64) {
 
 pub fn run(peers: &Peers, rounds: usize) {
     let mut switches = Vec::new();
+    #[cfg_attr(not(feature = "tbb"), allow(unused_mut, reason = "TBB comes last"))]
     let mut contestants = vec![
         Contestant::new("coop", || {
             let (rate, switched) = measure(|by| peers.coop.submit(move || tick(by)).expect("open"));

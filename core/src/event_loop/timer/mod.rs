@@ -80,8 +80,13 @@ impl Timers {
         self.wheel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// From when the loop was made.
+    pub(super) fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
     fn now_ns(&self) -> u64 {
-        nanos(self.epoch.elapsed())
+        nanos(self.now())
     }
 
     pub(super) fn len(&self) -> usize {

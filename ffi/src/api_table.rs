@@ -1,0 +1,300 @@
+//! Made by .ci/api of the functions that ffi/ exports: run `.ci/api --write` after a change of them. Its order is ABI: what is new
+//! comes at the end.
+
+#![allow(unused_imports, reason = "every module of the crate: which of them have a type for a parameter changes")]
+
+use std::ffi::{c_char, c_void};
+
+use crate::{
+    address::*, api::*, cpu_set::*, event_loop::*, io_watch::*, log::*, native::*, pool::*, port_context::*,
+    port_handler::*, port_set::*, runtime::*, status::*, timer::*, udp::*, version::*, *,
+};
+
+/// The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
+/// function of that name with coop_ before it.
+///
+/// New functions come at the end, and the struct grows: a field is there if it ends within size. Until 1.0, tables of another
+/// minor version may differ in everything but the first three fields.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct coop_api {
+    /// The bytes of the library's table. Greater than or equal to sizeof(coop_api): every field of this header is there.
+    pub size: usize,
+    /// The library's COOP_VERSION_MAJOR.
+    pub major: i32,
+    /// The library's COOP_VERSION_MINOR.
+    pub minor: i32,
+    /// coop_address_parse.
+    pub address_parse:
+        unsafe extern "C" fn(text: *const c_char, text_length: usize, out: *mut coop_address) -> coop_status,
+    /// coop_address_text.
+    pub address_text:
+        unsafe extern "C" fn(address: *const coop_address, buffer: *mut c_char, capacity: usize) -> coop_status,
+    /// coop_event_loop_backend_fd.
+    pub event_loop_backend_fd: unsafe extern "C" fn(event_loop: *mut coop_event_loop, out: *mut i32) -> coop_status,
+    /// coop_event_loop_backend_timeout.
+    pub event_loop_backend_timeout:
+        unsafe extern "C" fn(event_loop: *const coop_event_loop, out_ns: *mut i64) -> coop_status,
+    /// coop_event_loop_free.
+    pub event_loop_free: unsafe extern "C" fn(event_loop: *mut coop_event_loop),
+    /// coop_event_loop_interrupt.
+    pub event_loop_interrupt: unsafe extern "C" fn(event_loop: *mut coop_event_loop) -> coop_status,
+    /// coop_event_loop_is_loop_thread.
+    pub event_loop_is_loop_thread: unsafe extern "C" fn(event_loop: *const coop_event_loop) -> bool,
+    /// coop_event_loop_join.
+    pub event_loop_join: unsafe extern "C" fn(event_loop: *mut coop_event_loop, timeout_ns: i64) -> coop_status,
+    /// coop_event_loop_new.
+    pub event_loop_new:
+        unsafe extern "C" fn(options: *const coop_event_loop_options, out: *mut *mut coop_event_loop) -> coop_status,
+    /// coop_event_loop_now.
+    pub event_loop_now: unsafe extern "C" fn(event_loop: *const coop_event_loop, out_ns: *mut i64) -> coop_status,
+    /// coop_event_loop_post.
+    pub event_loop_post: unsafe extern "C" fn(event_loop: *mut coop_event_loop, callback: coop_callback) -> coop_status,
+    /// coop_event_loop_run.
+    pub event_loop_run: unsafe extern "C" fn(event_loop: *mut coop_event_loop, mode: i32) -> coop_status,
+    /// coop_event_loop_start.
+    pub event_loop_start: unsafe extern "C" fn(event_loop: *mut coop_event_loop) -> coop_status,
+    /// coop_event_loop_stop.
+    pub event_loop_stop: unsafe extern "C" fn(event_loop: *mut coop_event_loop) -> coop_status,
+    /// coop_event_loop_timer.
+    pub event_loop_timer: unsafe extern "C" fn(
+        event_loop: *mut coop_event_loop,
+        options: *const coop_timer_options,
+        callback: coop_timer_callback,
+        id: *mut coop_timer_id,
+    ) -> coop_status,
+    /// coop_event_loop_watch.
+    pub event_loop_watch: unsafe extern "C" fn(
+        event_loop: *mut coop_event_loop,
+        fd: i32,
+        options: *const coop_io_watch_options,
+        callback: coop_io_watch_callback,
+        id: *mut coop_io_watch_id,
+    ) -> coop_status,
+    /// coop_io_watch_cancel.
+    pub io_watch_cancel: unsafe extern "C" fn(event_loop: *mut coop_event_loop, id: coop_io_watch_id) -> coop_status,
+    /// coop_last_error.
+    pub last_error: unsafe extern "C" fn() -> *const c_char,
+    /// coop_last_os_errno.
+    pub last_os_errno: unsafe extern "C" fn() -> i32,
+    /// coop_pool_close.
+    pub pool_close: unsafe extern "C" fn(pool: *mut coop_pool) -> coop_status,
+    /// coop_pool_free.
+    pub pool_free: unsafe extern "C" fn(pool: *mut coop_pool),
+    /// coop_pool_is_worker_thread.
+    pub pool_is_worker_thread: unsafe extern "C" fn(pool: *const coop_pool) -> bool,
+    /// coop_pool_join.
+    pub pool_join: unsafe extern "C" fn(pool: *mut coop_pool, timeout_ns: i64) -> coop_status,
+    /// coop_pool_new.
+    pub pool_new: unsafe extern "C" fn(options: *const coop_pool_options, out: *mut *mut coop_pool) -> coop_status,
+    /// coop_pool_shutdown.
+    pub pool_shutdown: unsafe extern "C" fn(pool: *mut coop_pool, mode: i32, timeout_ns: i64) -> coop_status,
+    /// coop_pool_submit.
+    pub pool_submit: unsafe extern "C" fn(
+        pool: *mut coop_pool,
+        options: *const coop_submit_options,
+        task: coop_callback,
+    ) -> coop_status,
+    /// coop_pool_worker_cpu.
+    pub pool_worker_cpu: unsafe extern "C" fn(pool: *const coop_pool, index: usize, out: *mut i32) -> coop_status,
+    /// coop_pool_workers.
+    pub pool_workers: unsafe extern "C" fn(pool: *const coop_pool, out: *mut usize) -> coop_status,
+    /// coop_port_context_address.
+    pub port_context_address:
+        unsafe extern "C" fn(context: *const coop_port_context, out: *mut coop_address) -> coop_status,
+    /// coop_port_context_backlog.
+    pub port_context_backlog: unsafe extern "C" fn(context: *const coop_port_context, out: *mut usize) -> coop_status,
+    /// coop_port_context_cancel_timer.
+    pub port_context_cancel_timer:
+        unsafe extern "C" fn(context: *mut coop_port_context, timer: coop_timer_id) -> coop_status,
+    /// coop_port_context_name.
+    pub port_context_name: unsafe extern "C" fn(
+        context: *const coop_port_context,
+        name: *mut *const c_char,
+        length: *mut usize,
+    ) -> coop_status,
+    /// coop_port_context_send.
+    pub port_context_send: unsafe extern "C" fn(
+        context: *mut coop_port_context,
+        datagrams: *const coop_datagram,
+        count: usize,
+        sent: *mut usize,
+    ) -> coop_status,
+    /// coop_port_context_send_message.
+    pub port_context_send_message: unsafe extern "C" fn(
+        context: *mut coop_port_context,
+        port: *const c_char,
+        port_length: usize,
+        data: *const c_void,
+        length: usize,
+    ) -> coop_status,
+    /// coop_port_context_set_timer.
+    pub port_context_set_timer: unsafe extern "C" fn(
+        context: *mut coop_port_context,
+        after_ns: i64,
+        every_ns: i64,
+        out: *mut coop_timer_id,
+    ) -> coop_status,
+    /// coop_port_context_stop.
+    pub port_context_stop: unsafe extern "C" fn(context: *mut coop_port_context) -> coop_status,
+    /// coop_port_handler_load.
+    pub port_handler_load: unsafe extern "C" fn(
+        name: *const c_char,
+        name_length: usize,
+        args: *const c_void,
+        length: usize,
+        out: *mut coop_port_handler,
+    ) -> coop_status,
+    /// coop_port_set_address.
+    pub port_set_address: unsafe extern "C" fn(
+        set: *const coop_port_set,
+        name: *const c_char,
+        name_length: usize,
+        out: *mut coop_address,
+    ) -> coop_status,
+    /// coop_port_set_free.
+    pub port_set_free: unsafe extern "C" fn(set: *mut coop_port_set),
+    /// coop_port_set_join.
+    pub port_set_join: unsafe extern "C" fn(set: *mut coop_port_set, timeout_ns: i64) -> coop_status,
+    /// coop_port_set_new.
+    pub port_set_new: unsafe extern "C" fn(
+        options: *const coop_port_set_options,
+        ports: *const coop_port,
+        count: usize,
+        out: *mut *mut coop_port_set,
+    ) -> coop_status,
+    /// coop_port_set_send_message.
+    pub port_set_send_message: unsafe extern "C" fn(
+        set: *mut coop_port_set,
+        port: *const c_char,
+        port_length: usize,
+        data: *const c_void,
+        length: usize,
+    ) -> coop_status,
+    /// coop_port_set_start.
+    pub port_set_start: unsafe extern "C" fn(set: *mut coop_port_set) -> coop_status,
+    /// coop_port_set_stats.
+    pub port_set_stats: unsafe extern "C" fn(
+        set: *const coop_port_set,
+        name: *const c_char,
+        name_length: usize,
+        out: *mut coop_port_stats,
+    ) -> coop_status,
+    /// coop_port_set_stop.
+    pub port_set_stop: unsafe extern "C" fn(set: *mut coop_port_set, timeout_ns: i64) -> coop_status,
+    /// coop_runtime_event_loop.
+    pub runtime_event_loop: unsafe extern "C" fn(runtime: *mut coop_runtime) -> *mut coop_event_loop,
+    /// coop_runtime_free.
+    pub runtime_free: unsafe extern "C" fn(runtime: *mut coop_runtime),
+    /// coop_runtime_new.
+    pub runtime_new:
+        unsafe extern "C" fn(options: *const coop_runtime_options, out: *mut *mut coop_runtime) -> coop_status,
+    /// coop_runtime_pool.
+    pub runtime_pool: unsafe extern "C" fn(runtime: *mut coop_runtime) -> *mut coop_pool,
+    /// coop_runtime_start.
+    pub runtime_start: unsafe extern "C" fn(runtime: *mut coop_runtime, mode: i32) -> coop_status,
+    /// coop_runtime_stop.
+    pub runtime_stop: unsafe extern "C" fn(runtime: *mut coop_runtime, timeout_ns: i64) -> coop_status,
+    /// coop_set_log.
+    pub set_log: unsafe extern "C" fn(level: i32, callback: coop_log_callback) -> coop_status,
+    /// coop_status_str.
+    pub status_str: unsafe extern "C" fn(status: coop_status) -> *const c_char,
+    /// coop_timer_cancel.
+    pub timer_cancel: unsafe extern "C" fn(event_loop: *mut coop_event_loop, id: coop_timer_id) -> coop_status,
+    /// coop_udp_connect.
+    pub udp_connect: unsafe extern "C" fn(udp: *mut coop_udp, peer: *const coop_address) -> coop_status,
+    /// coop_udp_fd.
+    pub udp_fd: unsafe extern "C" fn(udp: *const coop_udp) -> i32,
+    /// coop_udp_free.
+    pub udp_free: unsafe extern "C" fn(udp: *mut coop_udp),
+    /// coop_udp_local_address.
+    pub udp_local_address: unsafe extern "C" fn(udp: *const coop_udp, out: *mut coop_address) -> coop_status,
+    /// coop_udp_new.
+    pub udp_new: unsafe extern "C" fn(options: *const coop_udp_options, out: *mut *mut coop_udp) -> coop_status,
+    /// coop_udp_receive.
+    pub udp_receive: unsafe extern "C" fn(
+        udp: *mut coop_udp,
+        out: *mut coop_datagram,
+        capacity: usize,
+        count: *mut usize,
+    ) -> coop_status,
+    /// coop_udp_send.
+    pub udp_send: unsafe extern "C" fn(
+        udp: *mut coop_udp,
+        datagrams: *const coop_datagram,
+        count: usize,
+        sent: *mut usize,
+        refused: *mut usize,
+    ) -> coop_status,
+    /// coop_version.
+    pub version: unsafe extern "C" fn() -> *const c_char,
+}
+
+/// The table of this copy of the library.
+pub(crate) static TABLE: coop_api = coop_api {
+    size: size_of::<coop_api>(),
+    major: COOP_VERSION_MAJOR,
+    minor: COOP_VERSION_MINOR,
+    address_parse: coop_address_parse,
+    address_text: coop_address_text,
+    event_loop_backend_fd: coop_event_loop_backend_fd,
+    event_loop_backend_timeout: coop_event_loop_backend_timeout,
+    event_loop_free: coop_event_loop_free,
+    event_loop_interrupt: coop_event_loop_interrupt,
+    event_loop_is_loop_thread: coop_event_loop_is_loop_thread,
+    event_loop_join: coop_event_loop_join,
+    event_loop_new: coop_event_loop_new,
+    event_loop_now: coop_event_loop_now,
+    event_loop_post: coop_event_loop_post,
+    event_loop_run: coop_event_loop_run,
+    event_loop_start: coop_event_loop_start,
+    event_loop_stop: coop_event_loop_stop,
+    event_loop_timer: coop_event_loop_timer,
+    event_loop_watch: coop_event_loop_watch,
+    io_watch_cancel: coop_io_watch_cancel,
+    last_error: coop_last_error,
+    last_os_errno: coop_last_os_errno,
+    pool_close: coop_pool_close,
+    pool_free: coop_pool_free,
+    pool_is_worker_thread: coop_pool_is_worker_thread,
+    pool_join: coop_pool_join,
+    pool_new: coop_pool_new,
+    pool_shutdown: coop_pool_shutdown,
+    pool_submit: coop_pool_submit,
+    pool_worker_cpu: coop_pool_worker_cpu,
+    pool_workers: coop_pool_workers,
+    port_context_address: coop_port_context_address,
+    port_context_backlog: coop_port_context_backlog,
+    port_context_cancel_timer: coop_port_context_cancel_timer,
+    port_context_name: coop_port_context_name,
+    port_context_send: coop_port_context_send,
+    port_context_send_message: coop_port_context_send_message,
+    port_context_set_timer: coop_port_context_set_timer,
+    port_context_stop: coop_port_context_stop,
+    port_handler_load: coop_port_handler_load,
+    port_set_address: coop_port_set_address,
+    port_set_free: coop_port_set_free,
+    port_set_join: coop_port_set_join,
+    port_set_new: coop_port_set_new,
+    port_set_send_message: coop_port_set_send_message,
+    port_set_start: coop_port_set_start,
+    port_set_stats: coop_port_set_stats,
+    port_set_stop: coop_port_set_stop,
+    runtime_event_loop: coop_runtime_event_loop,
+    runtime_free: coop_runtime_free,
+    runtime_new: coop_runtime_new,
+    runtime_pool: coop_runtime_pool,
+    runtime_start: coop_runtime_start,
+    runtime_stop: coop_runtime_stop,
+    set_log: coop_set_log,
+    status_str: coop_status_str,
+    timer_cancel: coop_timer_cancel,
+    udp_connect: coop_udp_connect,
+    udp_fd: coop_udp_fd,
+    udp_free: coop_udp_free,
+    udp_local_address: coop_udp_local_address,
+    udp_new: coop_udp_new,
+    udp_receive: coop_udp_receive,
+    udp_send: coop_udp_send,
+    version: coop_version,
+};

@@ -1,0 +1,45 @@
+/* libcoop for C++20: header-only, over the C functions of coop.h and nothing else. Link with libcoop.
+ *
+ *     auto pool = coop::pool::create({.workers = 2}).value();
+ *     auto loop = coop::event_loop::create().value();
+ *     pool.submit([&] { loop.post([&] { loop.stop().value(); }).value(); }).value();
+ *     loop.run().value();
+ *
+ * Names are those of C: coop_pool_submit is coop::pool::submit, COOP_E_QUEUE_FULL is coop::errc::queue_full. coop_x_new is
+ * coop::x::create, and coop_x_free the destructor. Enumerators are COOP_* in lower case: COOP_RUN_ONCE is
+ * coop::run_mode::once; those that C++ keeps for itself have a _ behind. What is no object in C (timers, watches) has a
+ * name that is copied here. What a function answers and from where it may be called is said in coop.h once, for both.
+ *
+ * - coop::result<T> is a value or an error; coop::errc is the error, a std::error_code.     coop/result.hpp, coop/errc.hpp
+ * - Callables of any type are callbacks: moved in, destroyed once, exceptions caught.       coop/callback.hpp
+ * - Durations are std::chrono's, or coop::forever.                                          coop/time.hpp
+ * - Objects are move-only and free what they own. One that was moved from answers errc::null.
+ *
+ * It works with -fno-exceptions and -fno-rtti, and with libstdc++ and libc++. */
+#ifndef COOP_HPP
+#define COOP_HPP
+
+#include <coop.h>
+
+#include <coop/address.hpp>
+#include <coop/callback.hpp>
+#include <coop/cpu_set.hpp>
+#include <coop/datagram.hpp>
+#include <coop/errc.hpp>
+#include <coop/event_loop.hpp>
+#include <coop/io_watch.hpp>
+#include <coop/log.hpp>
+#include <coop/pool.hpp>
+#include <coop/port.hpp>
+#include <coop/port_context.hpp>
+#include <coop/port_set.hpp>
+#include <coop/priority.hpp>
+#include <coop/result.hpp>
+#include <coop/runtime.hpp>
+#include <coop/scoped.hpp>
+#include <coop/time.hpp>
+#include <coop/timer.hpp>
+#include <coop/udp.hpp>
+#include <coop/version.hpp>
+
+#endif  // COOP_HPP

@@ -1,0 +1,267 @@
+// How a coroutine gets to a thread and goes on there.
+//
+// What holds:
+//  * A coroutine never resumes another one by a call inside it. It leaves word with the loop (run_loop) that resumed it,
+//    and the loop goes on with that one. So chains of any length take no stack, with every compiler and without optimisation.
+//  * A hop gives the pool a record with the coroutine's address. After a submit that was taken, nothing of the coroutine is
+//    touched: another thread may have ended it.
+//  * A record that the pool drops without running it destroys its coroutine.
+//  * Nothing that is thrown leaves a callback: all are noexcept.
+#ifndef COOP_DETAIL_RUN_HPP
+#define COOP_DETAIL_RUN_HPP
+
+#include <atomic>
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <stdexcept>
+#include <utility>
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+#include <coop.h>
+#include <coop/detail/frame_cache.hpp>
+#include <coop/detail/platform.hpp>
+
+namespace coop {
+
+// Thrown where a coroutine could not be queued or will never end: by co_await and join(), in programs with exceptions.
+// status() is the number of coop.h: COOP_E_CLOSED, COOP_E_FORKED, ...
+class coroutine_error : public std::runtime_error {
+public:
+    explicit coroutine_error(coop_status status, char const *what) : std::runtime_error(what), status_(status) {}
+    coop_status status() const noexcept { return status_; }
+
+private:
+    coop_status status_;
+};
+
+namespace coro {
+
+// Without exceptions the caller goes on, and `fatal` says that it cannot: there is no value to go on with.
+inline void report(coop_status status, [[maybe_unused]] char const *what, [[maybe_unused]] bool fatal) {
+    if (status == COOP_OK) return;
+#if COOP_CORO_EXCEPTIONS
+    throw coroutine_error(status, what);
+#else
+    if (fatal) __builtin_trap();
+#endif
+}
+
+// --- The loop that resumes coroutines on a thread.
+
+struct run_loop {
+    void *current;
+    void *next;
+    run_loop *outer;
+    // How many coroutines may still go on here that could be queued: a chain must not hold a worker for ever.
+    std::uint32_t budget;
+};
+
+inline constexpr std::uint32_t RESUMES_IN_PLACE = 128;
+inline constinit thread_local run_loop *innermost = nullptr;
+
+// Resumes the coroutine, and after it whatever it leaves word of.
+COOP_CORO_NOINLINE inline void run(void *frame) {
+    run_loop loop{frame, nullptr, innermost, RESUMES_IN_PLACE};
+    innermost = &loop;
+    while (frame) {
+        loop.current = frame;
+        loop.next = nullptr;
+        std::coroutine_handle<>::from_address(frame).resume();
+        frame = loop.next;
+    }
+    innermost = loop.outer;
+}
+
+// `next` goes on on this thread: after `leaving`, if the loop resumed that one; else now. `leaving` is suspended or gone.
+COOP_CORO_NOINLINE inline void run_after(void *leaving, void *next) {
+    run_loop *loop = innermost;
+    if (loop && loop->current == leaving && !loop->next)
+        loop->next = next;
+    else
+        run(next);
+}
+
+// Whether the thread's loop may resume one more that could be queued instead.
+COOP_CORO_NOINLINE inline bool spend() noexcept {
+    run_loop *loop = innermost;
+    if (!loop) return true;
+    if (loop->budget == 0) return false;
+    --loop->budget;
+    return true;
+}
+
+// --- Where a coroutine belongs.
+
+// CPUs, copied: one word lies inside, which is all that most machines need.
+class cpu_words {
+public:
+    cpu_words() noexcept = default;
+    explicit cpu_words(std::uint64_t word) noexcept : word_(word), count_(word != 0) {}
+    explicit cpu_words(coop_cpu_set set) {
+        if (!set.words || !set.count) return;
+        word_ = set.words[0];
+        if (set.count > 1) {
+            more_ = new std::uint64_t[set.count];
+            for (std::size_t i = 0; i < set.count; ++i) more_[i] = set.words[i];
+        }
+        count_ = set.count;
+    }
+    cpu_words(cpu_words &&other) noexcept { swap(other); }
+    cpu_words &operator=(cpu_words &&other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~cpu_words() { delete[] more_; }
+
+    coop_cpu_set set() const noexcept { return {count_ ? (more_ ? more_ : &word_) : nullptr, count_}; }
+    bool any() const noexcept { return count_ == 0; }
+    bool has(int cpu) const noexcept {
+        const std::size_t word = static_cast<std::size_t>(cpu) / 64;
+        return cpu >= 0 && word < count_ && (set().words[word] >> (static_cast<unsigned>(cpu) % 64) & 1);
+    }
+
+private:
+    void swap(cpu_words &other) noexcept {
+        std::swap(word_, other.word_);
+        std::swap(more_, other.more_);
+        std::swap(count_, other.count_);
+    }
+    std::uint64_t word_ = 0;
+    std::uint64_t *more_ = nullptr;
+    std::size_t count_ = 0;
+};
+
+// Where a coroutine goes on when what it waits for has ended. Neither pool nor loop: wherever that was.
+struct place {
+    coop_pool *pool = nullptr;
+    coop_event_loop *loop = nullptr;
+    std::int32_t priority = COOP_PRIORITY_NORMAL;
+    cpu_words cpus;
+};
+
+// HIGH coroutines that are queued, in all pools.
+inline std::atomic<std::size_t> high_queued{0};
+
+// Whether this thread is a worker of the place, and nothing of a higher level waits. Who is not sure says no: then the
+// coroutine is queued, which is always right.
+inline bool may_run_here(place const &where) noexcept {
+    if (!coop_pool_is_worker_thread(where.pool)) return false;
+    if (where.priority < COOP_PRIORITY_NORMAL) return false;
+    if (where.priority == COOP_PRIORITY_NORMAL && high_queued.load(std::memory_order_relaxed) != 0) return false;
+    if (where.cpus.any()) return true;
+#if defined(__linux__)
+    return where.cpus.has(sched_getcpu());  // Workers are pinned, so the answer stays true.
+#else
+    return false;
+#endif
+}
+
+// --- Hops: a coroutine in a queue.
+
+struct hop;
+
+// A coroutine that a blocked joiner may take out of the queue: see joining.hpp.
+struct hop_owner {
+    // The pool took the hop, or the hop runs or is dropped: whoever claims it first has the coroutine.
+    virtual void left_queue(hop *) noexcept = 0;
+
+protected:
+    ~hop_owner() = default;
+};
+
+struct hop {
+    void *frame;
+    hop_owner *owner;  // Valid while the coroutine has not been claimed.
+    std::atomic<std::uint32_t> uses;
+    std::atomic<bool> claimed;
+    bool high;
+
+    static hop *make(void *frame, bool high, hop_owner *owner) {
+        void *block = allocate_frame(sizeof(hop));
+        return ::new (block) hop{frame, owner, {owner ? 2u : 1u}, {false}, high};
+    }
+    // True for one caller: the coroutine is the caller's.
+    bool claim() noexcept { return !owner || !claimed.exchange(true, std::memory_order_acq_rel); }
+    // The pool's own claim, which its drop must not make once more.
+    bool claim_queued() noexcept {
+        if (!owner) return !claimed.load(std::memory_order_relaxed);
+        if (!claim()) return false;
+        owner->left_queue(this);
+        return true;
+    }
+    void release() noexcept {
+        if (owner && uses.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+        this->~hop();
+        deallocate_frame(this, sizeof(hop));
+    }
+};
+
+inline void run_hop(void *arg) noexcept {
+    take_over(arg);
+    hop *h = static_cast<hop *>(arg);
+    if (!h->claim_queued()) return;
+    h->claimed.store(true, std::memory_order_relaxed);
+    if (h->high) high_queued.fetch_sub(1, std::memory_order_relaxed);
+    void *frame = h->frame;
+    hand_off(arg);
+    run(frame);
+}
+
+inline void drop_hop(void *arg) noexcept {
+    take_over(arg);
+    hop *h = static_cast<hop *>(arg);
+    // With an owner a claim is final; without one the flag says whether it ran.
+    if (h->claim_queued()) {
+        if (h->high) high_queued.fetch_sub(1, std::memory_order_relaxed);
+        std::coroutine_handle<>::from_address(h->frame).destroy();
+    }
+    h->release();
+}
+
+// A loop's callbacks have no owner and no level.
+inline coop_status post_hop(coop_event_loop *loop, void *frame) {
+    hop *h = hop::make(frame, false, nullptr);
+    hand_off(h);
+    const coop_status status = coop_event_loop_post(loop, {run_hop, h, drop_hop});
+    if (status != COOP_OK) h->release();
+    return status;
+}
+
+inline coop_status submit_hop(coop_pool *pool, std::int32_t priority, coop_cpu_set cpus, hop *h) {
+    coop_submit_options options{};
+    options.size = sizeof options;
+    options.priority = priority;
+    options.cpus = cpus;
+    if (h->high) high_queued.fetch_add(1, std::memory_order_relaxed);
+    hand_off(h);
+    const coop_status status = coop_pool_submit(pool, &options, {run_hop, h, drop_hop});
+    if (status != COOP_OK && h->high) high_queued.fetch_sub(1, std::memory_order_relaxed);
+    return status;
+}
+
+inline coop_status submit_frame(place const &where, void *frame) {
+    hop *h = hop::make(frame, where.priority == COOP_PRIORITY_HIGH, nullptr);
+    const coop_status status = submit_hop(where.pool, where.priority, where.cpus.set(), h);
+    if (status != COOP_OK) h->release();
+    return status;
+}
+
+// What `frame` waited for has ended on this thread, with `leaving`: it goes on here if it belongs here, else it is
+// queued where it does. If that place takes nothing any more it goes on here.
+inline void go_on(void *leaving, place const *where, void *frame) {
+    if (where && where->pool) {
+        if (!(may_run_here(*where) && spend()) && submit_frame(*where, frame) == COOP_OK) return;
+    } else if (where && where->loop) {
+        if (!coop_event_loop_is_loop_thread(where->loop) && post_hop(where->loop, frame) == COOP_OK) return;
+    }
+    run_after(leaving, frame);
+}
+
+}  // namespace coro
+}  // namespace coop
+
+#endif

@@ -1,0 +1,164 @@
+/* coop::event_loop: posts, timers and watches of file descriptors, on one thread.
+ *
+ *     auto loop = coop::event_loop::create().value();
+ *     loop.timer({.after = 10ms}, [&] { loop.stop().value(); }).value();
+ *     loop.run().value();
+ *
+ * Lifetimes: 1. A loop owns the callables of its posts, timers and watches, and at its end drops those that have not run
+ * and waits for the one that does. It may end inside one of its own callbacks: then it returns at once. 2. An
+ * event_loop_ref is a way to a loop that somebody else owns (another event_loop object, or a runtime); it, and the names of
+ * timers and watches, must not be used after the loop's end. 3. A loop that was moved from or freed, and an empty
+ * event_loop_ref, answer errc::null.
+ *
+ * Threads: every call from any thread, also from the loop's own callbacks; create, move, free and the destructor as for any
+ * object, by one thread and with no call under way.
+ *
+ * Errors: as coop.h says at the C function of the same name. Callables: see coop/callback.hpp. */
+#ifndef COOP_EVENT_LOOP_HPP
+#define COOP_EVENT_LOOP_HPP
+
+#include <coop/callback.hpp>
+#include <coop/io_watch.hpp>
+#include <coop/result.hpp>
+#include <coop/scoped.hpp>
+#include <coop/time.hpp>
+#include <coop/timer.hpp>
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+namespace coop {
+
+/* COOP_RUN_*: until when a loop runs. */
+enum class run_mode : std::int32_t {
+    default_ = COOP_RUN_DEFAULT,     /* until it is stopped */
+    once = COOP_RUN_ONCE,            /* one turn that waits for something to do */
+    nowait = COOP_RUN_NOWAIT,        /* one turn of what is ready now */
+    until_idle = COOP_RUN_UNTIL_IDLE /* until no post, timer or watch (but for those that are unref) is left */
+};
+
+/* How a loop is made. */
+struct event_loop_options {
+    /* What the loop's own thread is called, if start makes one; copied. Empty: "coop-loop". */
+    std::string_view name = {};
+
+    /* The C view; valid while name is. */
+    coop_event_loop_options c() const noexcept {
+        coop_event_loop_options options{};
+        options.size = sizeof options;
+        options.name = name.data();
+        options.name_length = name.size();
+        return options;
+    }
+};
+
+/* A way to a loop that somebody else owns. Copied like a pointer. */
+class event_loop_ref {
+public:
+    constexpr event_loop_ref() noexcept = default;
+    constexpr explicit event_loop_ref(coop_event_loop *loop) noexcept : loop_(loop) {}
+
+    /* Has the loop's thread call f(), once. Posts of one thread run in their order. */
+    template <class F>
+    result<void> post(F &&f) const {
+        detail::callback<coop_callback, detail::runs::once> callback(std::forward<F>(f));
+        return callback.give([&](coop_callback c) { return coop_event_loop_post(loop_, c); });
+    }
+
+    /* Has the loop call f(), or f(std::uint64_t expirations), at a time, once or repeatedly. It may run before this
+     * returns. */
+    template <class F>
+    result<coop::timer> timer(const timer_options &options, F &&f) const {
+        detail::callback<coop_timer_callback, detail::runs::repeatedly, std::uint64_t> callback(std::forward<F>(f));
+        const coop_timer_options c = options.c();
+        coop_timer_id id = 0;
+        result<void> made =
+            callback.give([&](coop_timer_callback taken) { return coop_event_loop_timer(loop_, &c, taken, &id); });
+        if (!made) return std::move(made).failure();
+        return coop::timer(loop_, id);
+    }
+
+    /* Has the loop call f(), or f(coop::io ready), when a descriptor is ready. Cancel the watch before closing fd. It may
+     * run before this returns. */
+    template <class F>
+    result<io_watch> watch(int fd, const io_watch_options &options, F &&f) const {
+        detail::callback<coop_io_watch_callback, detail::runs::repeatedly, io> callback(std::forward<F>(f));
+        const coop_io_watch_options c = options.c();
+        coop_io_watch_id id = 0;
+        result<void> made =
+            callback.give([&](coop_io_watch_callback taken) { return coop_event_loop_watch(loop_, fd, &c, taken, &id); });
+        if (!made) return std::move(made).failure();
+        return io_watch(loop_, id);
+    }
+    template <class F>
+    result<io_watch> watch(int fd, F &&f) const {
+        return watch(fd, io_watch_options{}, std::forward<F>(f));
+    }
+
+    /* Runs the loop in the calling thread. */
+    result<void> run(run_mode mode = run_mode::default_) const noexcept {
+        return detail::answer(coop_event_loop_run(loop_, static_cast<std::int32_t>(mode)));
+    }
+
+    /* Runs the loop in a thread of its own until it is stopped. */
+    result<void> start() const noexcept { return detail::answer(coop_event_loop_start(loop_)); }
+
+    /* Closes the loop for good and returns at once; it finishes the posts that it has accepted. */
+    result<void> stop() const noexcept { return detail::answer(coop_event_loop_stop(loop_)); }
+
+    /* Makes the run that is under way return. The loop stays open. */
+    result<void> interrupt() const noexcept { return detail::answer(coop_event_loop_interrupt(loop_)); }
+
+    /* Waits until nobody runs the loop. */
+    result<void> join(timeout limit = forever) const noexcept {
+        return detail::answer(coop_event_loop_join(loop_, limit.ns()));
+    }
+
+    /* Whether the caller is one of the loop's callbacks, on its thread. */
+    bool is_loop_thread() const noexcept { return coop_event_loop_is_loop_thread(loop_); }
+
+    /* The C loop, for what C++ has no name for; NULL in an empty one. */
+    coop_event_loop *get() const noexcept { return loop_; }
+    explicit operator bool() const noexcept { return loop_ != nullptr; }
+
+protected:
+    coop_event_loop *loop_ = nullptr;
+};
+
+/* A loop and its owner. */
+class event_loop : public event_loop_ref {
+public:
+    /* Makes a loop. It takes posts, timers and watches at once; nothing runs before run or start. */
+    [[nodiscard]] static result<event_loop> create(const event_loop_options &options = {}) noexcept {
+        const coop_event_loop_options c = options.c();
+        coop_event_loop *made = nullptr;
+        const coop_status status = coop_event_loop_new(&c, &made);
+        return detail::answer<event_loop>(status, made);
+    }
+
+    /* An empty one: errc::null. */
+    event_loop() noexcept = default;
+    /* Owns a C loop from now on. */
+    explicit event_loop(coop_event_loop *owned) noexcept : event_loop_ref(owned) {}
+
+    event_loop(event_loop &&other) noexcept : event_loop_ref(other.release()) {}
+    event_loop &operator=(event_loop &&other) noexcept {
+        if (this != &other) {
+            free();
+            loop_ = other.release();
+        }
+        return *this;
+    }
+    ~event_loop() { free(); }
+
+    /* Ends the loop now, as the destructor does. */
+    void free() noexcept { coop_event_loop_free(release()); }
+
+    /* Gives the C loop away; the caller frees it. */
+    [[nodiscard]] coop_event_loop *release() noexcept { return std::exchange(loop_, nullptr); }
+};
+
+}  // namespace coop
+
+#endif  // COOP_EVENT_LOOP_HPP

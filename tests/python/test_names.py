@@ -1,0 +1,175 @@
+"""One name for one thing: what a function is called in C is its name in Rust, C++ and Python, or it stands here with
+the reason."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import libcoop
+import pytest
+from libcoop import _libcoop
+
+ROOT = Path(__file__).resolve().parents[2]
+FUNCTIONS = (ROOT / "ffi" / "coop.symbols").read_text().split()
+
+
+class Type(NamedTuple):
+    """One type of the library: its classes on each surface, and where Rust has them."""
+
+    rust: tuple[str, tuple[str, ...]]
+    cpp: tuple[str, ...]
+    python: tuple[type, ...]
+
+
+TYPES = {
+    "pool": Type(("pool", ("Pool", "Handle")), ("pool", "pool_ref"), (libcoop.Pool,)),
+    "event_loop": Type(("event_loop", ("EventLoop", "Handle")), ("event_loop", "event_loop_ref"), (libcoop.EventLoop,)),
+    "runtime": Type(("runtime.rs", ("Runtime",)), ("runtime",), (libcoop.Runtime,)),
+    "port_set": Type(("port", ("PortSet",)), ("port_set",), (libcoop.PortSet,)),
+    "port_context": Type(("port", ("Context",)), ("port_context",), (libcoop.PortContext,)),
+    "timer": Type(("event_loop", ("Handle",)), ("timer",), (libcoop.Timer,)),
+    "io_watch": Type(("event_loop", ("Handle",)), ("io_watch",), (libcoop.Watch,)),
+    "udp": Type(("event_loop/udp", ("UdpSocket",)), ("udp",), ()),
+}
+# Functions of no type: texts and numbers that each language has its own way for.
+FREE = {
+    "coop_status_str": "Error::name, std::error_code::message, the exception's class",
+    "coop_last_error": "the error itself, elsewhere",
+    "coop_last_os_errno": "part of the error, elsewhere",
+    "coop_version": "CARGO_PKG_VERSION, coop::version, libcoop.__version__",
+    "coop_version_check": "only C programs are compiled apart from the library",
+    "coop_set_log": "tracing in Rust, coop::set_log, logging in Python",
+    "coop_address_parse": "SocketAddr in Rust, coop::address::parse, a tuple in Python",
+    "coop_address_text": "SocketAddr in Rust, coop::address::text, a tuple in Python",
+}
+# (type, verb) in C: {surface: (the name there, or None if it has none; why)}.
+OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
+    ("pool", "workers"): {"python": (None, "an executor says how many it may have when it is made")},
+    ("pool", "worker_cpu"): {
+        "rust": ("worker_cpus", "all at once: a list"),
+        "python": (None, "an executor's workers have no numbers"),
+    },
+    ("pool", "is_worker_thread"): {"python": (None, "a function of an executor does not ask where it runs")},
+    ("pool", "close"): {"python": ("shutdown", "concurrent.futures: shutdown(wait=False)")},
+    ("pool", "join"): {"python": ("shutdown", "concurrent.futures: shutdown(wait=True)")},
+    ("event_loop", "timer"): {"python": ("call_later", "asyncio's name")},
+    ("event_loop", "interrupt"): {"python": (None, "Ctrl-C is how a run is interrupted; stop ends it")},
+    ("event_loop", "is_loop_thread"): {"python": (None, "threading.get_ident is compared")},
+    ("port_set", "address"): {
+        "rust": ("addresses", "all at once: Rust and Python return maps"),
+        "python": ("addresses", "all at once: Rust and Python return maps"),
+    },
+    ("port_context", "send"): {
+        "rust": ("sendto", "send is a message to another port"),
+        "python": ("sendto", "send is a message to another port"),
+    },
+    ("timer", "cancel"): {"rust": ("cancel_timer", "an id is the loop's to cancel")},
+    ("io_watch", "cancel"): {"rust": ("cancel_watch", "an id is the loop's to cancel")},
+    ("udp", "local_address"): {"rust": ("local_addr", "as std::net::UdpSocket")},
+    ("udp", "fd"): {"rust": (None, "AsFd and AsRawFd")},
+}
+# Where that name is there too, and is something else.
+SOMETHING_ELSE = {("port_context", "send")}
+# How objects begin and end: C's two verbs, and those of the languages that have constructors.
+LIFE = {
+    "new": {"rust": ("new", "bind"), "cpp": ("create",), "python": ("__new__", "__init__")},
+    "free": {"rust": ("drop",), "cpp": ("free",), "python": ("close", "shutdown", "__exit__")},
+}
+
+
+def typed(function: str) -> tuple[str, str] | None:
+    """The type and the verb of a C function: the longest type's name that it begins with."""
+    name = function.removeprefix("coop_")
+    fitting = [known for known in TYPES if name.startswith(known + "_")]
+    if not fitting:
+        return None
+    owner = max(fitting, key=len)
+    return owner, name.removeprefix(owner + "_")
+
+
+def in_rust(where: str, classes: tuple[str, ...]) -> set[str]:
+    """The public methods; rustfmt puts each where this looks."""
+    place = ROOT / "core" / "src" / where
+    found: set[str] = set()
+    for file in [place] if place.is_file() else place.rglob("*.rs"):
+        for owner, body in re.findall(r"^impl(?:<.*?>)? (\w+)(?:<.*?>)? \{\n(.*?)^\}", file.read_text(), re.M | re.S):
+            if owner in classes:
+                found.update(re.findall(r"^    pub (?:async |const |unsafe )*fn (\w+)", body, re.M))
+        # A descriptor's owner needs no drop of its own.
+        for owner in re.findall(r"^impl(?:<.*?>)? (?:Drop|AsRawFd) for (\w+)", file.read_text(), re.M):
+            found.update({"drop"} if owner in classes else ())
+    return found
+
+
+def in_cpp(classes: tuple[str, ...]) -> set[str]:
+    """The public methods of include/coop/*.hpp."""
+    found: set[str] = set()
+    for file in (ROOT / "include" / "coop").glob("*.hpp"):
+        for owner, body in re.findall(r"^class (\w+)[^;{]*\{\n(.*?)^\};", file.read_text(), re.M | re.S):
+            if owner in classes:
+                public = re.sub(r"^(private|protected):\n.*?(?=^public:|\Z)", "", body, flags=re.M | re.S)
+                found.update(re.findall(r"^    [^\s/*].*?\b(\w+)\(", public, re.M))
+    return found
+
+
+def in_python(classes: tuple[type, ...]) -> set[str]:
+    return {name for one in classes for name in dir(one)}
+
+
+def names(surface: str, owner: str) -> set[str] | None:
+    """Every public name of a type on a surface; None if the type is not there at all."""
+    there = TYPES[owner]
+    if surface == "rust":
+        return in_rust(*there.rust)
+    if surface == "cpp":
+        return in_cpp(there.cpp)
+    return in_python(there.python) if there.python else None
+
+
+def test_every_function_is_of_a_type_or_listed() -> None:
+    assert {function for function in FUNCTIONS if typed(function) is None} == set(FREE)
+
+
+@pytest.mark.parametrize("surface", ["rust", "cpp", "python"])
+def test_functions_have_one_name(surface: str) -> None:
+    wrong = []
+    for owner, verb in filter(None, map(typed, FUNCTIONS)):
+        there = names(surface, owner)
+        if there is None:
+            continue
+        assert there, f"nothing of {owner} was found in {surface}"
+        otherwise = OTHERWISE.get((owner, verb), {}).get(surface)
+        if verb in LIFE:
+            if not there.intersection(LIFE[verb][surface]):
+                wrong.append(f"{owner}: none of {LIFE[verb][surface]}")
+        elif otherwise is None:
+            if verb not in there:
+                wrong.append(f"{owner}: no {verb}")
+        elif verb in there and (owner, verb) not in SOMETHING_ELSE:
+            wrong.append(f"{owner}: has {verb} after all; strike it from OTHERWISE")
+        elif otherwise[0] is not None and otherwise[0] not in there:
+            wrong.append(f"{owner}: no {otherwise[0]}, which stands for {verb}")
+    assert not wrong, f"{surface}: {wrong}"
+
+
+def test_what_is_listed_is_a_function() -> None:
+    assert {pair for pair in OTHERWISE if f"coop_{pair[0]}_{pair[1]}" not in FUNCTIONS} == set()
+
+
+def test_errors_have_one_name_and_one_number() -> None:
+    header = dict(re.findall(r"^#define COOP_E_(\w+) (-\d+)$", (ROOT / "include" / "coop.h").read_text(), re.M))
+    body = re.findall(
+        r"enum class errc : coop_status \{\n(.*?)\};", (ROOT / "include" / "coop" / "errc.hpp").read_text(), re.S
+    )
+    cpp = dict(re.findall(r"(\w+) = COOP_E_(\w+)", body[0]))
+    # Rust's table is the module's, which has the exceptions' names.
+    table = {in_c: (name, number) for name, in_c, number in _libcoop.ERRORS}
+    assert {name: int(number) for name, number in header.items()} == {
+        name: number for name, (_, number) in table.items()
+    }
+    assert cpp == {name.lower(): name for name in table}
+    for in_c, (name, _) in table.items():
+        assert re.sub(r"(?<!^)(?=[A-Z])", "_", name).upper() == in_c
+        assert issubclass(getattr(libcoop, name), libcoop.Error)
