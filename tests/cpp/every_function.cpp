@@ -78,6 +78,8 @@ struct objects {
 template <class T>
 concept complete = requires { sizeof(T); };
 template <class T>
+concept object = std::is_class_v<T> && !complete<T>;
+template <class T>
 concept sized = complete<T> && requires(T t) { t.size; };
 template <class T>
 concept callback = requires(T t) { t.fn, t.arg, t.drop; };
@@ -103,7 +105,7 @@ struct argument {
         if constexpr (std::is_pointer_v<T>) {
             using what = std::remove_const_t<std::remove_pointer_t<T>>;
             if (how == wrong::null) {
-                c.null_object = !complete<what>;
+                c.null_object = object<what>;
                 return nullptr;
             }
             if constexpr (std::is_same_v<what, coop_pool>) return c.has.give(c.has.pool, c.frees);
@@ -112,6 +114,7 @@ struct argument {
             else if constexpr (std::is_same_v<what, coop_udp>) return c.has.give(c.has.udp, c.frees);
             else if constexpr (std::is_same_v<what, coop_port_set>) return c.has.give(c.has.port_set, c.frees);
             else if constexpr (std::is_same_v<what, coop_port_context>) return c.has.port_context;
+            else if constexpr (std::is_void_v<what>) return memory;
             else if constexpr (!complete<what>) return nullptr;
             else if constexpr (std::is_same_v<what, char>) {
                 if (std::is_const_v<std::remove_pointer_t<T>>) memory[0] = 'A';
@@ -159,7 +162,7 @@ constexpr bool must_fail(wrong how) {
     if constexpr (std::is_pointer_v<T>) {
         using what = std::remove_const_t<std::remove_pointer_t<T>>;
         if constexpr (sized<what> && std::is_const_v<std::remove_pointer_t<T>>) return how != wrong::null;
-        return how == wrong::null && !complete<what>;
+        return how == wrong::null && object<what>;
     }
     return std::is_signed_v<T>;
 }
