@@ -37,8 +37,12 @@ sanitize: ## loom, ASan, UBSan, LSan, TSan, valgrind: a quarter of an hour or mo
 miri: ## the type-erased jobs under miri (needs a nightly toolchain with miri)
 	@.ci/miri
 
+docs: ## the reference of coop.h, as a website in target/docs/html (installs doxygen)
+	@.ci/setup docs
+	@.ci/docs
+
 install: ## headers, libraries, CMake package and coop.pc under PREFIX (/usr/local)
 	@.ci/install
 
-.PHONY: help demo test build lint bench soak sanitize miri install
+.PHONY: help demo test build lint bench soak sanitize miri docs install
 .NOTPARALLEL:

@@ -64,7 +64,7 @@ impl Logger {
 /// Until one is set there are no messages.
 ///
 /// level: one of COOP_LOG_*; with COOP_LOG_OFF callback.fn must be NULL, and what was set is removed.
-/// callback: the library owns callback.arg if this answers COOP_OK.
+/// callback: the library owns callback.arg if this answers COOP_OK; with COOP_LOG_OFF it is dropped at once.
 ///
 /// The function is called from any thread, perhaps from several at once, with no lock held. It may call the
 /// library; calls made inside it are not logged. A message that comes while another thread is in this function may
@@ -76,7 +76,12 @@ impl Logger {
 pub extern "C" fn coop_set_log(level: i32, callback: coop_log_callback) -> coop_status {
     guard!({
         let level = match level {
-            COOP_LOG_OFF if callback.r#fn.is_none() => return log::set_sink(None),
+            COOP_LOG_OFF if callback.r#fn.is_none() => {
+                log::set_sink(None)?;
+                // Accepted, and needed for nothing: dropped here.
+                drop(Foreign::own((), callback.arg, callback.drop));
+                return Ok(());
+            }
             COOP_LOG_OFF => {
                 return Err(Error::Invalid("COOP_LOG_OFF takes no function: callback.fn must be NULL".into()));
             }

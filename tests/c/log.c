@@ -43,6 +43,10 @@ int main(void) {
     coop_event_loop_free(coop_runtime_event_loop(runtime));
     CHECK_EQ(second.count, 1);
     CHECK_OK(coop_set_log(COOP_LOG_OFF, none));
+    /* What needs no function may have an argument: it was accepted, so it is dropped. */
+    coop_log_callback only_dropped = {NULL, &second, drop_sink};
+    CHECK_OK(coop_set_log(COOP_LOG_OFF, only_dropped));
+    CHECK(second.drops == 3 && second.count == 1);
     coop_runtime_free(runtime);
     return 0;
 }

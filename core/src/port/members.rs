@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -15,6 +15,9 @@ use crate::{
     error::{Error, Refused, Result},
     time::Deadline,
 };
+
+/// How often whoever waits looks whether the loops that were asked for something are still run by somebody.
+const LOOK: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Default)]
 struct Progress {
@@ -29,11 +32,45 @@ pub(super) struct Members {
     pub(super) workers: Vec<Arc<Worker>>,
     progress: Mutex<Progress>,
     changed: Condvar,
+    /// What was posted to the ports' loops. A loop that is not run any more, and perhaps never again, leaves it lying.
+    asked: Mutex<Vec<(Arc<Worker>, Weak<Asked>)>>,
+}
+
+/// Taken out by whoever runs it: the loop, or who waits for it.
+struct Asked {
+    f: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    /// A loop may be dropped with what was posted to it. A port's end is done then all the same: a handler owns a context, which
+    /// owns the port, so nothing else would end either of them.
+    also_when_dropped: bool,
+}
+
+impl Asked {
+    fn new(also_when_dropped: bool, f: impl FnOnce() + Send + 'static) -> Arc<Self> {
+        Arc::new(Self { f: Mutex::new(Some(Box::new(f))), also_when_dropped })
+    }
+
+    fn take(&self) -> Option<Box<dyn FnOnce() + Send>> {
+        self.f.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn run(&self) {
+        if let Some(f) = self.take() {
+            f();
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if self.also_when_dropped {
+            self.run();
+        }
+    }
 }
 
 impl Members {
     pub(super) fn new(workers: Vec<Arc<Worker>>) -> Self {
-        Self { workers, progress: Mutex::default(), changed: Condvar::new() }
+        Self { workers, progress: Mutex::default(), changed: Condvar::new(), asked: Mutex::default() }
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -67,22 +104,26 @@ impl Members {
     /// Starts one port's handler, on its loop.
     pub(super) fn begin(self: &Arc<Self>, worker: &Arc<Worker>, build: Build) {
         let (mut answer, this) = (Answer(Some(self.clone())), worker.clone());
-        on_loop(worker, Deadline::NEVER, move || {
+        let asked = Asked::new(false, move || {
             let begun = this.begin(build);
             answer.give(begun);
         });
+        self.on_loop(worker, Deadline::NEVER, &asked);
     }
 
     /// Asks every port to end, each on its loop. Waits, no longer than the deadline, only for a loop that takes no more posts.
     pub(super) fn request_stop(&self, deadline: Deadline) {
         for worker in self.workers.iter().filter(|worker| !worker.is_finished()) {
             let this = worker.clone();
+            let asked = Asked::new(true, move || this.finish());
             if worker.is_current() {
                 // From inside its callback: when that has returned.
-                if worker.handle.post(move || this.finish()).is_err() {
+                if !self.post(worker, &asked) {
+                    drop(asked.take());
                     worker.finish_after_callback();
                 }
-            } else if !on_loop(worker, deadline, move || this.finish()) {
+            } else if !self.on_loop(worker, deadline, &asked) {
+                drop(asked.take());
                 self.change(|progress| progress.unasked = true);
             }
         }
@@ -95,13 +136,59 @@ impl Members {
     fn wait(&self, deadline: Deadline, done: impl Fn(&Progress) -> bool) -> MutexGuard<'_, Progress> {
         let mut progress = self.progress();
         while !done(&progress) {
-            progress = match deadline.remaining() {
-                None => self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => break,
-                Some(left) => self.changed.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
+            let left = deadline.remaining().unwrap_or(LOOK);
+            if left.is_zero() {
+                break;
+            }
+            let (after, waited) =
+                self.changed.wait_timeout(progress, left.min(LOOK)).unwrap_or_else(PoisonError::into_inner);
+            progress = after;
+            if waited.timed_out() {
+                drop(progress);
+                self.run_what_lies();
+                progress = self.progress();
+            }
         }
         progress
+    }
+
+    /// Has it run on the worker's loop: here and now if this is its thread, or nobody runs it. False if the loop takes no more posts
+    /// and still runs at the deadline.
+    fn on_loop(&self, worker: &Arc<Worker>, deadline: Deadline, asked: &Arc<Asked>) -> bool {
+        let handle = &worker.handle;
+        if handle.is_loop_thread() || !handle.is_running() {
+            asked.run();
+        } else if !self.post(worker, asked) {
+            // The loop is at its end: nothing of it runs any more when it has been joined.
+            if handle.join(deadline.remaining()).is_err() {
+                return false;
+            }
+            asked.run();
+        }
+        true
+    }
+
+    fn post(&self, worker: &Arc<Worker>, asked: &Arc<Asked>) -> bool {
+        self.asked().push((worker.clone(), Arc::downgrade(asked)));
+        let inside = asked.clone();
+        worker.handle.post(move || inside.run()).is_ok()
+    }
+
+    /// The run that was under way may have ended before it came to a post. Then it is run here, as if nobody had run the loop.
+    fn run_what_lies(&self) {
+        // With no lock held: what is dropped here may be the last of it.
+        let all = std::mem::take(&mut *self.asked());
+        for (worker, weak) in all {
+            match weak.upgrade() {
+                Some(asked) if !worker.handle.is_running() => asked.run(),
+                Some(_) => self.asked().push((worker, weak)),
+                None => {}
+            }
+        }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Vec<(Arc<Worker>, Weak<Asked>)>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until every handler has started, or one has failed to.
@@ -153,31 +240,4 @@ impl Drop for Answer {
     fn drop(&mut self) {
         self.give(Err(Error::Closed("port set")));
     }
-}
-
-/// Runs `f` on the worker's loop: here and now if this is its thread, or nobody runs it. False if the loop takes no more posts and
-/// still runs at the deadline.
-fn on_loop<F: FnOnce() + Send + 'static>(worker: &Worker, deadline: Deadline, f: F) -> bool {
-    let handle = &worker.handle;
-    if handle.is_loop_thread() || !handle.is_running() {
-        f();
-        return true;
-    }
-    // Taken out by whichever of the two runs it.
-    let slot = Arc::new(Mutex::new(Some(f)));
-    let run = |slot: &Mutex<Option<F>>| {
-        let f = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(f) = f {
-            f();
-        }
-    };
-    let inside = slot.clone();
-    if handle.post(move || run(&inside)).is_err() {
-        // The loop is at its end: nothing of it runs any more when it has been joined.
-        if handle.join(deadline.remaining()).is_err() {
-            return false;
-        }
-        run(&slot);
-    }
-    true
 }

@@ -183,3 +183,47 @@ fn a_stop_keeps_its_deadline_when_the_loop_is_stuck_at_its_end() {
     let_go.send(()).unwrap();
     set.join(Some(LONG)).unwrap();
 }
+
+/// Does something while a callback has its turn, and ends the run right after that callback.
+fn while_a_run_ends(event_loop: &EventLoop, f: impl FnOnce()) {
+    let handle = event_loop.handle();
+    let ((entered, inside), (let_go, go)) = (mpsc::channel(), mpsc::channel::<()>());
+    let blocks = move || {
+        entered.send(()).unwrap();
+        let _ = go.recv();
+    };
+    handle.post(blocks).unwrap();
+    let runner = thread::spawn(move || handle.run(RunMode::Default));
+    inside.recv_timeout(LONG).unwrap();
+    f();
+    event_loop.interrupt().unwrap();
+    let_go.send(()).unwrap();
+    runner.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_start_and_a_stop_outlive_the_run_that_they_were_posted_to() {
+    let event_loop = EventLoop::new(EventLoopOptions::default()).unwrap();
+    let (tell, told) = mpsc::channel();
+    let set = PortSet::new(PortSetOptions::single(event_loop.handle()), vec![port("E", Echo { tell })]).unwrap();
+    while_a_run_ends(&event_loop, || set.launch().unwrap());
+    set.wait_ready(Some(LONG)).unwrap();
+    assert_eq!(told.try_recv(), Ok(Told::Started("single")));
+    while_a_run_ends(&event_loop, || set.request_stop().unwrap());
+    set.join(Some(LONG)).unwrap();
+    assert_eq!(told.try_recv(), Ok(Told::Stopped));
+}
+
+#[test]
+fn a_stop_is_done_when_the_loop_that_it_was_posted_to_is_dropped() {
+    let event_loop = EventLoop::new(EventLoopOptions::default()).unwrap();
+    let (tell, told) = mpsc::channel();
+    let set = PortSet::new(PortSetOptions::single(event_loop.handle()), vec![port("E", Echo { tell })]).unwrap();
+    set.start().unwrap();
+    assert_eq!(told.try_recv(), Ok(Told::Started("single")));
+    while_a_run_ends(&event_loop, || set.request_stop().unwrap());
+    drop(event_loop);
+    assert_eq!(told.try_recv(), Ok(Told::Stopped));
+    assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Disconnected), "the handler was dropped");
+    set.join(Some(LONG)).unwrap();
+}

@@ -1,0 +1,323 @@
+// Every function of coop.h, with random arguments. Those that wait, that free, or whose arguments must fit together are written out
+// here; the others are called by their type.
+#pragma once
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <span>
+
+#include "parameters.hpp"
+
+namespace fuzz {
+
+// The places whose loop this thread runs just now.
+inline thread_local std::vector<place *> running;
+inline int own_runs(place *p) { return static_cast<int>(std::count(running.begin(), running.end(), p)); }
+
+inline void check_status(call &c, coop_status status) {
+    const char *name = coop_status_str(status);
+    if (status == COOP_OK) return;
+    if (status > 0 || std::strncmp(name, "COOP_E_", 7) != 0) fail("%s answered %d", c.name.data(), status);
+    if (status == COOP_E_PANIC || status == COOP_E_FORKED) fail("%s answered %s: %s", c.name.data(), name, coop_last_error());
+    if (coop_last_error()[0] == '\0') fail("%s failed (%s) without a word", c.name.data(), name);
+    if ((coop_last_os_errno() != 0) != (status == COOP_E_OS)) fail("%s: %s with errno %d", c.name.data(), name, coop_last_os_errno());
+}
+
+template <class R, class... P, class... A>
+R called(R (*function)(A...), std::tuple<P...> &drawn) {
+    return std::apply([&](auto &...p) { return function(p.value...); }, drawn);
+}
+
+template <class R, class... A>
+void by_type(call &c, R (*function)(A...)) {
+    std::tuple<parameter<A>...> drawn;
+    std::apply([&](auto &...p) { (p.draw(c), ...); }, drawn);
+    coop_status status = COOP_OK;
+    if constexpr (std::is_void_v<R>) {
+        called(function, drawn);
+    } else if constexpr (std::is_same_v<R, coop_status>) {
+        status = called(function, drawn);
+        if (c.named("_fd") || c.named("errno")) status = std::min(status, 0);
+        check_status(c, c.named("errno") ? COOP_OK : status);
+        if (c.null_object && status != COOP_E_NULL) fail("%s of NULL answered %s", c.name.data(), coop_status_str(status));
+    } else if constexpr (std::is_same_v<R, const char *>) {
+        if (std::strlen(called(function, drawn)) > 10000) fail("%s has no end", c.name.data());
+    } else {
+        (void)called(function, drawn);
+    }
+    for (argument *a : c.offered) a->settle(status);
+    std::apply([&](auto &...p) { (p.settle(c, status), ...); }, drawn);
+}
+
+// Frees what is in a place once nobody else uses it. Only from outside: callbacks must not wait for one another.
+template <known_object T>
+void free_there(place &p) {
+    std::unique_lock guard(p.lock);
+    if (p.object == nullptr || p.dying || p.pins > 0) return;
+    p.dying = true;
+    T *object = static_cast<T *>(p.object);
+    guard.unlock();
+    // Threads that run the loop come back.
+    if constexpr (std::is_same_v<T, coop_event_loop>) coop_event_loop_stop(object);
+    if constexpr (std::is_same_v<T, coop_runtime>) coop_event_loop_stop(coop_runtime_event_loop(object));
+    guard.lock();
+    p.idle.wait(guard, [&] { return p.calls == 0 && p.runs == 0; });
+    p.object = nullptr;
+    guard.unlock();
+    destroy(object);
+    p.unpin();
+    guard.lock();
+    p.dying = false;
+}
+
+inline void free_there(place &p) {
+    switch (p.what) {
+    case place::pool: return free_there<coop_pool>(p);
+    case place::event_loop: return free_there<coop_event_loop>(p);
+    case place::runtime: return free_there<coop_runtime>(p);
+    case place::udp: return free_there<coop_udp>(p);
+    case place::port_set: return free_there<coop_port_set>(p);
+    }
+}
+
+template <known_object T>
+void free_one(call &c) {
+    if (c.from.one_in(4)) return destroy(static_cast<T *>(nullptr));
+    place &p = objects<T>::pick(c);
+    // What a runtime has is the runtime's: such a free is answered with a warning.
+    if constexpr (std::is_same_v<T, coop_pool> || std::is_same_v<T, coop_event_loop>)
+        if (p.what == place::runtime) {
+            hold h;
+            if (T *object = take<T>(c, h); object != nullptr && h.where()->what == place::runtime) destroy(object);
+            return;
+        }
+    if (c.depth == 0) free_there<T>(p);
+}
+
+// From inside a callback, what it is a callback of is freed at once.
+inline void free_home(argument &self) {
+    place *home = self.home;
+    if (home == nullptr) return;
+    hold h;
+    if (!h.take(*home, self.generation)) return;
+    bool own = false;
+    if (home->what == place::pool) own = coop_pool_is_worker_thread(h.pool());
+    if (home->what == place::event_loop) own = coop_event_loop_is_loop_thread(h.event_loop());
+    if (home->what == place::runtime) own = coop_pool_is_worker_thread(h.pool()) || coop_event_loop_is_loop_thread(h.event_loop());
+    // A handler's on_start is inside coop_port_set_start, which holds it.
+    if (home->what == place::port_set) own = true;
+    h.release();
+    void *object = own ? home->take_inside(own_runs(home), self.generation) : nullptr;
+    if (object == nullptr) return;
+    switch (home->what) {
+    case place::pool: destroy(static_cast<coop_pool *>(object)); break;
+    case place::event_loop: destroy(static_cast<coop_event_loop *>(object)); break;
+    case place::runtime: destroy(static_cast<coop_runtime *>(object)); break;
+    case place::port_set: destroy(static_cast<coop_port_set *>(object)), home->unpin(); break;
+    case place::udp: break;
+    }
+}
+
+template <class F>
+void run_there(call &c, hold &h, F function) {
+    h.becomes_run();
+    place *where = h.where();
+    running.push_back(where);
+    check_status(c, function());
+    running.pop_back();
+}
+
+inline void event_loop_run(call &c) {
+    hold h;
+    coop_event_loop *event_loop = take<coop_event_loop>(c, h);
+    std::int32_t mode = choice(c, {COOP_RUN_DEFAULT, COOP_RUN_ONCE, COOP_RUN_NOWAIT, COOP_RUN_UNTIL_IDLE});
+    if (c.depth > 0 && mode != 77) mode = COOP_RUN_NOWAIT;
+    if (event_loop == nullptr) return check_status(c, coop_event_loop_run(event_loop, mode));
+    run_there(c, h, [&] { return coop_event_loop_run(event_loop, mode); });
+}
+
+inline void runtime_start(call &c) {
+    hold h;
+    coop_runtime *runtime = take<coop_runtime>(c, h);
+    std::int32_t mode = c.depth > 0 ? COOP_START_RETURN : choice(c, {COOP_START_WAIT, COOP_START_RETURN, COOP_START_RETURN});
+    if (runtime == nullptr || mode != COOP_START_WAIT) return check_status(c, coop_runtime_start(runtime, mode));
+    run_there(c, h, [&] { return coop_runtime_start(runtime, mode); });
+}
+
+// Descriptors: the world's sockets, which stay open longer than every loop, and such as there are none of.
+inline void event_loop_watch(call &c) {
+    hold h;
+    coop_event_loop *event_loop = take<coop_event_loop>(c, h);
+    std::int32_t fd = c.from.one_in(12) ? c.from.of<std::int32_t>({-1, INT32_MIN, INT32_MAX, 1000000}) : c.in.fds[c.from.below(8)];
+    coop_io_watch_options *options = make_options<coop_io_watch_options>(c);
+    auto callback = make_callback<coop_io_watch_callback>(c);
+    coop_io_watch_id id = 0;
+    coop_status status = coop_event_loop_watch(event_loop, fd, options, callback, c.from.one_in(8) ? nullptr : &id);
+    check_status(c, status);
+    if (status != COOP_OK && id != 0) fail("coop_event_loop_watch failed and has set the id");
+    for (argument *a : c.offered) a->settle(status), a->id = id;
+}
+
+inline coop_status on_start(void *arg, coop_port_context *context) {
+    inside here(arg);
+    {
+        std::unique_lock guard(here.a.context_lock);
+        here.a.context = context;
+    }
+    {
+        std::lock_guard guard(here.a.in->lock);
+        here.a.in->handlers.push_back(&here.a);
+        if (here.a.in->handlers.size() > 6) here.a.in->handlers.pop_front();
+    }
+    behave(here.a, false);
+    return here.a.seed % 9 == 0 ? COOP_E_INVALID : COOP_OK;
+}
+
+inline void port_set_new(call &c) {
+    hold h;
+    coop_port_set_options options{};
+    options.mode = choice(c, {COOP_MODE_SINGLE, COOP_MODE_THREAD});
+    options.buffer_bytes = c.from.of<std::size_t>({0, 0, 1, 100000, 1 << 20});
+    if (!c.from.one_in(6)) options.event_loop = take<coop_event_loop>(c, h);
+    c.home = nullptr;
+    std::size_t count = c.from.below(4);
+    std::vector<coop_port> ports(3);
+    for (std::size_t i = 0; i < 3; i++) {
+        argument &a = offer(c);
+        a.alone = true;
+        coop_port_handler handler{};
+        handler.arg = &a;
+        handler.on_start = on_start;
+        handler.on_batch = c.from.one_in(40) ? nullptr : &ran<void, coop_port_context *, const coop_datagram *, std::size_t>;
+        if (c.from.one_in(2)) handler.on_timer = &ran<void, coop_port_context *, coop_timer_id>;
+        if (c.from.one_in(2)) handler.on_stop = &ran<void, coop_port_context *>;
+        handler.drop = dropped;
+        ports[i].size = c.from.one_in(60) ? 3 : sizeof(coop_port);
+        ports[i].name = c.from.one_in(20) ? "A" : i == 0 ? "A" : i == 1 ? "B" : "C";
+        ports[i].name_length = !c.from.one_in(40);
+        ports[i].handler = make_sized(c, handler, c.from.one_in(10));
+        if (c.from.one_in(10)) ports[i].connect = address(c);
+    }
+    place &p = objects<coop_port_set>::pick(c);
+    coop_port_set *made = nullptr;
+    coop_port_set_options *sent = make_sized(c, options);
+    // The place is taken before its handlers can run, and given back if there is no set.
+    std::unique_lock guard(p.lock);
+    bool room = p.object == nullptr && !p.dying;
+    if (room) p.dying = true;
+    guard.unlock();
+    for (argument *a : c.offered) a->home = room ? &p : nullptr, a->generation = p.generation + 1;
+    coop_status status = coop_port_set_new(sent, c.from.one_in(40) ? nullptr : ports.data(), c.from.one_in(40) ? SIZE_MAX : count, c.from.one_in(40) ? nullptr : &made);
+    check_status(c, status);
+    if ((status == COOP_OK) != (made != nullptr)) fail("coop_port_set_new: %s, and the output is %p", coop_status_str(status), static_cast<void *>(made));
+    for (std::size_t i = 0; i < 3; i++) c.offered[i]->settle(i < count ? status : COOP_E_INVALID);
+    bool single = made != nullptr && options.mode == COOP_MODE_SINGLE;
+    if (made != nullptr && !room) destroy(made), made = nullptr;
+    if (!room) return;
+    if (made != nullptr && single) {
+        std::lock_guard pinning(h.where()->lock);
+        h.where()->pins++;
+        p.pinned = h.where();
+    }
+    guard.lock();
+    p.dying = false;
+    p.object = made;
+    p.generation++;
+}
+
+inline void udp_receive(call &c) {
+    hold h;
+    coop_udp *udp = take<coop_udp>(c, h);
+    coop_datagram out[8];
+    std::size_t count = 77, capacity = c.from.one_in(12) ? 0 : 1 + c.from.below(8);
+    if (udp == nullptr) return check_status(c, coop_udp_receive(udp, out, capacity, &count));
+    std::lock_guard receiving(h.where()->receiving);
+    coop_status status = coop_udp_receive(udp, c.from.one_in(30) ? nullptr : out, capacity, c.from.one_in(30) ? nullptr : &count);
+    check_status(c, status);
+    if (status != COOP_OK) return;
+    unsigned sum = 0;
+    for (const coop_datagram &d : std::span(out, count))
+        for (std::size_t i = 0; i < d.length; i++) sum += static_cast<const unsigned char *>(d.data)[i];
+    if (sum != 0) fail("a datagram of zeros came as something else");
+}
+
+inline void port_set_start(call &c) {
+    if (c.depth == 0) by_type(c, coop_port_set_start);
+}
+
+// Bytes for the watches.
+inline void poke(call &c) {
+    char bytes[64] = {};
+    int fd = c.in.fds[c.from.below(8)];
+    if (c.from.one_in(2)) (void)!write(fd, bytes, 1 + c.from.below(64));
+    else (void)!read(fd, bytes, sizeof bytes);
+}
+
+using action = void (*)(call &);
+struct named_action {
+    const char *name;
+    action act;
+};
+
+inline const named_action by_hand[] = {
+    {"coop_pool_free", free_one<coop_pool>},
+    {"coop_event_loop_free", free_one<coop_event_loop>},
+    {"coop_runtime_free", free_one<coop_runtime>},
+    {"coop_udp_free", free_one<coop_udp>},
+    {"coop_port_set_free", free_one<coop_port_set>},
+    {"coop_event_loop_run", event_loop_run},
+    {"coop_runtime_start", runtime_start},
+    {"coop_event_loop_watch", event_loop_watch},
+    {"coop_port_set_new", port_set_new},
+    {"coop_port_set_start", port_set_start},
+    {"coop_udp_receive", udp_receive},
+    {"(a byte for a watch)", poke},
+};
+
+// From ffi/coop.symbols.
+inline const named_action all[] = {
+#define COOP_FUNCTION(f) {#f, [](call &c) { by_type(c, f); }},
+#include "coop_functions.inc"
+#undef COOP_FUNCTION
+};
+
+// What ends an object ends much of the case with it.
+inline bool ends(std::string_view name) {
+    for (const char *end : {"_free", "_close", "_shutdown", "_stop", "_runtime_start"})
+        if (name.ends_with(end)) return true;
+    return false;
+}
+
+inline void act(call &c) {
+    std::size_t at = c.from.below(std::size(all) + 1);
+    named_action chosen = at < std::size(all) ? all[at] : by_hand[std::size(by_hand) - 1];
+    for (const named_action &other : by_hand)
+        if (std::strcmp(other.name, chosen.name) == 0) chosen = other;
+    c.name = chosen.name;
+    if (!ends(c.name) || c.from.one_in(6)) chosen.act(c);
+}
+
+// What every callback does: a few calls, and what is true inside it.
+inline void behave(argument &self, bool dropping) {
+    world &in = *self.in;
+    int run = self.runs.load();
+    source from(self.seed + static_cast<std::uint64_t>(run) * 31 + dropping);
+    std::uint64_t id = self.id;
+    if (!dropping && run > 20 && id != 0 && self.home != nullptr) {
+        hold h;
+        if ((self.home->what == place::event_loop || self.home->what == place::runtime) && h.take(*self.home, self.generation)) {
+            coop_timer_cancel(h.event_loop(), id);
+            coop_io_watch_cancel(h.event_loop(), id);
+        }
+    }
+    for (std::size_t n = from.below(3); n > 0 && self.depth < 4 && in.budget.fetch_sub(1) > 0; n--) {
+        call c(in, from, self.depth, &self);
+        act(c);
+    }
+    // A port's handler is not waited for while on_start, which is inside coop_port_set_start, so it cannot be freed there.
+    if (from.one_in(40) && (!dropping || self.home == nullptr || self.home->what != place::port_set)) free_home(self);
+}
+
+}  // namespace fuzz
