@@ -1202,111 +1202,6 @@ typedef struct {
 } coop_api;
 
 /*
- Does one piece of a loop: the numbers from begin up to, and without, end. Called by several threads at the same
- time. It must not throw or longjmp out of the library.
- */
-typedef void (*coop_range_fn)(void *arg, size_t begin, size_t end);
-
-/*
- What a pool did since it was made, and what waits in it, at a moment while others go on.
- */
-typedef struct {
-    /*
-     sizeof(coop_pool_statistics), set by the caller: at most that many bytes are written.
-     */
-    size_t size;
-    /*
-     How many workers there are.
-     */
-    size_t workers;
-    /*
-     How many tasks may be queued at once; 0: as many as there is memory for.
-     */
-    size_t capacity;
-    /*
-     How many tasks of COOP_PRIORITY_HIGH wait.
-     */
-    size_t depth_high;
-    /*
-     How many of COOP_PRIORITY_NORMAL.
-     */
-    size_t depth_normal;
-    /*
-     How many of COOP_PRIORITY_LOW.
-     */
-    size_t depth_low;
-    /*
-     Of all workers: the tasks they have begun.
-     */
-    uint64_t executed;
-    /*
-     Of all workers: the tasks they took from what another one had claimed.
-     */
-    uint64_t stolen;
-    /*
-     Of all workers: how often they went to sleep.
-     */
-    uint64_t parked;
-    /*
-     From submission to start, of every 64th task: how many were timed.
-     */
-    uint64_t wait_samples;
-    /*
-     Their mean, in nanoseconds.
-     */
-    int64_t wait_mean_ns;
-    /*
-     Half of them waited no longer; up to an eighth too much.
-     */
-    int64_t wait_p50_ns;
-    /*
-     99 of 100 waited no longer; up to an eighth too much.
-     */
-    int64_t wait_p99_ns;
-    /*
-     The longest.
-     */
-    int64_t wait_max_ns;
-} coop_pool_statistics;
-
-/*
- What one worker did since the pool was made.
- */
-typedef struct {
-    /*
-     sizeof(coop_worker_statistics), set by the caller: at most that many bytes are written.
-     */
-    size_t size;
-    /*
-     The CPU that it is pinned to; COOP_NONE if the pool was made with no_pin.
-     */
-    int32_t cpu;
-    /*
-     0.
-     */
-    int32_t reserved;
-    /*
-     The tasks it has begun.
-     */
-    uint64_t executed;
-    /*
-     The tasks it took from what another worker had claimed.
-     */
-    uint64_t stolen;
-    /*
-     How often it went to sleep.
-     */
-    uint64_t parked;
-} coop_worker_statistics;
-
-/*
- Names a task of one pool; never 0, and never used again for another one. It lives until a coop_task_join that saw
- the task's end, a coop_task_cancel that won, a coop_task_release, or until the pool is freed; from then on it is
- stale.
- */
-typedef uint64_t coop_task_id;
-
-/*
  What a shared library exports, under any name, to make a handler of a port: "lib.so:symbol".
 
  api: the functions of the library that calls; they are to be used, and none that the shared library may be linked with: objects
@@ -1585,7 +1480,7 @@ coop_status coop_io_watch_cancel(coop_event_loop *event_loop, coop_io_watch_id i
  Until one is set there are no messages.
 
  level: one of COOP_LOG_*; with COOP_LOG_OFF callback.fn must be NULL, and what was set is removed.
- callback: the library owns callback.arg if this answers COOP_OK.
+ callback: the library owns callback.arg if this answers COOP_OK; with COOP_LOG_OFF it is dropped at once.
 
  The function is called from any thread, perhaps from several at once, with no lock held. It may call the
  library; calls made inside it are not logged. A message that comes while another thread is in this function may
