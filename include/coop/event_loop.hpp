@@ -24,6 +24,7 @@
 #include <coop/time.hpp>
 #include <coop/timer.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -117,6 +118,29 @@ public:
 
     /* Whether the caller is one of the loop's callbacks, on its thread. */
     bool is_loop_thread() const noexcept { return coop_event_loop_is_loop_thread(loop_); }
+
+    /* For a foreign loop that runs this one inside it: a descriptor that is readable when there is something to run with
+     * run(run_mode::nowait). It is the loop's. */
+    result<int> backend_fd() const noexcept {
+        std::int32_t fd = -1;
+        const coop_status status = coop_event_loop_backend_fd(loop_, &fd);
+        return detail::answer<int>(status, static_cast<int>(fd));
+    }
+
+    /* How long a foreign loop may sleep unless the descriptor becomes readable: 0 if something is due, -1 ns for ever.
+     * errc::closed when the loop was stopped and has nothing left to run. */
+    result<std::chrono::nanoseconds> backend_timeout() const noexcept {
+        std::int64_t ns = 0;
+        const coop_status status = coop_event_loop_backend_timeout(loop_, &ns);
+        return detail::answer<std::chrono::nanoseconds>(status, std::chrono::nanoseconds(ns));
+    }
+
+    /* The time on the loop's clock, which its timers go by, since it was made. */
+    result<std::chrono::nanoseconds> now() const noexcept {
+        std::int64_t ns = 0;
+        const coop_status status = coop_event_loop_now(loop_, &ns);
+        return detail::answer<std::chrono::nanoseconds>(status, std::chrono::nanoseconds(ns));
+    }
 
     /* The C loop, for what C++ has no name for; NULL in an empty one. */
     coop_event_loop *get() const noexcept { return loop_; }

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string_view>
 
 namespace coop {
 
@@ -24,6 +25,34 @@ public:
         return detail::answer(coop_port_context_send(context_, datagrams.data(), datagrams.size(), sent));
     }
     result<void> send(const datagram &one) const noexcept { return send(std::span<const datagram>(&one, 1)); }
+
+    /* Sends a message, which is copied, to another port of the set: its handler's on_message. */
+    result<void> send_message(std::string_view port, std::span<const std::byte> bytes) const noexcept {
+        const char *const name = port.data() != nullptr ? port.data() : "";
+        return detail::answer(coop_port_context_send_message(context_, name, port.size(), bytes.data(), bytes.size()));
+    }
+
+    /* The port's name, valid until the handler has gone. */
+    result<std::string_view> name() const noexcept {
+        const char *text = nullptr;
+        std::size_t length = 0;
+        const coop_status status = coop_port_context_name(context_, &text, &length);
+        return detail::answer<std::string_view>(status, std::string_view(text, length));
+    }
+
+    /* The address that the port's socket is bound to. */
+    result<coop::address> address() const noexcept {
+        coop_address bound{};
+        const coop_status status = coop_port_context_address(context_, &bound);
+        return detail::answer<coop::address>(status, bound);
+    }
+
+    /* How many datagrams wait that the kernel has not taken yet. */
+    result<std::size_t> backlog() const noexcept {
+        std::size_t waiting = 0;
+        const coop_status status = coop_port_context_backlog(context_, &waiting);
+        return detail::answer<std::size_t>(status, waiting);
+    }
 
     /* Has on_timer called after a time, once, or again and again. Returns the timer's id. */
     result<coop_timer_id> set_timer(delay after, period every = {}) const noexcept {

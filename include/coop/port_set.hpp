@@ -102,6 +102,12 @@ public:
     /* Waits until the set has ended: by stop, or because a handler asked for it. */
     result<void> join(timeout limit = forever) const noexcept { return detail::answer(coop_port_set_join(set_, limit.ns())); }
 
+    /* Sends a message, which is copied, to a port from outside the set: its handler's on_message, without a sender. */
+    result<void> send_message(std::string_view port, std::span<const std::byte> bytes) const noexcept {
+        const char *const name = port.data() != nullptr ? port.data() : "";
+        return detail::answer(coop_port_set_send_message(set_, name, port.size(), bytes.data(), bytes.size()));
+    }
+
     /* The address that a port is bound to. */
     result<coop::address> address(std::string_view name) const noexcept {
         coop_address bound{};

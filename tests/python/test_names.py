@@ -40,6 +40,8 @@ FREE = {
     "coop_last_os_errno": "part of the error, elsewhere",
     "coop_version": "CARGO_PKG_VERSION, coop::version, libcoop.__version__",
     "coop_version_check": "only C programs are compiled apart from the library",
+    "coop_api_get": "the functions as a table, for C handlers: coop_api in Python",
+    "coop_port_handler_load": "coop::native in Rust, the C function in C++, Port(handler) in Python",
     "coop_set_log": "tracing in Rust, coop::set_log, logging in Python",
     "coop_address_parse": "SocketAddr in Rust, coop::address::parse, a tuple in Python",
     "coop_address_text": "SocketAddr in Rust, coop::address::text, a tuple in Python",
@@ -64,6 +66,14 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("port_context", "send"): {
         "rust": ("sendto", "send is a message to another port"),
         "python": ("sendto", "send is a message to another port"),
+    },
+    ("port_context", "send_message"): {
+        "rust": ("send", "datagrams go by sendto"),
+        "python": ("send", "datagrams go by sendto"),
+    },
+    ("port_set", "send_message"): {
+        "rust": ("send", "a set sends nothing else"),
+        "python": ("send", "a set sends nothing else"),
     },
     ("timer", "cancel"): {"rust": ("cancel_timer", "an id is the loop's to cancel")},
     ("io_watch", "cancel"): {"rust": ("cancel_watch", "an id is the loop's to cancel")},
