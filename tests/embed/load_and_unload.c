@@ -25,7 +25,7 @@ static void function(void *library, const char *name, void *out) {
 static void once(const char *path) {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     const coop_api *(*get)(void);
-    coop_pool_options options = {sizeof options, 2, 0, 0, NULL, 0};
+    coop_pool_options options = {sizeof options, 2, 0, 0, NULL, 0, 0};
     coop_pool *pool = NULL;
     coop_event_loop *loop = NULL;
     probe p = {0, 0};
