@@ -1313,7 +1313,7 @@ coop_status coop_io_watch_cancel(coop_event_loop *event_loop, coop_io_watch_id i
  Until one is set there are no messages.
 
  level: one of COOP_LOG_*; with COOP_LOG_OFF callback.fn must be NULL, and what was set is removed.
- callback: the library owns callback.arg if this answers COOP_OK.
+ callback: the library owns callback.arg if this answers COOP_OK; with COOP_LOG_OFF it is dropped at once.
 
  The function is called from any thread, perhaps from several at once, with no lock held. It may call the
  library; calls made inside it are not logged. A message that comes while another thread is in this function may
