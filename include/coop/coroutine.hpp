@@ -146,7 +146,7 @@ private:
     bool started_ = false;
 };
 
-// Runs the task on this thread until it suspends, if it was not started, and blocks until it has ended. Not on a worker or a
+// Runs the task on this thread until it suspends, if it was not started (or this worker spawned it last), and blocks until it has ended. Not on a worker or a
 // loop's thread that the task needs: that would wait for itself.
 template <class T>
 T sync_wait(task<T> waited_for) {
@@ -154,7 +154,7 @@ T sync_wait(task<T> waited_for) {
     coro::waiting_thread me;
     const bool started = std::exchange(waited_for.started_, true);
     if (waited_for.block_->add(&me)) {
-        if (!started) coro::run(waited_for.frame());
+        if (!started || coro::spawn_deque::take_back(waited_for.frame())) coro::run(waited_for.frame());
         me.wait();
     }
     return coro::take_result<T>(waited_for.block_);

@@ -134,9 +134,9 @@ coop::task_t<> holds(coop::scheduler_t &where, gate &begun, gate &go) {
 void priorities() {
     coop_pool_options options{};
     options.workers = 1;
-    coop::scheduler_t single(options);
     gate begun, go, done(4);
     std::string order;
+    coop::scheduler_t single(options);
     holds(single, begun, go);
     begun.wait();
     queued(single, 0, order, 'a', done);
@@ -163,9 +163,9 @@ coop::task_t<> waits_for_it(coop::scheduler_t &self, std::string &order, gate &d
 void high_goes_first() {
     coop_pool_options options{};
     options.workers = 1;
-    coop::scheduler_t single(options);
     gate done(2);
     std::string order;
+    coop::scheduler_t single(options);
     waits_for_it(single, order, done);
     done.wait();
     CHECK(order == "Hn");
