@@ -121,7 +121,8 @@ coop::task_t<std::string, true> catches() {
     try {
         co_await task;
     } catch (std::runtime_error const &error) {
-        co_return error.what();
+        const std::string what = error.what();  // g++ 11 breaks on it inside the co_return
+        co_return what;
     }
     co_return "not thrown";
 }
