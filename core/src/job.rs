@@ -80,7 +80,10 @@ impl Job {
     /// Runs it; a panic is caught and reported as one of `whose` callbacks. True if it returned.
     #[inline]
     pub fn run_caught(self, whose: &str) -> bool {
-        caught(whose, || self.run())
+        let mut this = ManuallyDrop::new(self);
+        let (run, data) = (this.vtable.run, &raw mut this.data);
+        // SAFETY: as in `run`. Only pointers go through the catch: a job that did would be copied on its way.
+        caught(whose, || unsafe { run(data) })
     }
 
     /// Drops it without a run; a panic in the drop is caught and reported.

@@ -17,10 +17,8 @@ mod stealing;
 
 use std::{hint::spin_loop, rc::Rc};
 
-use crossbeam_deque::Steal;
-
 pub(crate) use self::local::{run_as, working_as};
-use self::stealing::BATCH;
+use self::stealing::{BATCH, insist};
 pub(super) use self::{
     local::{Context, Local, here, here_in, in_task, is_worker_of, spawn_here},
     stealing::{Offers, Queues},
@@ -91,9 +89,8 @@ impl<'a> Worker<'a> {
     pub(super) fn run(mut self) -> bool {
         let fork = ForkGuard::new("pool");
         while !self.shared.is_stopped() {
-            match self.next() {
-                Some(job) => self.execute(job),
-                None => self.idle(),
+            if !self.run_next() {
+                self.idle();
             }
             if fork.is_forked() {
                 std::mem::forget(self);
@@ -122,8 +119,11 @@ impl<'a> Worker<'a> {
         Local::leave();
     }
 
-    #[inline]
-    fn execute(&mut self, job: Job) {
+    /// Runs a task of this level. Not inlined, and called where a task is found: one that is handed up from function to function is
+    /// copied at each, and the first copy waits for what the queue has just written.
+    #[inline(never)]
+    fn execute(&mut self, level: usize, job: Job) {
+        self.count(level);
         if self.searching {
             self.searching = false;
             self.shared.sleep.found(self.index);
@@ -165,51 +165,33 @@ impl<'a> Worker<'a> {
         self.searching = true;
     }
 
-    /// The next task, by level, turn and age.
+    /// Runs the next task, by level, turn and age; false if there is none.
     #[inline(always)]
-    fn next(&mut self) -> Option<Job> {
+    fn run_next(&mut self) -> bool {
         self.learn_lanes();
         if let Some(limit) = self.shared.ageing
             && (self.passed[LOW] >= limit || self.passed[NORMAL] >= limit)
-            && let Some(job) = self.next_aged(limit)
+            && self.run_aged(limit)
         {
-            return Some(job);
+            return true;
         }
-        let job = self.take(HIGH);
-        if job.is_some() {
-            self.count(HIGH);
-            return job;
-        }
-        let job = self.take(NORMAL);
-        if job.is_some() {
-            self.count(NORMAL);
-            return job;
-        }
-        self.next_low()
+        self.run_at(HIGH) || self.run_at(NORMAL) || self.run_low()
     }
 
     #[inline(never)]
-    fn next_low(&mut self) -> Option<Job> {
-        let job = self.take(LOW);
-        if job.is_some() {
-            self.count(LOW);
-        }
-        job
+    fn run_low(&mut self) -> bool {
+        self.run_at(LOW)
     }
 
     /// One of a level that was passed over too often, lowest first.
     #[inline(never)]
-    fn next_aged(&mut self, limit: u32) -> Option<Job> {
-        for level in [LOW, NORMAL] {
-            if self.passed[level] >= limit {
+    fn run_aged(&mut self, limit: u32) -> bool {
+        [LOW, NORMAL].into_iter().any(|level| {
+            self.passed[level] >= limit && {
                 self.passed[level] = 0;
-                if let Some(job) = self.take(level) {
-                    self.count(level);
-                    return Some(job);
-                }
+                self.run_at(level)
             }
-        }
-        None
+        })
     }
 
     /// One of `ran` runs: the levels below that have a task that could run were passed over once more.
@@ -221,116 +203,141 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Something of this level.
     #[inline(always)]
-    fn take(&mut self, level: usize) -> Option<Job> {
-        let job = if self.lanes.len() == 1 { self.take_common(level) } else { self.take_by_turns(level) };
-        if job.is_some() { job } else { self.steal(level) }
+    fn run_at(&mut self, level: usize) -> bool {
+        let ran = if self.lanes.len() == 1 { self.run_common(level) } else { self.run_by_turns(level) };
+        ran || self.run_stolen(level)
     }
 
     #[inline(never)]
-    fn take_by_turns(&mut self, level: usize) -> Option<Job> {
+    fn run_by_turns(&mut self, level: usize) -> bool {
         let lanes = self.lanes.len();
         let mut lane = self.turn[level];
         for _ in 0..lanes {
-            let job = if lane == 0 { self.take_common(level) } else { self.take_narrow(lane, level) };
+            let ran = if lane == 0 { self.run_common(level) } else { self.run_narrow(lane, level) };
             lane = if lane + 1 == lanes { 0 } else { lane + 1 };
-            if job.is_some() {
+            if ran {
                 self.turn[level] = lane;
-                return job;
+                return true;
             }
         }
-        None
+        false
     }
 
-    fn take_narrow(&self, lane: usize, level: usize) -> Option<Job> {
-        let job = self.lanes[lane].take(level);
-        if job.is_some() {
-            self.local.begin(Context { lane, level });
-        }
-        job
+    fn run_narrow(&mut self, lane: usize, level: usize) -> bool {
+        let Some(job) = self.lanes[lane].take(level) else { return false };
+        self.local.begin(Context { lane, level });
+        self.execute(level, job);
+        true
     }
 
     /// Something of lane 0.
     #[inline(always)]
-    fn take_common(&mut self, level: usize) -> Option<Job> {
+    fn run_common(&mut self, level: usize) -> bool {
         self.local.begin(Context { lane: 0, level });
         if self.local.forked[level].get() {
             // A task of a scope may leave others behind when it ends.
             if let Some(fork) = self.local.pop_fork(level) {
                 self.shared.take_room(1);
-                return Some(fork.into_job());
+                self.execute(level, fork.into_job());
+                return true;
             }
             self.local.forked[level].set(false);
         }
-        let job = if level == HIGH { self.shared.lanes.first().take(HIGH) } else { self.take_in_turn(level) };
-        if job.is_none() {
+        let ran = if level == HIGH { self.run_urgent() } else { self.run_in_turn(level) };
+        if !ran {
             self.local.withdraw(level);
         }
-        job
+        ran
+    }
+
+    #[inline(always)]
+    fn run_urgent(&mut self) -> bool {
+        let Some(job) = self.shared.lanes.first().take(HIGH) else { return false };
+        self.execute(HIGH, job);
+        true
     }
 
     /// A task from outside or one from inside.
     #[inline(always)]
-    fn take_in_turn(&mut self, level: usize) -> Option<Job> {
-        let Turn { mut spawned, mut left } = self.common[level];
-        if left == 0 {
+    fn run_in_turn(&mut self, level: usize) -> bool {
+        if self.common[level].left == 0 {
+            let Turn { spawned, .. } = self.common[level];
+            self.common[level] = Turn { spawned: !spawned, left: BATCH };
             self.batches = self.batches.wrapping_add(1);
-            let look_round = spawned || self.batches.is_multiple_of(LOOK_ROUND);
-            (spawned, left) = (!spawned, BATCH);
-            if look_round && let Some(job) = self.shared.offers.steal_one(level, self.index) {
-                self.common[level] = Turn { spawned, left };
-                self.shared.stats.of(self.index).stolen.add(1);
-                return Some(job);
+            if (spawned || self.batches.is_multiple_of(LOOK_ROUND)) && self.run_stuck(level) {
+                return true;
             }
         }
-        let job = self.take_kind(level, spawned);
-        if job.is_some() {
-            self.common[level] = Turn { spawned, left: left - 1 };
-            return job;
+        let Turn { spawned, left } = self.common[level];
+        self.common[level].left = left - 1;
+        if self.run_kind(level, spawned) {
+            return true;
         }
-        let job = self.take_kind(level, !spawned);
         self.common[level] = Turn { spawned: !spawned, left: BATCH - 1 };
-        job
+        self.run_kind(level, !spawned)
+    }
+
+    /// One that waits behind the task at hand of another worker.
+    #[inline(never)]
+    fn run_stuck(&mut self, level: usize) -> bool {
+        let Some(job) = self.shared.offers.steal_one(level, self.index) else { return false };
+        self.shared.stats.of(self.index).stolen.add(1);
+        self.execute(level, job);
+        true
     }
 
     #[inline(always)]
-    fn take_kind(&mut self, level: usize, spawned: bool) -> Option<Job> {
-        if spawned { self.local.queues.pop_spawned(level) } else { self.take_claimed(level) }
+    fn run_kind(&mut self, level: usize, spawned: bool) -> bool {
+        if spawned { self.run_spawned(level) } else { self.run_claimed(level) }
+    }
+
+    #[inline(always)]
+    fn run_spawned(&mut self, level: usize) -> bool {
+        let Some(job) = self.local.queues.pop_spawned(level) else { return false };
+        self.execute(level, job);
+        true
     }
 
     /// A task from outside: claimed before, or at the head of a new batch.
     #[inline(always)]
-    fn take_claimed(&mut self, level: usize) -> Option<Job> {
+    fn run_claimed(&mut self, level: usize) -> bool {
+        if let Some(job) = self.local.queues.claimed(level).pop() {
+            self.execute(level, job);
+            return true;
+        }
+        !self.shared.lanes.first().queues[level].is_empty() && self.claim(level)
+    }
+
+    #[inline(never)]
+    fn claim(&mut self, level: usize) -> bool {
         let claimed = self.local.queues.claimed(level);
-        if let Some(job) = claimed.pop() {
-            return Some(job);
-        }
         let queue = &self.shared.lanes.first().queues[level];
-        while !queue.is_empty() {
-            match queue.steal_batch_with_limit_and_pop(claimed, BATCH) {
-                Steal::Success(job) => {
-                    self.offer(level);
-                    return Some(job);
-                }
-                Steal::Empty => break,
-                Steal::Retry => spin_loop(),
-            }
-        }
-        None
+        let Some(job) = insist(|| queue.steal_batch_with_limit_and_pop(claimed, BATCH)) else { return false };
+        self.offer(level);
+        self.execute(level, job);
+        true
     }
 
     /// What another worker has, with some of what waits behind it.
     #[inline(always)]
-    fn steal(&mut self, level: usize) -> Option<Job> {
+    fn run_stolen(&mut self, level: usize) -> bool {
+        !self.shared.offers.none_offered(level) && self.steal(level)
+    }
+
+    #[inline(never)]
+    fn steal(&mut self, level: usize) -> bool {
         // A part of a begun task has no place.
         let part = || self.shared.take_room(1);
-        let job = self.shared.offers.steal(level, self.index, &self.local.queues, part)?;
+        let Some(job) = self.shared.offers.steal(level, self.index, &self.local.queues, part) else { return false };
         // There was nothing of its own.
         let behind = self.local.queues.len(level) as u64;
         self.shared.stats.of(self.index).stolen.add(1 + behind);
         self.local.begin(Context { lane: 0, level });
         self.offer(level);
-        Some(job)
+        self.execute(level, job);
+        true
     }
 
     /// Tells the others about what was just claimed, if it was more than one task.

@@ -160,7 +160,7 @@ pub(in super::super) struct Offers {
     offered: [Box<[CachePadded<AtomicU64>]>; LEVELS],
 }
 
-fn insist<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
+pub(super) fn insist<T>(mut steal: impl FnMut() -> Steal<T>) -> Option<T> {
     loop {
         match steal() {
             Steal::Success(stolen) => return Some(stolen),
@@ -190,8 +190,9 @@ impl Offers {
         self.offered[level][worker / 64].fetch_and(!(1 << (worker % 64)), Ordering::Relaxed);
     }
 
+    /// Whether no worker has anything of this level to give.
     #[inline(always)]
-    fn none_offered(&self, level: usize) -> bool {
+    pub(super) fn none_offered(&self, level: usize) -> bool {
         self.offered[level].iter().all(|bits| bits.load(Ordering::Relaxed) == 0)
     }
 
@@ -235,16 +236,7 @@ impl Offers {
 
     /// Something of this level, parts of begun tasks first (`part` is called for one); with a task come some of those behind it, into
     /// `own`.
-    #[inline(always)]
     pub(super) fn steal(&self, level: usize, thief: usize, own: &Queues, part: impl Fn()) -> Option<Job> {
-        if self.none_offered(level) {
-            return None;
-        }
-        self.steal_offered(level, thief, own, part)
-    }
-
-    #[inline(never)]
-    fn steal_offered(&self, level: usize, thief: usize, own: &Queues, part: impl Fn()) -> Option<Job> {
         self.find(level, thief, |ends| {
             if let Some(fork) = insist(|| ends.forks[level].steal()) {
                 part();
