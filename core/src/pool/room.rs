@@ -150,7 +150,7 @@ impl Handle {
     }
 
     /// Has a worker of the target run `job`, and waits so long for room.
-    #[inline]
+    #[inline(always)]
     pub(super) fn submit_in(&self, target: &Target, timeout: Option<Duration>, job: Job) -> Result<(), Refused<Job>> {
         if self.admit(1) == 0
             && let Err(error) = self.wait_for_room(timeout, Deadline::after(timeout))
