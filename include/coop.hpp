@@ -23,6 +23,7 @@
 #include <coop.h>
 
 #include <coop/address.hpp>
+#include <coop/api.hpp>
 #include <coop/callback.hpp>
 #include <coop/coroutine.hpp>
 #include <coop/cpu_set.hpp>
