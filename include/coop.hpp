@@ -33,6 +33,7 @@
 #include <coop/io_watch.hpp>
 #include <coop/log.hpp>
 #include <coop/pool.hpp>
+#include <coop/pool_options.hpp>
 #include <coop/port.hpp>
 #include <coop/port_context.hpp>
 #include <coop/port_set.hpp>
@@ -40,6 +41,7 @@
 #include <coop/result.hpp>
 #include <coop/runtime.hpp>
 #include <coop/scoped.hpp>
+#include <coop/task_handle.hpp>
 #include <coop/time.hpp>
 #include <coop/timer.hpp>
 #include <coop/udp.hpp>
