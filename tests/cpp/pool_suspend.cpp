@@ -4,6 +4,7 @@
 #include <memory>
 #include <sched.h>
 #include <string>
+#include <thread>
 
 
 static coop::task<std::string> hops(coop::pool_ref one, coop::pool_ref two, coop::event_loop_ref loop) {
@@ -47,6 +48,43 @@ static coop::task<int> twice(coop::pool_ref pool, int n) {
     co_return here + co_await beside;
 }
 
+static coop::task<int> one() { co_return 1; }
+
+static coop::task<int> three_beside(coop::pool_ref pool, latch &spawned, latch &go) {
+    coop::task<int> a = one(), b = one(), c = one();
+    for (coop::task<int> *each : {&a, &b, &c}) CHECK(each->spawn(pool) == COOP_OK);
+    spawned.open();
+    go.wait();
+    int sum = co_await a;
+    sum += co_await b;
+    co_return sum + co_await c;
+}
+
+/* A pool that is full has no room for the token of what was spawned; that is run all the same, and nothing of it is lost. */
+static void spawned_in_a_full_pool() {
+    coop::pool pool = MUST(coop::pool::create({.workers = 2, .capacity = 1}));
+    latch held, release, spawned, go, filled;
+    int sum = 0;
+    const coop::submit_options patient{.timeout = LONG};
+    MUST(pool.submit(patient, [&] {
+        held.open();
+        release.wait();
+    }));
+    held.wait();
+    coop::task_handle root =
+        MUST(pool.submit_task(patient, [&] { sum = coop::sync_wait(three_beside(pool, spawned, go)); }));
+    spawned.wait();
+    /* It waits for the token's room, most likely before the token runs, and then it has that room. */
+    std::thread filler([&] { MUST(pool.submit(patient, [&] { filled.open(); })); });
+    REFUSED(coop::errc::timeout, pool.submit({.timeout = 20ms}, [] {}));
+    release.open();
+    filled.wait();
+    filler.join();
+    go.open();
+    MUST(root.join(LONG));
+    CHECK(sum == 3);
+}
+
 #if defined(__cpp_exceptions)
 /* Whatever these headers throw is a std::system_error with a coop::errc. */
 static coop::task<int> throws(const coop::pool &closed) {
@@ -82,6 +120,7 @@ int main() {
         CHECK(coop::sync_wait(refused(coop::pool(), coop::errc::null)) == 7);
         CHECK(coop::sync_wait(twice(pool, 6)) == 64);
     }
+    spawned_in_a_full_pool();
 #if defined(__cpp_exceptions)
     thrown_as_one();
 #endif
