@@ -13,6 +13,7 @@
  * - coop::result<T> is a value or an error; coop::errc is the error, a std::error_code.     coop/result.hpp, coop/errc.hpp
  * - Callables of any type are callbacks: moved in, destroyed once, exceptions caught.       coop/callback.hpp
  * - Durations are std::chrono's, or coop::forever.                                          coop/time.hpp
+ * - coop::task_handle is a task of a pool, to wait for it or to take it back.              coop/task_handle.hpp
  * - coop::task<T> is a coroutine, and pools, loops, timers and descriptors are awaited.    coop/coroutine.hpp
  * - Objects are move-only and free what they own. One that was moved from answers errc::null.
  *

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-static std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
+static std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
 static std::string text(std::span<const std::byte> bytes) {
     return std::string(reinterpret_cast<const char *>(bytes.data()), bytes.size());
 }

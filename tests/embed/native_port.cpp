@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-static std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
+static std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
 
 int main(int, char **arguments) {
     const std::string library = arguments[1];
