@@ -16,8 +16,7 @@ static coop::task<std::string> hops(coop::pool_ref one, coop::pool_ref two, coop
     CHECK(co_await coop::sleep_for(loop, 1ms) == COOP_OK);
     way += two.is_worker_thread() ? ",two" : ",?";
     const auto cpu = static_cast<std::size_t>(MUST(one.worker_cpu(1)));
-    const coop::submit_options there{.cpus = coop::cpu_set{cpu}};
-    MUST(co_await one.suspend(there));
+    MUST(co_await one.suspend({.cpus = coop::cpu_set().add(cpu)}));
     CHECK(static_cast<std::size_t>(sched_getcpu()) == cpu);
     co_return way;
 }
@@ -33,8 +32,7 @@ static void from_pool_to_pool() {
 static coop::task<int> refused(const coop::pool &pool, coop::errc why) {
     std::unique_ptr<int> kept = std::make_unique<int>(7);
     const bool before = pool.is_worker_thread();
-    const coop::submit_options nowhere{.cpus = coop::cpu_set{1000}};
-    REFUSED(why, co_await pool.suspend(nowhere));
+    REFUSED(why, co_await pool.suspend({.cpus = coop::cpu_set().add(1000)}));
     CHECK(pool.is_worker_thread() == before);
     co_return *kept;
 }
