@@ -13,6 +13,7 @@
  * - coop::result<T> is a value or an error; coop::errc is the error, a std::error_code.     coop/result.hpp, coop/errc.hpp
  * - Callables of any type are callbacks: moved in, destroyed once, exceptions caught.       coop/callback.hpp
  * - Durations are std::chrono's, or coop::forever.                                          coop/time.hpp
+ * - coop::task_handle is a task of a pool, to wait for it or to take it back.              coop/task_handle.hpp
  * - coop::task<T> is a coroutine, and pools, loops, timers and descriptors are awaited.    coop/coroutine.hpp
  * - Objects are move-only and free what they own. One that was moved from answers errc::null.
  *
@@ -23,6 +24,7 @@
 #include <coop.h>
 
 #include <coop/address.hpp>
+#include <coop/api.hpp>
 #include <coop/callback.hpp>
 #include <coop/coroutine.hpp>
 #include <coop/cpu_set.hpp>
@@ -32,6 +34,7 @@
 #include <coop/io_watch.hpp>
 #include <coop/log.hpp>
 #include <coop/pool.hpp>
+#include <coop/pool_options.hpp>
 #include <coop/port.hpp>
 #include <coop/port_context.hpp>
 #include <coop/port_set.hpp>
@@ -39,6 +42,7 @@
 #include <coop/result.hpp>
 #include <coop/runtime.hpp>
 #include <coop/scoped.hpp>
+#include <coop/task_handle.hpp>
 #include <coop/time.hpp>
 #include <coop/timer.hpp>
 #include <coop/udp.hpp>

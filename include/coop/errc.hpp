@@ -31,6 +31,7 @@ enum class errc : coop_status {
     os = COOP_E_OS,
     exists = COOP_E_EXISTS,
     failed = COOP_E_FAILED,
+    cancelled = COOP_E_CANCELLED,
 };
 
 /* The category of coop::errc. Its messages are the names of the errors; result::message() has the words. */
@@ -50,6 +51,7 @@ public:
         case errc::timeout: return std::errc::timed_out;
         case errc::would_deadlock: return std::errc::resource_deadlock_would_occur;
         case errc::unsupported: return std::errc::not_supported;
+        case errc::cancelled: return std::errc::operation_canceled;
         case errc::stale:
         case errc::closed:
         case errc::forked:

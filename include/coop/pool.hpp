@@ -2,6 +2,9 @@
  *
  *     auto pool = coop::pool::create({.workers = 2}).value();
  *     pool.submit([] { std::puts("hello"); }).value();
+ *     pool.parallel_for(0, n, [&](std::size_t begin, std::size_t end) { ... }).value();
+ *     coop::task_handle task = pool.submit_task(work).value();   // coop/task_handle.hpp
+ *     (co_await pool.suspend()).value();                         // in a coroutine: coop/coroutine.hpp
  *     pool.shutdown().value();
  *
  * Lifetimes: 1. A pool owns its workers and frees them at its end: what is queued is dropped, what runs is waited for. It
@@ -17,64 +20,38 @@
 #define COOP_POOL_HPP
 
 #include <coop/callback.hpp>
-#include <coop/cpu_set.hpp>
-#include <coop/priority.hpp>
+#include <coop/coroutine.hpp>
+#include <coop/detail/batch.hpp>
+#include <coop/detail/pieces.hpp>
+#include <coop/pool_options.hpp>
 #include <coop/result.hpp>
+#include <coop/task_handle.hpp>
 #include <coop/time.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <string_view>
+#include <ranges>
+#include <span>
+#include <type_traits>
 #include <utility>
 
 namespace coop {
 
-/* COOP_SHUTDOWN_*: what becomes of queued tasks. */
-enum class shutdown_mode : std::int32_t {
-    drain = COOP_SHUTDOWN_DRAIN,    /* they run, and what they submit */
-    discard = COOP_SHUTDOWN_DISCARD /* they are dropped */
+/* What a pool and one of its workers did so far: the C structs, whose fields coop.h explains. */
+using pool_statistics = coop_pool_statistics;
+using worker_statistics = coop_worker_statistics;
+
+namespace detail {
+
+/* A coroutine's hop to a pool, whose refusal has words. */
+class pool_suspension : public coro::pool_hop {
+public:
+    using pool_hop::pool_hop;
+    /* A refusal is told on the thread that asked, so the words are still that thread's last ones. */
+    result<void> await_resume() const noexcept { return answer(status); }
 };
 
-/* How a pool is made. */
-struct pool_options {
-    /* Up to 1024; 0: as many as this process has CPUs to use, at least 4 (a runtime's pool: half, at least 4). */
-    std::size_t workers = 0;
-    /* Leaves the workers where the system puts them; such a pool takes no CPU sets. */
-    bool no_pin = false;
-    /* After how many tasks above a priority one of it runs. 0: 64. COOP_NONE: never, the order is strict. */
-    std::int32_t ageing = 0;
-    /* What the threads are called, with "-0", "-1" after it; copied. Empty: "coop-pool". */
-    std::string_view name = {};
-
-    /* The C view; valid while name is. */
-    coop_pool_options c() const noexcept {
-        coop_pool_options options{};
-        options.size = sizeof options;
-        options.workers = workers;
-        options.no_pin = no_pin;
-        options.ageing = ageing;
-        options.name = name.data();
-        options.name_length = name.size();
-        return options;
-    }
-};
-
-/* How a task is to run. */
-struct submit_options {
-    coop::priority priority = coop::priority::normal;
-    /* On the workers whose CPU is in the set. None: on any. */
-    std::optional<cpu_set> cpus = {};
-
-    /* The C view; valid while this object is. */
-    coop_submit_options c() const noexcept {
-        coop_submit_options options{};
-        options.size = sizeof options;
-        options.priority = static_cast<std::int32_t>(priority);
-        if (cpus) options.cpus = cpus->c();
-        return options;
-    }
-};
+}  // namespace detail
 
 /* A way to a pool that somebody else owns. Copied like a pointer. */
 class pool_ref {
@@ -93,6 +70,78 @@ public:
         return submit_as(&c, std::forward<F>(task));
     }
 
+    /* Has workers run these callables (a vector's, an array's, a span's), each once, cheaper than one by one. Returns how many
+     * the pool took, the first ones: they are moved from. The others, and all at an error, are as they were; less than all
+     * is no error, and the next call says why. */
+    template <std::ranges::contiguous_range Tasks>
+        requires std::ranges::sized_range<Tasks>
+    result<std::size_t> submit_batch(const submit_options &options, Tasks &&tasks) const {
+        using F = std::remove_reference_t<std::ranges::range_reference_t<Tasks>>;
+        detail::batch<F> given(std::span<F>(std::ranges::data(tasks), std::ranges::size(tasks)));
+        const coop_submit_options c = options.c();
+        return given.give([&](const coop_callback *callbacks, std::size_t count, std::size_t *accepted) {
+            return coop_pool_submit_batch(pool_, &c, callbacks, count, accepted);
+        });
+    }
+    template <std::ranges::contiguous_range Tasks>
+        requires std::ranges::sized_range<Tasks>
+    result<std::size_t> submit_batch(Tasks &&tasks) const {
+        return submit_batch(submit_options{}, tasks);
+    }
+
+    /* As submit, of a task that somebody waits for or cancels. The handle must end before the pool does. */
+    template <class F>
+    result<task_handle> submit_task(const submit_options &options, F &&task) const {
+        detail::callback<coop_callback, detail::runs::once> callback(std::forward<F>(task));
+        const coop_submit_options c = options.c();
+        coop_task_id id = 0;
+        result<void> taken =
+            callback.give([&](coop_callback given) { return coop_pool_submit_task(pool_, &c, given, &id); });
+        if (!taken) return std::move(taken).failure();
+        return task_handle(pool_, id);
+    }
+    template <class F>
+    result<task_handle> submit_task(F &&task) const {
+        return submit_task(submit_options{}, std::forward<F>(task));
+    }
+
+    /* Calls run(begin, end) with pieces of the range, of at most grain numbers (0: as the pool thinks best), on all workers
+     * of the CPU set at once, and returns when all have ended; called by a task of the pool, its worker takes part. run is
+     * called as const, by several threads at the same time.
+     *
+     * The first exception that leaves a piece is thrown again here; pieces that have not begun by then do not run, and
+     * what others throw goes to the exception hook. */
+    template <class F>
+    result<void> parallel_for(const submit_options &options, std::size_t begin, std::size_t end, std::size_t grain,
+                              const F &run) const {
+        const coop_submit_options c = options.c();
+        detail::pieces<F> pieces(run);
+        result<void> done =
+            detail::answer(coop_pool_parallel_for(pool_, &c, begin, end, grain, pieces.function(), &pieces));
+        pieces.rethrow();
+        return done;
+    }
+    template <class F>
+    result<void> parallel_for(std::size_t begin, std::size_t end, std::size_t grain, const F &run) const {
+        return parallel_for(submit_options{}, begin, end, grain, run);
+    }
+    template <class F>
+    result<void> parallel_for(std::size_t begin, std::size_t end, const F &run) const {
+        return parallel_for(submit_options{}, begin, end, 0, run);
+    }
+
+    /* co_await pool.suspend(): the rest of the coroutine runs on a worker, and comes back there after what it waits for. Answers
+     * a result<void>: a refusal leaves the coroutine where it was. The timeout of the options is not used. */
+    [[nodiscard]] auto suspend(const submit_options &options = {}) const {
+        return detail::pool_suspension(coro::place_on(pool_, options.c()));
+    }
+
+    /* Whether a task with these options may go on at once on the calling thread. */
+    bool may_run_here(const submit_options &options = {}) const noexcept {
+        const coop_submit_options c = options.c();
+        return coop_pool_may_run_here(pool_, &c);
+    }
+
     result<std::size_t> workers() const noexcept {
         std::size_t count = 0;
         const coop_status status = coop_pool_workers(pool_, &count);
@@ -104,6 +153,22 @@ public:
         std::int32_t cpu = COOP_NONE;
         const coop_status status = coop_pool_worker_cpu(pool_, index, &cpu);
         return detail::answer<std::int32_t>(status, cpu);
+    }
+
+    /* What the pool did so far, and what waits in it. */
+    result<pool_statistics> stats() const noexcept {
+        pool_statistics counted{};
+        counted.size = sizeof counted;
+        const coop_status status = coop_pool_stats(pool_, &counted);
+        return detail::answer<pool_statistics>(status, counted);
+    }
+
+    /* What one worker did so far. */
+    result<worker_statistics> worker_stats(std::size_t index) const noexcept {
+        worker_statistics counted{};
+        counted.size = sizeof counted;
+        const coop_status status = coop_pool_worker_stats(pool_, index, &counted);
+        return detail::answer<worker_statistics>(status, counted);
     }
 
     /* Whether the caller is one of the pool's own tasks. */

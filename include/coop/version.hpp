@@ -2,7 +2,7 @@
 #ifndef COOP_VERSION_HPP
 #define COOP_VERSION_HPP
 
-#include <coop.h>
+#include <coop/result.hpp>
 
 #include <string_view>
 
@@ -16,6 +16,11 @@ inline constexpr std::string_view version_string = COOP_VERSION_STRING;
 
 /* The version of the library that is loaded: "0.1.0". Lives as long as the program. */
 inline std::string_view version() noexcept { return coop_version(); }
+
+/* Whether the library that is loaded works with headers of a version: these, or others. errc::unsupported, in words, if not. */
+inline result<void> version_check(int major = version_major, int minor = version_minor) noexcept {
+    return detail::answer(coop_version_check(major, minor));
+}
 
 }  // namespace coop
 

@@ -166,7 +166,8 @@ coop::task_t<std::pair<int, int>> braces() { co_return {1, 2}; }
 struct alignas(128) wide {
     int value = 0;
 };
-coop::task_t<wide> aligned() {
+// Compilers do not align frames beyond what operator new does, so this one is looked at where the task has it.
+coop::task_t<wide, true> aligned() {
     COOP_SUSPEND();
     co_return wide{4};
 }
@@ -177,9 +178,6 @@ coop::task_t<bool, true> all_kinds() {
     right = right && *co_await move_only() == 5;
     right = right && (co_await without_default()).value == 3;
     right = right && (co_await braces()).second == 2;
-    auto task = aligned();
-    right = right && (co_await task).value == 4;
-    right = right && reinterpret_cast<std::uintptr_t>(&*task) % alignof(wide) == 0;
     co_return right;
 }
 
@@ -187,6 +185,9 @@ void results_of_every_kind() {
     auto task = all_kinds();
     task.join();
     CHECK(*task);
+    auto other = aligned();
+    other.join();
+    CHECK((*other).value == 4 && reinterpret_cast<std::uintptr_t>(&*other) % alignof(wide) == 0);
 }
 
 coop::task_t<int> at_once() { co_return 9; }

@@ -27,6 +27,7 @@ static constexpr entry ALL[] = {
     ENTRY(os, OS),
     ENTRY(exists, EXISTS),
     ENTRY(failed, FAILED),
+    ENTRY(cancelled, CANCELLED),
 };
 
 /* Numbers are given one after another, so the library's errors are those up to the first that it has no name for. */
@@ -56,6 +57,7 @@ static void what_std_has_a_name_for_is_equal_to_it() {
     CHECK(same(coop::errc::timeout, std::errc::timed_out));
     CHECK(same(coop::errc::would_deadlock, std::errc::resource_deadlock_would_occur));
     CHECK(same(coop::errc::unsupported, std::errc::not_supported));
+    CHECK(same(coop::errc::cancelled, std::errc::operation_canceled));
     CHECK(!same(coop::errc::timeout, std::errc::invalid_argument));
     for (coop::errc alone : {coop::errc::stale, coop::errc::closed, coop::errc::forked, coop::errc::panic, coop::errc::os,
                              coop::errc::exists, coop::errc::failed}) {

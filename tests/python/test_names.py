@@ -31,6 +31,7 @@ TYPES = {
     "port_context": Type(("port", ("Context",)), ("port_context",), (libcoop.PortContext,)),
     "timer": Type(("event_loop", ("Handle",)), ("timer",), (libcoop.Timer,)),
     "io_watch": Type(("event_loop", ("Handle",)), ("io_watch",), (libcoop.Watch,)),
+    "task": Type(("pool", ("Task",)), ("task_handle",), ()),
     "udp": Type(("event_loop/udp", ("UdpSocket",)), ("udp",), ()),
 }
 # Functions of no type: texts and numbers that each language has its own way for.
@@ -39,9 +40,9 @@ FREE = {
     "coop_last_error": "the error itself, elsewhere",
     "coop_last_os_errno": "part of the error, elsewhere",
     "coop_version": "CARGO_PKG_VERSION, coop::version, libcoop.__version__",
-    "coop_version_check": "only C programs are compiled apart from the library",
-    "coop_api_get": "the functions as a table, for C handlers: coop_api in Python",
-    "coop_port_handler_load": "coop::native in Rust, the C function in C++, Port(handler) in Python",
+    "coop_version_check": "coop::version_check; Rust and Python are not compiled apart from the library",
+    "coop_api_get": "the functions as a table, for C handlers: coop::api, coop_api in Python",
+    "coop_port_handler_load": "coop::native in Rust, coop::port::load, Port(handler) in Python",
     "coop_set_log": "tracing in Rust, coop::set_log, logging in Python",
     "coop_address_parse": "SocketAddr in Rust, coop::address::parse, a tuple in Python",
     "coop_address_text": "SocketAddr in Rust, coop::address::text, a tuple in Python",
@@ -54,6 +55,11 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
         "python": (None, "an executor's workers have no numbers"),
     },
     ("pool", "is_worker_thread"): {"python": (None, "a function of an executor does not ask where it runs")},
+    ("pool", "may_run_here"): {"python": (None, "a function of an executor does not ask where it runs")},
+    ("pool", "submit_task"): {"python": ("submit", "what submit answers is a Future, to wait for and to cancel")},
+    ("pool", "submit_batch"): {"python": ("map", "an executor's call of one function with many arguments")},
+    ("pool", "parallel_for"): {"python": ("map", "an executor's call of one function with many arguments")},
+    ("pool", "worker_stats"): {"python": ("stats", "all at once: PoolStats.workers")},
     ("pool", "close"): {"python": ("shutdown", "concurrent.futures: shutdown(wait=False)")},
     ("pool", "join"): {"python": ("shutdown", "concurrent.futures: shutdown(wait=True)")},
     ("event_loop", "timer"): {"python": ("call_later", "asyncio's name")},
@@ -75,6 +81,7 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
         "rust": ("send", "a set sends nothing else"),
         "python": ("send", "a set sends nothing else"),
     },
+    ("task", "release"): {"rust": (None, "a Task that is dropped runs on")},
     ("timer", "cancel"): {"rust": ("cancel_timer", "an id is the loop's to cancel")},
     ("io_watch", "cancel"): {"rust": ("cancel_watch", "an id is the loop's to cancel")},
     ("udp", "local_address"): {"rust": ("local_addr", "as std::net::UdpSocket")},
@@ -104,11 +111,12 @@ def in_rust(where: str, classes: tuple[str, ...]) -> set[str]:
     place = ROOT / "core" / "src" / where
     found: set[str] = set()
     for file in [place] if place.is_file() else place.rglob("*.rs"):
-        for owner, body in re.findall(r"^impl(?:<.*?>)? (\w+)(?:<.*?>)? \{\n(.*?)^\}", file.read_text(), re.M | re.S):
+        text = file.read_text()
+        for owner, body in re.findall(r"^impl(?:<[^\n]*?>)? (\w+)(?:<[^\n]*?>)? \{\n(.*?)^\}", text, re.M | re.S):
             if owner in classes:
                 found.update(re.findall(r"^    pub (?:async |const |unsafe )*fn (\w+)", body, re.M))
         # A descriptor's owner needs no drop of its own.
-        for owner in re.findall(r"^impl(?:<.*?>)? (?:Drop|AsRawFd) for (\w+)", file.read_text(), re.M):
+        for owner in re.findall(r"^impl(?:<.*?>)? (?:Drop|AsRawFd) for (\w+)", text, re.M):
             found.update({"drop"} if owner in classes else ())
     return found
 

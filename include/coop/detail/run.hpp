@@ -15,7 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
-#include <stdexcept>
+#include <system_error>
 #include <utility>
 #if defined(__linux__)
 #include <sched.h>
@@ -24,18 +24,17 @@
 #include <coop.h>
 #include <coop/detail/frame_cache.hpp>
 #include <coop/detail/platform.hpp>
+#include <coop/errc.hpp>
 
 namespace coop {
 
 // Thrown where a coroutine could not be queued or will never end: by co_await and join(), in programs with exceptions.
-// status() is the number of coop.h: COOP_E_CLOSED, COOP_E_FORKED, ...
-class coroutine_error : public std::runtime_error {
+// code() is a coop::errc, as of all that these headers throw; status() is its number in coop.h: COOP_E_CLOSED, ...
+class coroutine_error : public std::system_error {
 public:
-    explicit coroutine_error(coop_status status, char const *what) : std::runtime_error(what), status_(status) {}
-    coop_status status() const noexcept { return status_; }
-
-private:
-    coop_status status_;
+    explicit coroutine_error(coop_status status, char const *what)
+        : std::system_error(make_error_code(static_cast<errc>(status)), what) {}
+    coop_status status() const noexcept { return static_cast<coop_status>(code().value()); }
 };
 
 namespace coro {
