@@ -32,7 +32,8 @@ coop::task<unsigned> by_spawn(coop_pool *pool, unsigned i) {
 }
 
 coop::task<unsigned> spawned(coop_pool *pool) {
-    if (co_await coop::suspend_on(pool) != COOP_OK) std::abort();
+    const coop_status hop = co_await coop::suspend_on(pool);
+    if (hop != COOP_OK) std::abort();
     co_return co_await by_spawn(pool, n);
 }
 
