@@ -307,7 +307,7 @@ impl Handle {
     ///
     /// Outside submissions are refused at once. A draining pool takes those of its own tasks and ends when nothing is left. At the
     /// timeout the pool stays closed, queued tasks are dropped, running ones go on, and [`Error::Timeout`]
-    /// names their workers; another call waits for them.
+    /// names their workers, or, if none is left but a drain has dropped tasks, says how many; another call waits for the workers.
     ///
     /// Called by one of the pool's own tasks it returns at once, and the pool ends when that task has returned
     /// (dropping the handle before that discards what is still queued, as it always does). Any number

@@ -77,7 +77,7 @@ use crate::{
     error::{Error, Result},
     gate::Gate,
     job::Job,
-    primitive::{AtomicBool, Ordering, full_fence},
+    primitive::{AtomicBool, AtomicUsize, Ordering, full_fence},
     priority::Priority,
     time::Deadline,
 };
@@ -154,6 +154,8 @@ struct Shared {
     draining: AtomicBool,
     stopped: CachePadded<AtomicBool>,
     end: End,
+    /// Queued tasks that a shutdown dropped.
+    dropped: AtomicUsize,
     /// None: unbounded.
     room: Option<Room>,
     stats: Stats,
@@ -275,6 +277,7 @@ impl Pool {
             draining: AtomicBool::new(false),
             stopped: CachePadded::new(AtomicBool::new(false)),
             end: End::default(),
+            dropped: AtomicUsize::new(0),
             room: options.capacity.map(Room::new),
             stats: Stats::new(count),
         });

@@ -21,6 +21,7 @@ use std::{
 use super::{Shared, ShutdownMode, lane::WorkerSet, worker};
 use crate::{
     error::{Error, Result},
+    job::Job,
     primitive::{Ordering, fence},
     time::Deadline,
 };
@@ -66,6 +67,7 @@ impl End {
 impl Shared {
     /// See [`Pool::shutdown`](super::Pool::shutdown).
     pub(super) fn shutdown(&self, mode: ShutdownMode, deadline: Deadline) -> Result<()> {
+        let before = self.dropped.load(Ordering::Relaxed);
         match mode {
             ShutdownMode::Drain => self.begin_drain(),
             ShutdownMode::Discard => self.discard(),
@@ -75,10 +77,22 @@ impl Shared {
         }
         self.discard();
         let busy = self.wait_ended_but_busy();
-        if busy.is_empty() {
-            return Ok(());
+        if !busy.is_empty() {
+            return Err(Error::Timeout(self.still_running(&busy)));
         }
-        Err(Error::Timeout(self.still_running(&busy)))
+        // All have ended, but a drain has promised that what was queued runs.
+        match self.dropped.load(Ordering::Relaxed).wrapping_sub(before) {
+            0 => Ok(()),
+            _ if mode == ShutdownMode::Discard => Ok(()),
+            1 => Err(Error::Timeout("1 queued task was dropped when the time was over".to_owned())),
+            dropped => Err(Error::Timeout(format!("{dropped} queued tasks were dropped when the time was over"))),
+        }
+    }
+
+    /// Drops a task that will not run, and counts it for who drains.
+    pub(super) fn drop_unrun(&self, job: Job) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        job.drop_caught("pool");
     }
 
     /// Refuses submissions from outside; after it nothing comes from there any more, no wake-up either.
@@ -117,11 +131,11 @@ impl Shared {
         for lane in self.lanes.iter() {
             for level in 0..lane.queues.len() {
                 while let Some(job) = lane.take(level) {
-                    job.drop_caught("pool");
+                    self.drop_unrun(job);
                 }
             }
         }
-        self.offers.sweep(|job| job.drop_caught("pool"));
+        self.offers.sweep(|job| self.drop_unrun(job));
     }
 
     /// Has every worker end after the task at hand.

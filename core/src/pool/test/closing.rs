@@ -138,6 +138,45 @@ fn a_timeout_names_only_the_worker_that_is_busy() {
 }
 
 #[test]
+fn a_drain_that_drops_tasks_at_its_deadline_says_so_though_nothing_runs_any_more() {
+    struct AtEnd(Sender<()>);
+    impl Drop for AtEnd {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    thread_local!(static END: std::cell::RefCell<Option<AtEnd>> = const { std::cell::RefCell::new(None) });
+    /// Its drop lets the running task go, and waits for the end of its worker.
+    struct LetsGo(Option<Sender<()>>, Receiver<()>);
+    impl Drop for LetsGo {
+        fn drop(&mut self) {
+            drop(self.0.take());
+            self.1.recv().unwrap();
+        }
+    }
+    for mode in [ShutdownMode::Drain, ShutdownMode::Discard] {
+        let (pool, tally) = (pool(1), Tally::default());
+        let (release, released) = mpsc::channel::<()>();
+        let ((say, said), (running, runs)) = (mpsc::channel(), mpsc::channel());
+        pool.submit(move || {
+            END.with(|end| *end.borrow_mut() = Some(AtEnd(say)));
+            running.send(()).unwrap();
+            let _ = released.recv();
+        })
+        .unwrap();
+        runs.recv().unwrap();
+        let lets_go = LetsGo(Some(release), said);
+        pool.submit(move || drop(lets_go)).unwrap();
+        pool.submit_with(&options(), tally.job()).unwrap();
+        let dropped = Error::Timeout("2 queued tasks were dropped when the time was over".to_owned());
+        let expected = if mode == ShutdownMode::Drain { Err(dropped) } else { Ok(()) };
+        assert_eq!(pool.shutdown(mode, Some(Duration::ZERO)), expected);
+        assert_eq!(tally.ran_and_dropped(), (0, 1));
+        pool.shutdown(ShutdownMode::Drain, Some(Duration::ZERO)).unwrap();
+    }
+}
+
+#[test]
 fn a_task_may_shut_its_pool_down() {
     for mode in [ShutdownMode::Drain, ShutdownMode::Discard] {
         let pool = Arc::new(pool(2));

@@ -112,7 +112,7 @@ impl<'a> Worker<'a> {
                 continue;
             }
             match self.local.queues.pop_task() {
-                Some(job) => job.drop_caught("pool"),
+                Some(job) => self.shared.drop_unrun(job),
                 None => break,
             }
         }
