@@ -89,7 +89,7 @@ pub struct PoolOptions {
     pub workers: Option<usize>,
     /// Leaves the workers where the system puts them. Such a pool takes no CPU sets.
     pub no_pin: bool,
-    /// After how many tasks above a level one of it runs. `None`: never, the order is strict.
+    /// After how many tasks above a level, at least 1, one of it runs. `None`: never, the order is strict.
     pub ageing: Option<u32>,
     /// What the threads are called: `name-0`, `name-1`, ...
     pub name: String,
@@ -258,6 +258,11 @@ impl Pool {
         if options.capacity == Some(0) {
             return Err(Error::Invalid(
                 "capacity 0: a pool holds at least 1 task, or any number without one".to_owned(),
+            ));
+        }
+        if options.ageing == Some(0) {
+            return Err(Error::Invalid(
+                "ageing 0: a task waits for at least 1 above it, or, without ageing, for all".to_owned(),
             ));
         }
         if options.name.contains('\0') {
