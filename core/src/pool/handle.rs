@@ -94,11 +94,16 @@ impl Handle {
         self.push_admitted(target, job)
     }
 
-    /// If the caller is a worker that tasks of this target may run on: runs one, inside the task at hand. `run` does not unwind.
-    pub(super) fn run_here(&self, target: &Target, run: impl FnOnce()) {
+    /// If the caller is a worker that tasks of this target may run on: runs one, inside the task at hand. `run` does not unwind, and
+    /// says whether there was one.
+    pub(super) fn run_here(&self, target: &Target, run: impl FnOnce() -> bool) {
         worker::here_in(&self.shared, |local| {
             if target.lane(&self.shared).members.contains(local.index) {
-                local.run_inside(target.lane.as_ref(), target.level, run);
+                local.run_inside(target.lane.as_ref(), target.level, || {
+                    if run() {
+                        local.counters().executed.add(1);
+                    }
+                });
             }
         });
     }
@@ -226,6 +231,10 @@ impl Handle {
     /// an iterator of the library's own: it runs inside the gate. On an error none was taken.
     pub(super) fn push_all(&self, target: &Target, jobs: &mut impl Iterator<Item = Job>) -> Result<()> {
         let shared = &*self.shared;
+        if shared.workers() == 1 && target.level != lane::HIGH && self.is_worker_thread() {
+            // It keeps the order of what one task submits: all of that goes the same way.
+            return if worker::spawn_all_here(target.level, jobs) { Ok(()) } else { Err(Error::Closed("pool")) };
+        }
         let lane = target.lane(shared);
         let Some(_inside) = shared.outer.enter().or_else(|| self.enter_as_worker()) else {
             return Err(Error::Closed("pool"));

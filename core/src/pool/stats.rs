@@ -44,7 +44,7 @@ pub struct PoolStats {
 pub struct WorkerStats {
     /// Where it is pinned, if it is.
     pub cpu: Option<usize>,
-    /// How many tasks it has begun.
+    /// How many tasks it has begun, parts of tasks that it took as its next one, and turns of a loop among them.
     pub executed: u64,
     /// How many of them, and of those it still holds, it took from what another worker had claimed.
     pub stolen: u64,
@@ -77,6 +77,11 @@ impl Counter {
     #[inline]
     pub(super) fn add(&self, count: u64) {
         self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+    }
+
+    /// Called by its owner only, for what it has added.
+    pub(super) fn take_back(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).saturating_sub(count), Ordering::Relaxed);
     }
 
     fn get(&self) -> u64 {

@@ -28,7 +28,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Handle, SubmitOptions, Target};
+use super::{Handle, SubmitOptions, Target, worker};
 use crate::{
     error::{Error, Refused, Result},
     job::{Job, caught, panic_text},
@@ -113,8 +113,8 @@ impl<F: FnOnce() -> T, T> Cell<F, T> {
 /// A task as its handle sees it, whatever its closure.
 trait Awaited<T>: Send + Sync {
     fn state(&self) -> usize;
-    /// Runs it here, if it is still queued.
-    fn run(&self);
+    /// Runs it here, if it is still queued; false if it was not.
+    fn run(&self) -> bool;
     fn cancel(&self) -> Cancel;
     /// Whether the calling thread is in the middle of running it.
     fn runs_here(&self) -> bool;
@@ -126,8 +126,8 @@ impl<F: FnOnce() -> T + Send, T: Send> Awaited<T> for Cell<F, T> {
         self.state.load(Ordering::Acquire) & STATE
     }
 
-    fn run(&self) {
-        let Some(closure) = self.claim(RUNNING) else { return };
+    fn run(&self) -> bool {
+        let Some(closure) = self.claim(RUNNING) else { return false };
         self.runner.store(thread::number(), Ordering::Relaxed);
         let outcome = catch_unwind(AssertUnwindSafe(closure)).map_err(|payload| {
             let error = Error::Panic(panic_text(&*payload).to_owned());
@@ -136,6 +136,7 @@ impl<F: FnOnce() -> T + Send, T: Send> Awaited<T> for Cell<F, T> {
             error
         });
         self.end(outcome);
+        true
     }
 
     fn cancel(&self) -> Cancel {
@@ -178,6 +179,16 @@ impl<F, T> Drop for Cell<F, T> {
 
 /// The task's place in the queue.
 struct Ticket<F: FnOnce() -> T + Send, T: Send>(Arc<Cell<F, T>>);
+
+impl<F: FnOnce() -> T + Send, T: Send> Ticket<F, T> {
+    /// What a worker does that finds it.
+    fn run(self) {
+        if !self.0.run() {
+            // It counted a task that it has not begun.
+            worker::here(|local| local.counters().executed.take_back(1));
+        }
+    }
+}
 
 impl<F: FnOnce() -> T + Send, T: Send> Drop for Ticket<F, T> {
     fn drop(&mut self) {
@@ -258,7 +269,7 @@ impl Handle {
         };
         let cell = Arc::new(Cell::new(f));
         let ticket = Ticket(cell.clone());
-        match self.submit_in(&target, options.timeout, Job::new(move || ticket.0.run())) {
+        match self.submit_in(&target, options.timeout, Job::new(move || ticket.run())) {
             Ok(()) => Ok(Task { cell, handle: self.clone(), target }),
             Err(refused) => {
                 let f = cell.claim(DROPPING).expect("a refused task has not begun");
