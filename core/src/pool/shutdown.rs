@@ -191,14 +191,14 @@ impl Shared {
         self.end.changed.notify_all();
     }
 
-    /// In a stopped pool: waits until every worker has ended but for those that are in a task, and answers those.
+    /// In a stopped pool: waits until every worker has ended or some are found in a task, and answers those.
     fn wait_ended_but_busy(&self) -> WorkerSet {
         let mut threads = self.end.lock();
         loop {
             let mut busy = WorkerSet::default();
             let alive = threads.alive;
             (0..self.workers())
-                .filter(|worker| alive.contains(*worker) && self.sleep.is_running(*worker))
+                .filter(|worker| alive.contains(*worker) && self.stats.of(*worker).busy.load(Ordering::Relaxed))
                 .for_each(|worker| busy.insert(worker));
             if busy.is_empty() && alive.is_empty() && !threads.joining {
                 self.join(threads);

@@ -10,7 +10,7 @@ use std::{
     cell::Cell,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -92,6 +92,8 @@ impl Counter {
 /// What a worker counts.
 #[derive(Default)]
 pub(super) struct Counters {
+    /// Whether it is in a task, or dropping some: user code.
+    pub(super) busy: AtomicBool,
     pub(super) executed: Counter,
     pub(super) stolen: Counter,
     pub(super) parked: Counter,

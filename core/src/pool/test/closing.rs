@@ -108,6 +108,14 @@ fn a_timeout_names_the_busy_drops_the_queued_and_may_be_followed_by_another_call
 }
 
 #[test]
+fn a_worker_that_has_just_started_is_not_called_busy() {
+    for _ in 0..50 {
+        let pool = Pool::new(PoolOptions { workers: Some(16), no_pin: true, ..PoolOptions::default() }).unwrap();
+        pool.shutdown(ShutdownMode::Discard, Some(Duration::ZERO)).unwrap();
+    }
+}
+
+#[test]
 fn a_timeout_names_eight_of_many_and_counts_the_others() {
     let pool = Pool::new(PoolOptions { workers: Some(10), no_pin: true, ..PoolOptions::default() }).unwrap();
     let hold = Hold::all(&pool);
