@@ -1,6 +1,6 @@
-//! Several pools under a mixed load, round after round: from outside and from inside, with CPU sets and priorities, with forks,
-//! scopes and loops, in batches and with handles that are joined, cancelled or dropped, until a shutdown of either kind. Every task runs once, or in a pool that is discarded runs or is
-//! dropped, once.
+//! Several pools, some of them bounded, under a mixed load, round after round: from outside and from inside, with CPU sets and
+//! priorities, with forks, scopes and loops, in batches and with handles that are joined, cancelled or dropped, until a
+//! shutdown of either kind. Every task runs once, or in a pool that is discarded runs or is dropped, once.
 //!
 //! Two seconds, or as many as `COOP_POOL_SOAK_SECONDS` says.
 
@@ -30,6 +30,7 @@ impl Dice {
         usize::try_from(self.0 % sides as u64).unwrap()
     }
 
+    /// A task takes no for an answer from a full pool; others wait.
     fn options(&mut self, pool: &Handle) -> SubmitOptions {
         let priority = [Priority::Low, Priority::Normal, Priority::High][self.roll(3)];
         let cpus: Vec<usize> = pool.worker_cpus().into_iter().flatten().collect();
@@ -38,7 +39,8 @@ impl Dice {
         } else {
             None
         };
-        SubmitOptions { priority, cpus, ..SubmitOptions::default() }
+        let timeout = if pool.is_worker_thread() { Some(Duration::ZERO) } else { None };
+        SubmitOptions { priority, cpus, timeout }
     }
 }
 
@@ -131,11 +133,9 @@ fn submit_task(pool: &Handle, counts: &Arc<Counts>, seed: u64, join: bool) -> bo
             // Dropped by a shutdown: that is seen in the counts.
             Err(error) => assert_eq!(error, Error::Closed("pool")),
         },
-        1 => {
-            if task.cancel() == Ok(Cancel::Cancelled) {
-                assert_eq!(task.join(None), Err(Error::Cancelled("task")));
-                uncount(counts, seed);
-            }
+        1 if task.cancel() == Ok(Cancel::Cancelled) => {
+            assert_eq!(task.join(None), Err(Error::Cancelled("task")));
+            uncount(counts, seed);
         }
         _ => {}
     }
@@ -204,6 +204,7 @@ fn round(seed: u64) -> usize {
                 workers: Some(1 + dice.roll(4)),
                 no_pin: dice.roll(4) == 0,
                 ageing: [None, Some(1), Some(64)][dice.roll(3)],
+                capacity: [None, Some(1), Some(100)][dice.roll(3)],
                 ..PoolOptions::default()
             };
             (Pool::new(options).unwrap(), Arc::new(Counts::default()))
