@@ -154,8 +154,8 @@ struct Shared {
     draining: AtomicBool,
     stopped: CachePadded<AtomicBool>,
     end: End,
-    /// Queued tasks that a shutdown dropped.
-    dropped: AtomicUsize,
+    /// Tasks that a shutdown dropped, or refused to one of the pool's own.
+    unrun: AtomicUsize,
     /// None: unbounded.
     room: Option<Room>,
     stats: Stats,
@@ -282,7 +282,7 @@ impl Pool {
             draining: AtomicBool::new(false),
             stopped: CachePadded::new(AtomicBool::new(false)),
             end: End::default(),
-            dropped: AtomicUsize::new(0),
+            unrun: AtomicUsize::new(0),
             room: options.capacity.map(Room::new),
             stats: Stats::new(count),
         });

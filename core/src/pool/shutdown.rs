@@ -67,7 +67,7 @@ impl End {
 impl Shared {
     /// See [`Pool::shutdown`](super::Pool::shutdown).
     pub(super) fn shutdown(&self, mode: ShutdownMode, deadline: Deadline) -> Result<()> {
-        let before = self.dropped.load(Ordering::Relaxed);
+        let before = self.unrun.load(Ordering::Relaxed);
         match mode {
             ShutdownMode::Drain => self.begin_drain(),
             ShutdownMode::Discard => self.discard(),
@@ -81,17 +81,22 @@ impl Shared {
             return Err(Error::Timeout(self.still_running(&busy)));
         }
         // All have ended, but a drain has promised that what was queued runs.
-        match self.dropped.load(Ordering::Relaxed).wrapping_sub(before) {
+        match self.unrun.load(Ordering::Relaxed).wrapping_sub(before) {
             0 => Ok(()),
             _ if mode == ShutdownMode::Discard => Ok(()),
-            1 => Err(Error::Timeout("1 queued task was dropped when the time was over".to_owned())),
-            dropped => Err(Error::Timeout(format!("{dropped} queued tasks were dropped when the time was over"))),
+            1 => Err(Error::Timeout("1 task had not begun when the time was over".to_owned())),
+            unrun => Err(Error::Timeout(format!("{unrun} tasks had not begun when the time was over"))),
         }
     }
 
-    /// Drops a task that will not run, and counts it for who drains.
+    /// Counts a task that was queued, or that a task submitted, and that will not run, for who drains.
+    pub(super) fn count_unrun(&self) {
+        self.unrun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Drops a task that will not run.
     pub(super) fn drop_unrun(&self, job: Job) {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
+        self.count_unrun();
         job.drop_caught("pool");
     }
 

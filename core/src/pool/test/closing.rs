@@ -146,7 +146,7 @@ fn a_timeout_names_only_the_worker_that_is_busy() {
 }
 
 #[test]
-fn a_drain_that_drops_tasks_at_its_deadline_says_so_though_nothing_runs_any_more() {
+fn a_drain_that_is_cut_short_says_so_though_nothing_runs_any_more() {
     struct AtEnd(Sender<()>);
     impl Drop for AtEnd {
         fn drop(&mut self) {
@@ -165,18 +165,19 @@ fn a_drain_that_drops_tasks_at_its_deadline_says_so_though_nothing_runs_any_more
     for mode in [ShutdownMode::Drain, ShutdownMode::Discard] {
         let (pool, tally) = (pool(1), Tally::default());
         let (release, released) = mpsc::channel::<()>();
-        let ((say, said), (running, runs)) = (mpsc::channel(), mpsc::channel());
+        let ((say, said), (running, runs), inner) = (mpsc::channel(), mpsc::channel(), pool.handle());
         pool.submit(move || {
             END.with(|end| *end.borrow_mut() = Some(AtEnd(say)));
             running.send(()).unwrap();
             let _ = released.recv();
+            assert_eq!(inner.submit(|| ()).unwrap_err().error, Error::Closed("pool"));
         })
         .unwrap();
         runs.recv().unwrap();
         let lets_go = LetsGo(Some(release), said);
         pool.submit(move || drop(lets_go)).unwrap();
         pool.submit_with(&options(), tally.job()).unwrap();
-        let dropped = Error::Timeout("2 queued tasks were dropped when the time was over".to_owned());
+        let dropped = Error::Timeout("3 tasks had not begun when the time was over".to_owned());
         let expected = if mode == ShutdownMode::Drain { Err(dropped) } else { Ok(()) };
         assert_eq!(pool.shutdown(mode, Some(Duration::ZERO)), expected);
         assert_eq!(tally.ran_and_dropped(), (0, 1));
