@@ -225,7 +225,9 @@ impl<T> Task<T> {
     ///
     /// [`Error::WouldDeadlock`] is the answer to a task that joins itself, or one that waits further up on the same
     /// thread's stack. Tasks on several threads that wait for each other in a ring are not noticed: they wait until
-    /// one of them has a deadline that passes. [`Error::Forked`] is that of a child.
+    /// one of them has a deadline that passes. Nor is a part of a task ([`fork`](super::fork), [`scope`](super::scope)) that joins
+    /// another task: a worker may have begun it on top of a part of that one. So join before a fork, or after it.
+    /// [`Error::Forked`] is that of a child.
     pub fn join(&self, timeout: Option<Duration>) -> Result<T> {
         self.handle.fork.check()?;
         if self.cell.runs_here() {
