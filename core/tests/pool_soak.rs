@@ -1,6 +1,6 @@
-//! Several pools under a mixed load, round after round: from outside and from inside, with CPU sets and priorities, with forks,
-//! scopes and loops, until a shutdown of either kind. Every task runs once, or in a pool that is discarded runs or is
-//! dropped, once.
+//! Several pools, some of them bounded, under a mixed load, round after round: from outside and from inside, with CPU sets and
+//! priorities, with forks, scopes and loops, in batches and with handles that are joined, cancelled or dropped, until a
+//! shutdown of either kind. Every task runs once, or in a pool that is discarded runs or is dropped, once.
 //!
 //! Two seconds, or as many as `COOP_POOL_SOAK_SECONDS` says.
 
@@ -14,8 +14,8 @@ use std::{
 };
 
 use coop_core::{
-    CpuSet, Job, Pool, PoolOptions, Priority, ShutdownMode, SubmitOptions,
-    pool::{self, Handle},
+    CpuSet, Error, Job, Pool, PoolOptions, Priority, ShutdownMode, SubmitOptions,
+    pool::{self, Cancel, Handle},
 };
 
 /// Numbers that are different each time and the same in each run.
@@ -30,6 +30,7 @@ impl Dice {
         usize::try_from(self.0 % sides as u64).unwrap()
     }
 
+    /// A task takes no for an answer from a full pool; others wait.
     fn options(&mut self, pool: &Handle) -> SubmitOptions {
         let priority = [Priority::Low, Priority::Normal, Priority::High][self.roll(3)];
         let cpus: Vec<usize> = pool.worker_cpus().into_iter().flatten().collect();
@@ -38,7 +39,8 @@ impl Dice {
         } else {
             None
         };
-        SubmitOptions { priority, cpus, ..SubmitOptions::default() }
+        let timeout = if pool.is_worker_thread() { Some(Duration::ZERO) } else { None };
+        SubmitOptions { priority, cpus, timeout }
     }
 }
 
@@ -83,6 +85,63 @@ fn submit(pool: &Handle, counts: &Arc<Counts>, seed: u64, depth: usize) -> bool 
     true
 }
 
+/// A task that the counts know of.
+fn counted(counts: &Arc<Counts>, number: u64) -> Task {
+    counts.accepted.fetch_add(1, Ordering::Relaxed);
+    counts.sum.fetch_add(number, Ordering::Relaxed);
+    Task { counts: counts.clone(), number }
+}
+
+/// Takes back what was counted of a refused task that has been dropped, or a cancelled one.
+fn uncount(counts: &Counts, number: u64) {
+    counts.accepted.fetch_sub(1, Ordering::Relaxed);
+    counts.sum.fetch_sub(number, Ordering::Relaxed);
+    counts.dropped.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Submits some at once; false if not all were taken.
+fn submit_batch(pool: &Handle, counts: &Arc<Counts>, seed: u64, depth: usize) -> bool {
+    let mut dice = Dice(seed | 1);
+    let (options, count) = (dice.options(pool), 1 + dice.roll(100) as u64);
+    let jobs = (0..count).map(|number| {
+        let (task, inner) = (counted(counts, seed.wrapping_add(number)), pool.clone());
+        Job::new(move || run(&inner, &task, depth))
+    });
+    let Err(refused) = pool.submit_batch(&options, jobs.collect()) else { return true };
+    assert_eq!(refused.accepted + refused.rest.len(), usize::try_from(count).unwrap());
+    let first = refused.accepted as u64;
+    drop(refused);
+    (first..count).for_each(|number| uncount(counts, seed.wrapping_add(number)));
+    false
+}
+
+/// Submits one with a handle, and joins it, cancels it, or lets the handle go; false if it was refused.
+fn submit_task(pool: &Handle, counts: &Arc<Counts>, seed: u64, join: bool) -> bool {
+    let mut dice = Dice(seed | 1);
+    let (task, inner) = (counted(counts, seed), pool.clone());
+    let submitted = pool.submit_task(&dice.options(pool), move || {
+        run(&inner, &task, 0);
+        seed
+    });
+    let Ok(task) = submitted.map_err(drop) else {
+        uncount(counts, seed);
+        return false;
+    };
+    match dice.roll(3) {
+        0 if join => match task.join(None) {
+            Ok(answer) => assert_eq!(answer, seed),
+            // Dropped by a shutdown: that is seen in the counts.
+            Err(error) => assert_eq!(error, Error::Closed("pool")),
+        },
+        1 if task.cancel() == Ok(Cancel::Cancelled) => {
+            assert_eq!(task.join(None), Err(Error::Cancelled("task")));
+            uncount(counts, seed);
+        }
+        _ => {}
+    }
+    true
+}
+
 fn run(pool: &Handle, task: &Task, depth: usize) {
     task.counts.ran.fetch_add(1, Ordering::Relaxed);
     task.counts.sum.fetch_sub(task.number, Ordering::Relaxed);
@@ -112,6 +171,13 @@ fn run(pool: &Handle, task: &Task, depth: usize) {
                 Err(_) => assert_eq!(sum.into_inner(), 0),
             }
         }
+        3 if depth > 0 => {
+            submit_batch(pool, &task.counts, dice.0 >> 8, 0);
+        }
+        // One that waits for another may have it run below itself, and that may be stuck under a third that waits: so none joins.
+        4 | 5 if depth > 0 => {
+            submit_task(pool, &task.counts, dice.0 >> 8, false);
+        }
         _ => {}
     }
     if depth > 0 {
@@ -138,6 +204,7 @@ fn round(seed: u64) -> usize {
                 workers: Some(1 + dice.roll(4)),
                 no_pin: dice.roll(4) == 0,
                 ageing: [None, Some(1), Some(64)][dice.roll(3)],
+                capacity: [None, Some(1), Some(100)][dice.roll(3)],
                 ..PoolOptions::default()
             };
             (Pool::new(options).unwrap(), Arc::new(Counts::default()))
@@ -162,6 +229,8 @@ fn round(seed: u64) -> usize {
                                     return;
                                 }
                             }
+                            3 | 4 if submit_batch(pool, counts, seed, 2) => {}
+                            5..10 if submit_task(pool, counts, seed, true) => {}
                             // Long enough for workers to fall asleep.
                             2 => thread::sleep(Duration::from_micros(300)),
                             _ if submit(pool, counts, seed, 3) => {}

@@ -94,11 +94,16 @@ impl Handle {
         self.push_admitted(target, job)
     }
 
-    /// If the caller is a worker that tasks of this target may run on: runs one, inside the task at hand. `run` does not unwind.
-    pub(super) fn run_here(&self, target: &Target, run: impl FnOnce()) {
+    /// If the caller is a worker that tasks of this target may run on: runs one, inside the task at hand. `run` does not unwind, and
+    /// says whether there was one.
+    pub(super) fn run_here(&self, target: &Target, run: impl FnOnce() -> bool) {
         worker::here_in(&self.shared, |local| {
             if target.lane(&self.shared).members.contains(local.index) {
-                local.run_inside(target.lane.as_ref(), target.level, run);
+                local.run_inside(target.lane.as_ref(), target.level, || {
+                    if run() {
+                        local.counters().executed.add(1);
+                    }
+                });
             }
         });
     }
@@ -203,6 +208,7 @@ impl Handle {
         let shared = &*self.shared;
         worker::spawn_here(target.level, value, |value| shared.stats.sampled(make(value))).map_err(|value| {
             shared.leave_room(1);
+            shared.count_unrun();
             Refused::new(Error::Closed("pool"), value)
         })
     }
@@ -226,6 +232,15 @@ impl Handle {
     /// an iterator of the library's own: it runs inside the gate. On an error none was taken.
     pub(super) fn push_all(&self, target: &Target, jobs: &mut impl Iterator<Item = Job>) -> Result<()> {
         let shared = &*self.shared;
+        if shared.workers() == 1 && target.level != lane::HIGH && self.is_worker_thread() {
+            // It keeps the order of what one task submits: all of that goes the same way.
+            return if worker::spawn_all_here(target.level, jobs) {
+                Ok(())
+            } else {
+                shared.count_unrun();
+                Err(Error::Closed("pool"))
+            };
+        }
         let lane = target.lane(shared);
         let Some(_inside) = shared.outer.enter().or_else(|| self.enter_as_worker()) else {
             return Err(Error::Closed("pool"));
@@ -251,7 +266,14 @@ impl Handle {
 
     #[cold]
     fn enter_as_worker(&self) -> Option<crate::gate::Inside<'_>> {
-        if self.is_worker_thread() { self.shared.inner.enter() } else { None }
+        if !self.is_worker_thread() {
+            return None;
+        }
+        let inside = self.shared.inner.enter();
+        if inside.is_none() {
+            self.shared.count_unrun();
+        }
+        inside
     }
 
     /// How many workers there are.
@@ -307,7 +329,7 @@ impl Handle {
     ///
     /// Outside submissions are refused at once. A draining pool takes those of its own tasks and ends when nothing is left. At the
     /// timeout the pool stays closed, queued tasks are dropped, running ones go on, and [`Error::Timeout`]
-    /// names their workers; another call waits for them.
+    /// names their workers, or, if none is left, says how many tasks a drain has not begun; another call waits for the workers.
     ///
     /// Called by one of the pool's own tasks it returns at once, and the pool ends when that task has returned
     /// (dropping the handle before that discards what is still queued, as it always does). Any number

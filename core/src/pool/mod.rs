@@ -77,7 +77,7 @@ use crate::{
     error::{Error, Result},
     gate::Gate,
     job::Job,
-    primitive::{AtomicBool, Ordering, full_fence},
+    primitive::{AtomicBool, AtomicUsize, Ordering, full_fence},
     priority::Priority,
     time::Deadline,
 };
@@ -89,7 +89,7 @@ pub struct PoolOptions {
     pub workers: Option<usize>,
     /// Leaves the workers where the system puts them. Such a pool takes no CPU sets.
     pub no_pin: bool,
-    /// After how many tasks above a level one of it runs. `None`: never, the order is strict.
+    /// After how many tasks above a level, at least 1, one of it runs. `None`: never, the order is strict.
     pub ageing: Option<u32>,
     /// What the threads are called: `name-0`, `name-1`, ...
     pub name: String,
@@ -154,6 +154,8 @@ struct Shared {
     draining: AtomicBool,
     stopped: CachePadded<AtomicBool>,
     end: End,
+    /// Tasks that a shutdown dropped, or refused to one of the pool's own.
+    unrun: AtomicUsize,
     /// None: unbounded.
     room: Option<Room>,
     stats: Stats,
@@ -258,6 +260,11 @@ impl Pool {
                 "capacity 0: a pool holds at least 1 task, or any number without one".to_owned(),
             ));
         }
+        if options.ageing == Some(0) {
+            return Err(Error::Invalid(
+                "ageing 0: a task waits for at least 1 above it, or, without ageing, for all".to_owned(),
+            ));
+        }
         if options.name.contains('\0') {
             return Err(Error::Invalid(format!("pool name {:?} contains a NUL byte", options.name)));
         }
@@ -275,6 +282,7 @@ impl Pool {
             draining: AtomicBool::new(false),
             stopped: CachePadded::new(AtomicBool::new(false)),
             end: End::default(),
+            unrun: AtomicUsize::new(0),
             room: options.capacity.map(Room::new),
             stats: Stats::new(count),
         });

@@ -21,6 +21,7 @@ use std::{
 use super::{Shared, ShutdownMode, lane::WorkerSet, worker};
 use crate::{
     error::{Error, Result},
+    job::Job,
     primitive::{Ordering, fence},
     time::Deadline,
 };
@@ -66,6 +67,7 @@ impl End {
 impl Shared {
     /// See [`Pool::shutdown`](super::Pool::shutdown).
     pub(super) fn shutdown(&self, mode: ShutdownMode, deadline: Deadline) -> Result<()> {
+        let before = self.unrun.load(Ordering::Relaxed);
         match mode {
             ShutdownMode::Drain => self.begin_drain(),
             ShutdownMode::Discard => self.discard(),
@@ -75,10 +77,27 @@ impl Shared {
         }
         self.discard();
         let busy = self.wait_ended_but_busy();
-        if busy.is_empty() {
-            return Ok(());
+        if !busy.is_empty() {
+            return Err(Error::Timeout(self.still_running(&busy)));
         }
-        Err(Error::Timeout(self.still_running(&busy)))
+        // All have ended, but a drain has promised that what was queued runs.
+        match self.unrun.load(Ordering::Relaxed).wrapping_sub(before) {
+            0 => Ok(()),
+            _ if mode == ShutdownMode::Discard => Ok(()),
+            1 => Err(Error::Timeout("1 task had not begun when the time was over".to_owned())),
+            unrun => Err(Error::Timeout(format!("{unrun} tasks had not begun when the time was over"))),
+        }
+    }
+
+    /// Counts a task that was queued, or that a task submitted, and that will not run, for who drains.
+    pub(super) fn count_unrun(&self) {
+        self.unrun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Drops a task that will not run.
+    pub(super) fn drop_unrun(&self, job: Job) {
+        self.count_unrun();
+        job.drop_caught("pool");
     }
 
     /// Refuses submissions from outside; after it nothing comes from there any more, no wake-up either.
@@ -117,11 +136,11 @@ impl Shared {
         for lane in self.lanes.iter() {
             for level in 0..lane.queues.len() {
                 while let Some(job) = lane.take(level) {
-                    job.drop_caught("pool");
+                    self.drop_unrun(job);
                 }
             }
         }
-        self.offers.sweep(|job| job.drop_caught("pool"));
+        self.offers.sweep(|job| self.drop_unrun(job));
     }
 
     /// Has every worker end after the task at hand.
@@ -177,14 +196,14 @@ impl Shared {
         self.end.changed.notify_all();
     }
 
-    /// In a stopped pool: waits until every worker has ended but for those that are in a task, and answers those.
+    /// In a stopped pool: waits until every worker has ended or some are found in a task, and answers those.
     fn wait_ended_but_busy(&self) -> WorkerSet {
         let mut threads = self.end.lock();
         loop {
             let mut busy = WorkerSet::default();
             let alive = threads.alive;
             (0..self.workers())
-                .filter(|worker| alive.contains(*worker) && self.sleep.is_running(*worker))
+                .filter(|worker| alive.contains(*worker) && self.stats.of(*worker).busy.load(Ordering::Relaxed))
                 .for_each(|worker| busy.insert(worker));
             if busy.is_empty() && alive.is_empty() && !threads.joining {
                 self.join(threads);

@@ -10,7 +10,7 @@ use std::{
     cell::Cell,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -44,7 +44,7 @@ pub struct PoolStats {
 pub struct WorkerStats {
     /// Where it is pinned, if it is.
     pub cpu: Option<usize>,
-    /// How many tasks it has begun.
+    /// How many tasks it has begun, parts of tasks that it took as its next one, and turns of a loop among them.
     pub executed: u64,
     /// How many of them, and of those it still holds, it took from what another worker had claimed.
     pub stolen: u64,
@@ -79,6 +79,11 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed) + count, Ordering::Relaxed);
     }
 
+    /// Called by its owner only, for what it has added.
+    pub(super) fn take_back(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).saturating_sub(count), Ordering::Relaxed);
+    }
+
     fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -87,6 +92,8 @@ impl Counter {
 /// What a worker counts.
 #[derive(Default)]
 pub(super) struct Counters {
+    /// Whether it is in a task, or dropping some: user code.
+    pub(super) busy: AtomicBool,
     pub(super) executed: Counter,
     pub(super) stolen: Counter,
     pub(super) parked: Counter,

@@ -28,7 +28,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Handle, SubmitOptions, Target};
+use super::{Handle, SubmitOptions, Target, worker};
 use crate::{
     error::{Error, Refused, Result},
     job::{Job, caught, panic_text},
@@ -113,8 +113,8 @@ impl<F: FnOnce() -> T, T> Cell<F, T> {
 /// A task as its handle sees it, whatever its closure.
 trait Awaited<T>: Send + Sync {
     fn state(&self) -> usize;
-    /// Runs it here, if it is still queued.
-    fn run(&self);
+    /// Runs it here, if it is still queued; false if it was not.
+    fn run(&self) -> bool;
     fn cancel(&self) -> Cancel;
     /// Whether the calling thread is in the middle of running it.
     fn runs_here(&self) -> bool;
@@ -126,8 +126,8 @@ impl<F: FnOnce() -> T + Send, T: Send> Awaited<T> for Cell<F, T> {
         self.state.load(Ordering::Acquire) & STATE
     }
 
-    fn run(&self) {
-        let Some(closure) = self.claim(RUNNING) else { return };
+    fn run(&self) -> bool {
+        let Some(closure) = self.claim(RUNNING) else { return false };
         self.runner.store(thread::number(), Ordering::Relaxed);
         let outcome = catch_unwind(AssertUnwindSafe(closure)).map_err(|payload| {
             let error = Error::Panic(panic_text(&*payload).to_owned());
@@ -136,6 +136,7 @@ impl<F: FnOnce() -> T + Send, T: Send> Awaited<T> for Cell<F, T> {
             error
         });
         self.end(outcome);
+        true
     }
 
     fn cancel(&self) -> Cancel {
@@ -179,6 +180,16 @@ impl<F, T> Drop for Cell<F, T> {
 /// The task's place in the queue.
 struct Ticket<F: FnOnce() -> T + Send, T: Send>(Arc<Cell<F, T>>);
 
+impl<F: FnOnce() -> T + Send, T: Send> Ticket<F, T> {
+    /// What a worker does that finds it.
+    fn run(self) {
+        if !self.0.run() {
+            // It counted a task that it has not begun.
+            worker::here(|local| local.counters().executed.take_back(1));
+        }
+    }
+}
+
 impl<F: FnOnce() -> T + Send, T: Send> Drop for Ticket<F, T> {
     fn drop(&mut self) {
         // After a run, or a cancel, there is nothing to end.
@@ -214,7 +225,9 @@ impl<T> Task<T> {
     ///
     /// [`Error::WouldDeadlock`] is the answer to a task that joins itself, or one that waits further up on the same
     /// thread's stack. Tasks on several threads that wait for each other in a ring are not noticed: they wait until
-    /// one of them has a deadline that passes. [`Error::Forked`] is that of a child.
+    /// one of them has a deadline that passes. Nor is a part of a task ([`fork`](super::fork), [`scope`](super::scope)) that joins
+    /// another task: a worker may have begun it on top of a part of that one. So join before a fork, or after it.
+    /// [`Error::Forked`] is that of a child.
     pub fn join(&self, timeout: Option<Duration>) -> Result<T> {
         self.handle.fork.check()?;
         if self.cell.runs_here() {
@@ -258,7 +271,7 @@ impl Handle {
         };
         let cell = Arc::new(Cell::new(f));
         let ticket = Ticket(cell.clone());
-        match self.submit_in(&target, options.timeout, Job::new(move || ticket.0.run())) {
+        match self.submit_in(&target, options.timeout, Job::new(move || ticket.run())) {
             Ok(()) => Ok(Task { cell, handle: self.clone(), target }),
             Err(refused) => {
                 let f = cell.claim(DROPPING).expect("a refused task has not begun");

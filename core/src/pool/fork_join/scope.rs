@@ -118,6 +118,7 @@ where
 
 impl Handle {
     /// As [`scope`], in this pool: called by anyone but one of its own tasks, it has a worker do it at normal priority, and waits.
+    /// A full pool takes it all the same.
     ///
     /// # Errors
     /// [`Error::Closed`](crate::Error::Closed) if the pool is closed, or closed before it has begun;

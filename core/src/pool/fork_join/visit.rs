@@ -9,8 +9,11 @@ use std::{
     thread,
 };
 
-use super::super::{Handle, worker};
-use crate::error::{Error, Result};
+use super::super::{Handle, SubmitOptions, worker};
+use crate::{
+    error::{Error, Result},
+    job::Job,
+};
 
 /// Something that a thread can wait for; it happens once.
 #[derive(Default)]
@@ -81,13 +84,15 @@ pub(super) fn inside<F: FnOnce() -> R + Send, R: Send>(handle: &Handle, f: F) ->
     if worker::is_worker_of(&handle.shared) {
         return Ok(f());
     }
+    let target = handle.target(&SubmitOptions::default())?;
     let visit = Visit { f: UnsafeCell::new(Some(f)), result: UnsafeCell::new(None) };
     let signal = Arc::new(Signal::default());
     let guest = Guest { visit: &raw const visit, signal: signal.clone() };
     // SAFETY: the closure owns the guest, and this function does not return before the guest is dropped: it waits for the signal
     // on every way out, and nothing before the wait unwinds.
     let task = unsafe { erase(Box::new(move || guest.run())) };
-    let pushed = handle.submit(task);
+    // The caller waits in any case, so a full pool takes it, as it takes a loop.
+    let pushed = handle.submit_part(&target, Job::new(task));
     // Refused, the task comes back, and is dropped here: that gives the signal, too.
     let refused = pushed.err().map(|refused| refused.error);
     signal.wait();

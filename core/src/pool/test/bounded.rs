@@ -183,3 +183,23 @@ fn parts_of_tasks_take_no_room_and_give_none() {
     }
     assert_eq!(room.take(1), 0);
 }
+
+#[test]
+fn a_full_pool_takes_a_fork_and_a_scope_from_outside() {
+    let pool = Pool::new(PoolOptions { workers: Some(1), capacity: Some(1), ..PoolOptions::default() }).unwrap();
+    let hold = Hold::all(&pool);
+    pool.submit(|| ()).unwrap();
+    std::thread::scope(|threads| {
+        let fork = threads.spawn(|| pool.fork(|| 1, || 2));
+        let scope = threads.spawn(|| pool.scope(|_| 3));
+        let refused = || fork.is_finished() || scope.is_finished();
+        while pool.stats().unwrap().depth != [0, 3, 0] && !refused() {
+            std::thread::yield_now();
+        }
+        drop(hold);
+        assert_eq!((fork.join().unwrap(), scope.join().unwrap()), (Ok((1, 2)), Ok(3)));
+    });
+    let _hold = Hold::all(&pool);
+    pool.submit(|| ()).unwrap();
+    assert!(matches!(pool.submit(|| ()).unwrap_err().error, Error::QueueFull { .. }), "each place was given back once");
+}

@@ -108,6 +108,14 @@ fn a_timeout_names_the_busy_drops_the_queued_and_may_be_followed_by_another_call
 }
 
 #[test]
+fn a_worker_that_has_just_started_is_not_called_busy() {
+    for _ in 0..50 {
+        let pool = Pool::new(PoolOptions { workers: Some(16), no_pin: true, ..PoolOptions::default() }).unwrap();
+        pool.shutdown(ShutdownMode::Discard, Some(Duration::ZERO)).unwrap();
+    }
+}
+
+#[test]
 fn a_timeout_names_eight_of_many_and_counts_the_others() {
     let pool = Pool::new(PoolOptions { workers: Some(10), no_pin: true, ..PoolOptions::default() }).unwrap();
     let hold = Hold::all(&pool);
@@ -135,6 +143,46 @@ fn a_timeout_names_only_the_worker_that_is_busy() {
     assert_eq!(error, Error::Timeout(format!("{name} (CPU {cpu}) is still running a task")));
     drop(release);
     pool.shutdown(ShutdownMode::Drain, None).unwrap();
+}
+
+#[test]
+fn a_drain_that_is_cut_short_says_so_though_nothing_runs_any_more() {
+    struct AtEnd(Sender<()>);
+    impl Drop for AtEnd {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    thread_local!(static END: std::cell::RefCell<Option<AtEnd>> = const { std::cell::RefCell::new(None) });
+    /// Its drop lets the running task go, and waits for the end of its worker.
+    struct LetsGo(Option<Sender<()>>, Receiver<()>);
+    impl Drop for LetsGo {
+        fn drop(&mut self) {
+            drop(self.0.take());
+            self.1.recv().unwrap();
+        }
+    }
+    for mode in [ShutdownMode::Drain, ShutdownMode::Discard] {
+        let (pool, tally) = (pool(1), Tally::default());
+        let (release, released) = mpsc::channel::<()>();
+        let ((say, said), (running, runs), inner) = (mpsc::channel(), mpsc::channel(), pool.handle());
+        pool.submit(move || {
+            END.with(|end| *end.borrow_mut() = Some(AtEnd(say)));
+            running.send(()).unwrap();
+            let _ = released.recv();
+            assert_eq!(inner.submit(|| ()).unwrap_err().error, Error::Closed("pool"));
+        })
+        .unwrap();
+        runs.recv().unwrap();
+        let lets_go = LetsGo(Some(release), said);
+        pool.submit(move || drop(lets_go)).unwrap();
+        pool.submit_with(&options(), tally.job()).unwrap();
+        let dropped = Error::Timeout("3 tasks had not begun when the time was over".to_owned());
+        let expected = if mode == ShutdownMode::Drain { Err(dropped) } else { Ok(()) };
+        assert_eq!(pool.shutdown(mode, Some(Duration::ZERO)), expected);
+        assert_eq!(tally.ran_and_dropped(), (0, 1));
+        pool.shutdown(ShutdownMode::Drain, Some(Duration::ZERO)).unwrap();
+    }
 }
 
 #[test]

@@ -27,6 +27,44 @@ fn one_worker_keeps_the_order_of_what_a_task_submits() {
 }
 
 #[test]
+fn one_worker_keeps_the_order_of_tasks_and_batches_that_a_task_submits() {
+    for priority in [Priority::High, Priority::Normal, Priority::Low] {
+        let (pool, log) = (pool(1), Log::default());
+        let (inner, inner_log) = ((*pool).clone(), log.clone());
+        let submit = move || {
+            for first in (0..2000).step_by(100) {
+                (first..first + 30)
+                    .for_each(|n| inner.submit_with(&with(priority), inner_log.job(priority, n)).unwrap());
+                let batch = (first + 30..first + 100).map(|n| inner_log.job(priority, n)).collect();
+                inner.submit_batch(&with(priority), batch).unwrap();
+            }
+        };
+        pool.submit(submit).unwrap();
+        pool.shutdown(ShutdownMode::Drain, None).unwrap();
+        assert_eq!(log.of(priority), (0..2000).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_stopped_pool_takes_nothing_of_a_batch_from_its_own_task() {
+    let (pool, tally) =
+        (Pool::new(PoolOptions { workers: Some(1), capacity: Some(9), ..PoolOptions::default() }), Tally::default());
+    let pool = Arc::new(pool.unwrap());
+    let (inner, counted) = (pool.clone(), tally.clone());
+    let (say, said) = mpsc::channel();
+    pool.submit(move || {
+        inner.shutdown(ShutdownMode::Discard, None).unwrap();
+        let refused = inner.submit_batch(&with(Priority::Low), (0..5).map(|_| counted.job()).collect()).unwrap_err();
+        drop(inner);
+        say.send((refused.error, refused.accepted, refused.rest.len())).unwrap();
+    })
+    .unwrap();
+    assert_eq!(said.recv().unwrap(), (Error::Closed("pool"), 0, 5));
+    pool.shutdown(ShutdownMode::Discard, None).unwrap();
+    assert_eq!(tally.ran_and_dropped(), (0, 5));
+}
+
+#[test]
 fn a_high_task_from_inside_overtakes() {
     let (pool, log) = (pool(1), Log::default());
     let (inner, inner_log) = ((*pool).clone(), log.clone());

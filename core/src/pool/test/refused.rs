@@ -66,3 +66,10 @@ fn ten_thousand_workers_are_too_many() {
     let error = Pool::new(PoolOptions { workers: Some(10_000), ..PoolOptions::default() }).unwrap_err();
     assert_eq!(error, Error::Invalid("10000 workers: allowed are 1..=1024".to_owned()));
 }
+
+#[test]
+fn an_ageing_of_0_would_turn_the_levels_round() {
+    let error = Pool::new(PoolOptions { ageing: Some(0), ..PoolOptions::default() }).unwrap_err();
+    let text = "ageing 0: a task waits for at least 1 above it, or, without ageing, for all";
+    assert_eq!(error, Error::Invalid(text.to_owned()));
+}

@@ -22,6 +22,20 @@ fn depth_is_what_waits_by_level() {
 }
 
 #[test]
+fn a_task_counts_once_where_it_was_run_and_a_cancelled_one_does_not() {
+    let pool = pool(1);
+    let hold = Hold::all(&pool);
+    let task = || pool.submit_task(&SubmitOptions::default(), || ()).unwrap();
+    let (joined, cancelled) = ([task(), task()], [task(), task(), task()]);
+    let joins = move || joined.iter().for_each(|task| task.join(None).unwrap());
+    pool.submit_with(&with(Priority::High), Job::new(joins)).unwrap();
+    assert!(cancelled.iter().all(|task| task.cancel() == Ok(Cancel::Cancelled)));
+    drop(hold);
+    pool.shutdown(ShutdownMode::Drain, None).unwrap();
+    assert_eq!(pool.worker_stats(0).unwrap().executed, 1 + 1 + 2);
+}
+
+#[test]
 fn sleeping_workers_are_counted() {
     let pool = pool(3);
     while !pool.shared.sleep.all_asleep() {

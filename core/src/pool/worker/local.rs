@@ -28,6 +28,7 @@ use crate::{
         Handle, Target,
         fork_join::{Fork, Parts},
         lane::{HIGH, LEVELS, Lane},
+        stats::Counters,
     },
     primitive::full_fence,
 };
@@ -84,6 +85,11 @@ pub(in super::super) fn spawn_here<V>(level: usize, value: V, make: impl FnOnce(
         Some(local) => local.spawn(level, value, make),
         None => Err(value),
     })
+}
+
+/// [`Local::spawn_all`] on the calling worker.
+pub(in super::super) fn spawn_all_here(level: usize, jobs: &mut impl Iterator<Item = Job>) -> bool {
+    LOCAL.with(|local| local.get().is_some_and(|local| local.spawn_all(level, jobs)))
 }
 
 /// The identity of the pool that the calling thread works for, and which worker of it this is.
@@ -211,6 +217,21 @@ impl Local {
             shared.sleep.wake_one(&shared.lanes.first().members);
         }
         Ok(())
+    }
+
+    /// As [`Local::spawn`], all of these, for the only worker of a pool; false, and none is taken, if the pool is stopped.
+    fn spawn_all(&self, level: usize, jobs: &mut impl Iterator<Item = Job>) -> bool {
+        let goes_on = !self.shared().is_stopped();
+        if goes_on {
+            jobs.for_each(|job| self.queues.push_spawned(level, job));
+            self.offer(level);
+        }
+        goes_on
+    }
+
+    /// What this worker counts.
+    pub(in super::super) fn counters(&self) -> &Counters {
+        self.shared().stats.of(self.index)
     }
 
     /// Makes a part of the task at hand visible to others, who may run it meanwhile. The caller takes it back or waits for it, so

@@ -20,14 +20,18 @@ use std::{hint::spin_loop, rc::Rc};
 pub(crate) use self::local::{run_as, working_as};
 use self::stealing::{BATCH, insist};
 pub(super) use self::{
-    local::{Context, Local, here, here_in, in_task, is_worker_of, spawn_here},
+    local::{Context, Local, here, here_in, in_task, is_worker_of, spawn_all_here, spawn_here},
     stealing::{Offers, Queues},
 };
 use super::{
     Handle, Shared,
     lane::{HIGH, LEVELS, LOW, Lane, NORMAL, Newer},
 };
-use crate::{fork::ForkGuard, job::Job, primitive::full_fence};
+use crate::{
+    fork::ForkGuard,
+    job::Job,
+    primitive::{Ordering, full_fence},
+};
 
 /// How often a searcher looks before it sleeps, and the first and the longest pause before a look, as powers of two of
 /// spin hints. Some 80 us in all. A shorter first pause finds tasks one by one as they arrive, and the submitter and
@@ -103,16 +107,16 @@ impl<'a> Worker<'a> {
 
     /// After the last task: parts of begun tasks run, for somebody waits for them; tasks are dropped.
     fn end(&mut self) {
-        if self.searching && (HIGH..LEVELS).any(|level| !self.local.queues.is_empty(level)) {
+        if (HIGH..LEVELS).any(|level| !self.local.queues.is_empty(level)) {
             // Both run the tasks' own code: the worker is busy while it lasts.
-            self.shared.sleep.found(self.index);
+            self.shared.stats.of(self.index).busy.store(true, Ordering::Relaxed);
         }
         loop {
             if self.local.help(LOW) {
                 continue;
             }
             match self.local.queues.pop_task() {
-                Some(job) => job.drop_caught("pool"),
+                Some(job) => self.shared.drop_unrun(job),
                 None => break,
             }
         }
@@ -130,8 +134,11 @@ impl<'a> Worker<'a> {
             self.wake_next();
         }
         self.shared.leave_room(1);
-        self.shared.stats.of(self.index).executed.add(1);
+        let counters = self.shared.stats.of(self.index);
+        counters.executed.add(1);
+        counters.busy.store(true, Ordering::Relaxed);
         job.run_caught("pool");
+        counters.busy.store(false, Ordering::Relaxed);
     }
 
     /// Looks for a while, then sleeps.
