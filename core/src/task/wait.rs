@@ -129,7 +129,7 @@ impl Drop for Sleep {
     }
 }
 
-/// Ends when an fd is ready; made by [`readable`] and [`writable`].
+/// Ends when an fd is ready; made by [`readable`], [`writable`] and [`ready`].
 #[derive(Debug)]
 #[must_use = "it waits only when it is awaited"]
 pub struct Ready {
@@ -142,14 +142,20 @@ pub struct Ready {
 /// Waits until a read of the fd would not block. The fd stays the caller's, who keeps it open meanwhile.
 ///
 /// Awaited it answers what [`watch`](Handle::watch) answers: [`Error::Exists`] also when another coroutine waits for the same fd, in either
-/// direction; [`Error::Closed`] when the loop is freed.
+/// direction; [`Error::Closed`] when the loop is freed. One coroutine waits for both directions with [`ready`]; of two, one waits for a
+/// duplicate of the fd, as `try_clone` makes it.
 pub fn readable(event_loop: &Handle, fd: RawFd) -> Ready {
-    Ready { event_loop: event_loop.clone(), fd, interest: Interest::READ, watch: None }
+    ready(event_loop, fd, Interest::READ)
 }
 
 /// Waits until a write to the fd would not block; otherwise as [`readable`].
 pub fn writable(event_loop: &Handle, fd: RawFd) -> Ready {
-    Ready { event_loop: event_loop.clone(), fd, interest: Interest::WRITE, watch: None }
+    ready(event_loop, fd, Interest::WRITE)
+}
+
+/// Waits until the fd is ready in one of these directions, and answers in which; otherwise as [`readable`].
+pub fn ready(event_loop: &Handle, fd: RawFd, interest: Interest) -> Ready {
+    Ready { event_loop: event_loop.clone(), fd, interest, watch: None }
 }
 
 impl Future for Ready {
