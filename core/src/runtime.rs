@@ -136,6 +136,8 @@ impl Runtime {
     /// Stops the loop, waits until it has run what it had accepted, then drains the pool. Any thread, any number of times.
     /// From one of the runtime's own callbacks it closes both and returns at once; they end when that callback has returned.
     ///
+    /// A coroutine that waits on the loop then ends when the runtime is dropped: join it after that.
+    ///
     /// # Errors
     /// [`Error::Timeout`]: both stay closed, what was queued in the pool is dropped, and it may be called again. [`Error::Forked`].
     pub fn stop(&self, timeout: Option<Duration>) -> Result<()> {

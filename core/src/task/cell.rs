@@ -69,17 +69,17 @@ impl<T> Outcome<T> {
 
 impl<T> Drop for Outcome<T> {
     fn drop(&mut self) {
-        match self.0.take() {
-            None => {}
-            Some(Ok(unclaimed)) => {
+        let Some(untold) = self.0.take() else { return };
+        run::not_in_place(|| match untold {
+            Ok(unclaimed) => {
                 caught("coroutine", || drop(unclaimed));
             }
-            Some(Err(error)) => {
+            Err(error) => {
                 if let Error::Panic(text) = *error {
                     tracing::error!(target: "coop", "a coroutine that nobody joined panicked: {text}");
                 }
             }
-        }
+        });
     }
 }
 

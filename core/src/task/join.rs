@@ -56,6 +56,22 @@ enum State<T> {
 /// A coroutine's outcome, to be awaited by any executor or waited for by a plain thread; see [`task`](super).
 ///
 /// Dropping it detaches: the coroutine goes on, and a panic of it is reported.
+///
+/// To cancel from elsewhere while somebody awaits it, share it in an `Arc<Mutex<JoinHandle<T>>>`: the one locks it for each poll, the other
+/// for [`cancel`](Self::cancel), which wakes the one.
+///
+/// ```
+/// # use coop_core::{Error, Pool, PoolOptions};
+/// use std::{future::poll_fn, pin::Pin, sync::{Arc, Mutex}};
+///
+/// let pool = Pool::new(PoolOptions::default())?;
+/// let shared = Arc::new(Mutex::new(pool.spawn(std::future::pending::<()>())?));
+/// let awaited = shared.clone();
+/// let mut awaits = pool.spawn(poll_fn(move |cx| Pin::new(&mut *awaited.lock().unwrap()).poll(cx)))?;
+/// assert!(shared.lock().unwrap().cancel());
+/// assert!(matches!(awaits.join(None)?, Err(Error::Cancelled(_))));
+/// # Ok::<(), coop_core::Error>(())
+/// ```
 pub struct JoinHandle<T> {
     state: State<T>,
     born: Process,
@@ -77,6 +93,9 @@ impl<T: Send + 'static> JoinHandle<T> {
     }
 
     /// Waits until the coroutine has ended, and answers its value.
+    ///
+    /// The thread only waits: unlike a [`Task`](pool::Task), the coroutine is not run by a worker that joins it. Workers that all wait for
+    /// coroutines of their own pool wait for ever: await in a pool, and join from elsewhere.
     ///
     /// # Errors
     /// How else it ended: [`Error::Panic`], [`Error::Cancelled`], [`Error::Closed`]. [`Error::Timeout`] changes nothing, and it may be called again;

@@ -65,7 +65,7 @@ pub use self::{
     hop::{Hop, Yield, on_loop, suspend, suspend_on, yield_now},
     join::JoinHandle,
     run::IN_PLACE,
-    wait::{Ready, Sleep, readable, sleep, writable},
+    wait::{Ready, Sleep, readable, ready, sleep, writable},
 };
 use self::{
     join::Home,

@@ -141,6 +141,13 @@ pub(super) fn ending() {
     turn(|turn| turn.ending.set(turn.may_hand_over.get()));
 }
 
+/// Calls what is foreign code in a turn that is ending: what it wakes is queued, for it may wait for that.
+pub(super) fn not_in_place(call: impl FnOnce()) {
+    let before = turn(|turn| turn.ending.replace(false));
+    call();
+    turn(|turn| turn.ending.set(before == Some(true)));
+}
+
 pub(super) fn ends_with() -> Option<Box<Error>> {
     turn(|turn| turn.ends_with.take()).flatten()
 }

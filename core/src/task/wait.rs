@@ -92,8 +92,9 @@ pub struct Sleep {
     timer: Option<(TimerId, Listener<()>)>,
 }
 
-/// Waits until `duration` from now has passed. Awaited it answers [`Error::Closed`] when the loop was stopped, or is freed meanwhile;
-/// [`Error::Forked`].
+/// Waits until `duration` from now has passed. Awaited it answers [`Error::Closed`] when the loop was stopped before, or is freed
+/// meanwhile, and [`Error::Forked`]. A loop that is stopped meanwhile keeps the timer, and calls it no more: the wait ends when its owner
+/// drops it.
 pub fn sleep(event_loop: &Handle, duration: Duration) -> Sleep {
     Sleep { event_loop: event_loop.clone(), at: Instant::now().checked_add(duration), timer: None }
 }
@@ -129,7 +130,7 @@ impl Drop for Sleep {
     }
 }
 
-/// Ends when an fd is ready; made by [`readable`] and [`writable`].
+/// Ends when an fd is ready; made by [`readable`], [`writable`] and [`ready`].
 #[derive(Debug)]
 #[must_use = "it waits only when it is awaited"]
 pub struct Ready {
@@ -142,14 +143,20 @@ pub struct Ready {
 /// Waits until a read of the fd would not block. The fd stays the caller's, who keeps it open meanwhile.
 ///
 /// Awaited it answers what [`watch`](Handle::watch) answers: [`Error::Exists`] also when another coroutine waits for the same fd, in either
-/// direction; [`Error::Closed`] when the loop is freed.
+/// direction; [`Error::Closed`] when the loop is freed, as for [`sleep`]. One coroutine waits for both directions with [`ready`]; of two, one waits for a
+/// duplicate of the fd, as `try_clone` makes it.
 pub fn readable(event_loop: &Handle, fd: RawFd) -> Ready {
-    Ready { event_loop: event_loop.clone(), fd, interest: Interest::READ, watch: None }
+    ready(event_loop, fd, Interest::READ)
 }
 
 /// Waits until a write to the fd would not block; otherwise as [`readable`].
 pub fn writable(event_loop: &Handle, fd: RawFd) -> Ready {
-    Ready { event_loop: event_loop.clone(), fd, interest: Interest::WRITE, watch: None }
+    ready(event_loop, fd, Interest::WRITE)
+}
+
+/// Waits until the fd is ready in one of these directions, and answers in which; otherwise as [`readable`].
+pub fn ready(event_loop: &Handle, fd: RawFd, interest: Interest) -> Ready {
+    Ready { event_loop: event_loop.clone(), fd, interest, watch: None }
 }
 
 impl Future for Ready {

@@ -149,6 +149,42 @@ fn a_panic_in_a_drop_is_caught_whoever_drops() {
 }
 
 #[test]
+fn the_drop_of_an_output_may_wait_for_what_it_wakes() {
+    struct Output(Latch, Option<JoinHandle<()>>, mpsc::Sender<Result<()>>);
+    impl Drop for Output {
+        fn drop(&mut self) {
+            self.0.open();
+            let mut woken = self.1.take().unwrap();
+            self.2.send(woken.join(Some(LONG))).unwrap();
+        }
+    }
+    for is_cancelled in [false, true] {
+        let (pool, latch) = (pool(2), Latch::default());
+        let woken = pool.spawn(latch.opened()).unwrap();
+        latch.wait_for_waiters(1);
+        let (say, said) = mpsc::channel();
+        let (running, runs) = mpsc::channel();
+        let (go, goes) = mpsc::channel::<()>();
+        let output = Output(latch, Some(woken), say);
+        let coroutine = async move {
+            running.send(()).unwrap();
+            goes.recv().unwrap();
+            output
+        };
+        let mut handle = pool.spawn(coroutine).unwrap();
+        runs.recv().unwrap();
+        // Nobody takes the output.
+        if is_cancelled {
+            assert!(handle.cancel());
+        } else {
+            drop(handle);
+        }
+        go.send(()).unwrap();
+        assert_eq!(said.recv().unwrap(), Ok(()));
+    }
+}
+
+#[test]
 fn a_cancel_drops_the_future_where_it_belongs() {
     struct Where(pool::Handle, mpsc::Sender<bool>);
     impl Drop for Where {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::*;
-use crate::event_loop::RunMode;
+use crate::event_loop::{Interest, RunMode};
 
 #[test]
 fn sleepers_sleep_at_the_same_time_and_not_too_short() {
@@ -110,4 +110,36 @@ fn a_wait_for_an_fd_ends_its_watch() {
         assert!(block_on(readable(&event_loop, fd)).unwrap().readable);
     }
     assert!(matches!(block_on(readable(&event_loop, -1)), Err(Error::Invalid(_))));
+}
+
+#[test]
+fn both_directions_of_a_socket_at_once() {
+    let (pool, event_loop) = (pool(2), started_loop());
+    let (mut left, mut right) = UnixStream::pair().unwrap();
+    left.set_nonblocking(true).unwrap();
+    let fd = left.as_raw_fd();
+    let both = || ready(&event_loop, fd, Interest::BOTH);
+    let now = block_on(both()).unwrap();
+    assert!(now.writable && !now.readable, "{now:?}");
+    while left.write(&[0; 4096]).is_ok() {}
+    // One coroutine, whichever comes first.
+    let waits = both();
+    let mut waits = pool.spawn(waits).unwrap();
+    assert!(matches!(waits.join(Some(Duration::from_millis(5))), Err(Error::Timeout(_))), "neither is ready");
+    right.write_all(b"x").unwrap();
+    let told = waits.join(Some(LONG)).unwrap().unwrap();
+    assert!(told.readable && !told.writable, "{told:?}");
+    left.read_exact(&mut [0]).unwrap();
+    // Two coroutines, with an fd each.
+    let duplicate = left.try_clone().unwrap();
+    let mut reads = pool.spawn(readable(&event_loop, fd)).unwrap();
+    let mut writes = pool.spawn(writable(&event_loop, duplicate.as_raw_fd())).unwrap();
+    for waits in [&mut reads, &mut writes] {
+        assert!(matches!(waits.join(Some(Duration::from_millis(5))), Err(Error::Timeout(_))));
+    }
+    right.set_nonblocking(true).unwrap();
+    while right.read(&mut [0; 4096]).is_ok() {}
+    assert!(writes.join(Some(LONG)).unwrap().unwrap().writable);
+    right.write_all(b"y").unwrap();
+    assert!(reads.join(Some(LONG)).unwrap().unwrap().readable);
 }
