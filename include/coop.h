@@ -464,9 +464,10 @@ typedef struct {
      */
     int32_t priority;
     /*
-     Must be 0.
+     1: it goes on with what the pool took before, as a coroutine does, so a pool that is full takes it all the same. Else 0.
+     For coop_pool_submit only; the others answer COOP_E_UNSUPPORTED.
      */
-    int32_t reserved;
+    int32_t continues;
     /*
      Where it may run: on the workers whose CPU is in the set. CPUs without a worker do no harm beside one that
      has one.

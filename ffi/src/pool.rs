@@ -75,8 +75,9 @@ pub struct coop_submit_options {
     pub size: usize,
     /// One of COOP_PRIORITY_*.
     pub priority: i32,
-    /// Must be 0.
-    pub reserved: i32,
+    /// 1: it goes on with what the pool took before, as a coroutine does, so a pool that is full takes it all the same. Else 0.
+    /// For coop_pool_submit only; the others answer COOP_E_UNSUPPORTED.
+    pub continues: i32,
     /// Where it may run: on the workers whose CPU is in the set. CPUs without a worker do no harm beside one that
     /// has one.
     pub cpus: coop_cpu_set,
@@ -162,7 +163,12 @@ pub unsafe extern "C" fn coop_pool_submit(
         let object = unsafe { borrow(pool, "pool") }?;
         object.fork.check()?;
         // SAFETY: options are NULL or as long as they say.
-        let options = unsafe { submit_options(options) }?;
+        let (options, continues) = unsafe { any_submit_options(options) }?;
+        if continues {
+            let task = Foreign::of(task)?;
+            let target = object.pool.target(&options)?;
+            return object.pool.resume_on(&target, Job::new(move || task.call())).map_err(refused);
+        }
         // A task may free the pool while this call waits for room in it.
         let waits = (options.timeout != Some(Duration::ZERO)).then(|| object.pool.clone());
         let task = Foreign::of(task)?;
@@ -231,7 +237,7 @@ pub unsafe extern "C" fn coop_pool_may_run_here(pool: *const coop_pool, options:
         let object = unsafe { borrow(pool, "pool") }?;
         object.fork.check()?;
         // SAFETY: options are NULL or as long as they say.
-        let options = unsafe { submit_options(options) }?;
+        let (options, _) = unsafe { any_submit_options(options) }?;
         Ok(object.pool.may_run_here(&object.pool.target(&options)?))
     })
 }
@@ -375,21 +381,35 @@ impl coop_pool {
     }
 }
 
-/// The options in the core's terms.
+/// The options in the core's terms, for what begins.
+///
+/// # Safety
+/// As [`any_submit_options`].
+pub(crate) unsafe fn submit_options(options: *const coop_submit_options) -> Result<SubmitOptions> {
+    // SAFETY: the caller's promise.
+    match unsafe { any_submit_options(options) }? {
+        (options, false) => Ok(options),
+        (_, true) => {
+            Err(Error::Unsupported("coop_submit_options.continues is 1: only coop_pool_submit takes it".into()))
+        }
+    }
+}
+
+/// The options in the core's terms, and whether the task goes on rather than begins.
 ///
 /// # Safety
 /// As [`options::read`], and the words of the CPU set are as many as counted.
-pub(crate) unsafe fn submit_options(options: *const coop_submit_options) -> Result<SubmitOptions> {
+unsafe fn any_submit_options(options: *const coop_submit_options) -> Result<(SubmitOptions, bool)> {
     if options.is_null() {
-        return Ok(SubmitOptions::default());
+        return Ok((SubmitOptions::default(), false));
     }
     // SAFETY: the caller's promise.
     let read = unsafe { options::read(options) }?;
-    options::reserved(read.reserved, "coop_submit_options.reserved")?;
+    let continues = options::flag(read.continues, "coop_submit_options.continues")?;
     // SAFETY: the caller's promise.
     let cpus = unsafe { read.cpus.read() }?;
     let timeout = options::timeout(read.timeout_ns, "coop_submit_options.timeout_ns")?;
-    Ok(SubmitOptions { priority: Priority::try_from(read.priority)?, cpus, timeout })
+    Ok((SubmitOptions { priority: Priority::try_from(read.priority)?, cpus, timeout }, continues))
 }
 
 /// The options in the core's terms.

@@ -175,7 +175,7 @@ private:
     // Another waiter may have been faster; then this one goes on waiting.
     bool over(std::uint32_t) noexcept override { return event.kind_ != event_ref_t::kind_e::automatic || event.take(); }
     void resume(void *frame) noexcept override {
-        if (coro::submit_frame(where, frame) != COOP_OK) std::coroutine_handle<>::from_address(frame).destroy();
+        if (coro::submit_frame(where, frame, true) != COOP_OK) std::coroutine_handle<>::from_address(frame).destroy();
     }
 };
 

@@ -44,8 +44,8 @@ LAST(coop_pool_options, capacity, 48);
 
 FIRST(coop_submit_options, size);
 NEXT(coop_submit_options, size, priority);
-NEXT(coop_submit_options, priority, reserved);
-NEXT(coop_submit_options, reserved, cpus);
+NEXT(coop_submit_options, priority, continues);
+NEXT(coop_submit_options, continues, cpus);
 NEXT(coop_submit_options, cpus, timeout_ns);
 LAST(coop_submit_options, timeout_ns, 40);
 

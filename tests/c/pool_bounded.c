@@ -108,6 +108,26 @@ static void batches(void) {
     for (int i = 0; i < 150; i++) CHECK(runs(&p[i]) == 1 && drops(&p[i]) == 1);
 }
 
+/* What goes on with what was taken before is taken by a full pool, by this call only; it has a place all the same. */
+static void what_continues(void) {
+    coop_pool *pool = bounded(1);
+    blocker b = BLOCKER;
+    hold(pool, &b);
+    probe p[4] = {{0, 0}};
+    coop_submit_options options = {.size = sizeof options, .continues = 1};
+    CHECK_OK(coop_pool_submit(pool, NULL, counted(&p[0])));
+    CHECK_STATUS(coop_pool_submit(pool, NULL, counted(&p[1])), COOP_E_QUEUE_FULL);
+    CHECK_OK(coop_pool_submit(pool, &options, counted(&p[2])));
+    coop_callback task = counted(&p[3]);
+    size_t accepted = 0;
+    CHECK_SAYS(coop_pool_submit_batch(pool, &options, &task, 1, &accepted), COOP_E_UNSUPPORTED, "continues is 1");
+    latch_open(&b.go);
+    CHECK_OK(coop_pool_shutdown(pool, COOP_SHUTDOWN_DRAIN, LONG_NS));
+    CHECK_STATUS(coop_pool_submit(pool, &options, counted(&p[3])), COOP_E_CLOSED);
+    coop_pool_free(pool);
+    CHECK(runs(&p[0]) == 1 && runs(&p[1]) == 0 && runs(&p[2]) == 1 && runs(&p[3]) == 0);
+}
+
 static void statistics(void) {
     coop_pool *pool = bounded(1000);
     blocker b = BLOCKER;
@@ -180,6 +200,7 @@ int main(void) {
     closing_sends_away_who_waits();
     a_task_does_not_wait_for_room();
     batches();
+    what_continues();
     statistics();
     ten_thousand_workers();
     priority_7();

@@ -31,8 +31,8 @@ static void of_pools(void) {
     submit.priority = INT32_MIN;
     CHECK_STATUS(coop_pool_submit(pool, &submit, counted(&p)), COOP_E_INVALID);
     submit.priority = 0;
-    submit.reserved = 1;
-    CHECK_SAYS(coop_pool_submit(pool, &submit, counted(&p)), COOP_E_UNSUPPORTED, "reserved is 1");
+    submit.continues = 2;
+    CHECK_SAYS(coop_pool_submit(pool, &submit, counted(&p)), COOP_E_INVALID, "continues is 2");
     CHECK_SAYS(coop_pool_shutdown(pool, 2, 0), COOP_E_INVALID, "shutdown mode 2");
     CHECK_SAYS(coop_pool_shutdown(pool, COOP_SHUTDOWN_DRAIN, -2), COOP_E_INVALID, "timeout_ns is -2");
     CHECK_SAYS(coop_pool_join(pool, -2), COOP_E_INVALID, "timeout_ns is -2");

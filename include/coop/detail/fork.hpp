@@ -60,6 +60,9 @@ public:
         return won;
     }
 
+    // The pool counts what it holds, so that it must see each.
+    bool of_bounded_pool() const noexcept { return bounded_; }
+
     COOP_CORO_NOINLINE static bool take_back(void *frame) noexcept { return mine && mine->pop(frame); }
 
 private:
@@ -80,7 +83,13 @@ private:
     static inline constinit thread_local spawn_deque *mine = nullptr;
     static thread_local ownership owner;
 
-    explicit spawn_deque(coop_pool *pool) noexcept : pool_(pool) {}
+    explicit spawn_deque(coop_pool *pool) noexcept : pool_(pool), bounded_(is_bounded(pool)) {}
+
+    static bool is_bounded(coop_pool *pool) noexcept {
+        coop_pool_statistics statistics{};
+        statistics.size = sizeof statistics;
+        return coop_pool_stats(pool, &statistics) == COOP_OK && statistics.capacity != 0;
+    }
 
     void release() noexcept {
         if (uses_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
@@ -129,9 +138,12 @@ private:
         return true;
     }
 
+    // What is put in meanwhile counts on this one, as on a token: so it is looked for after the flag is down.
     void discard() noexcept {
-        while (void *frame = steal()) std::coroutine_handle<>::from_address(frame).destroy();
-        offered_.store(false, std::memory_order_seq_cst);
+        do {
+            while (void *frame = steal()) std::coroutine_handle<>::from_address(frame).destroy();
+            offered_.store(false, std::memory_order_seq_cst);
+        } while (!empty() && !offered_.exchange(true, std::memory_order_seq_cst));
     }
 
     static void help(void *arg) noexcept {
@@ -154,6 +166,7 @@ private:
     }
 
     coop_pool *const pool_;
+    const bool bounded_;
     std::atomic<std::uint32_t> uses_{1};
     std::atomic<bool> offered_{false};
     alignas(64) std::atomic<std::int64_t> top_{0};
@@ -166,7 +179,8 @@ inline thread_local spawn_deque::ownership spawn_deque::owner;
 // Queues a coroutine that belongs to `where`: in this worker's own deque if it may run on any worker, else in the pool.
 inline coop_status spawn_frame(place const &where, void *frame) {
     if (where.priority == COOP_PRIORITY_NORMAL && where.cpus.any()) {
-        if (spawn_deque *deque = spawn_deque::of_this_thread(where.pool)) {
+        spawn_deque *deque = spawn_deque::of_this_thread(where.pool);
+        if (deque && !deque->of_bounded_pool()) {
             bool full = false;
             const coop_status status = deque->push(frame, full);
             if (!full) return status;

@@ -17,11 +17,12 @@ class join_queue final : public hop_owner {
 public:
     // Queues the coroutine. Between `queued_` and the pool's answer a joiner may take it: then it is as good as accepted.
     coop_status submit(place const &where, void *frame) {
-        hop *h = hop::make(frame, where.priority == COOP_PRIORITY_HIGH, this);
+        hop *h = hop::make(frame, this);
         // Copies: a joiner may take the coroutine, and end it with `where` and this, as soon as it is told.
         coop_pool *const pool = where.pool;
-        const std::int32_t priority = where.priority;
         const std::uint64_t word = where.cpus.any() ? 0 : *where.cpus.set().words;
+        coop_submit_options options = where.options();
+        options.cpus = one_word(word);
         {
             std::lock_guard<std::mutex> guard(lock_);
             queued_ = h;
@@ -29,13 +30,11 @@ public:
             cpus_ = word;
             if (joiners_) changed_.notify_all();
         }
-        const coop_status status = submit_hop(pool, priority, {word ? &word : nullptr, word ? std::size_t{1} : 0}, h);
+        const coop_status status = submit_hop(pool, options, h);
         if (status == COOP_OK) return status;
         const bool mine = h->claim();
         if (mine)
             left_queue(h);
-        else if (h->high)
-            high_queued.fetch_add(1, std::memory_order_relaxed);  // Counted out twice.
         h->release();
         return mine ? status : COOP_OK;
     }
@@ -63,7 +62,6 @@ public:
             if (hop *h = runnable_here()) {
                 queued_ = nullptr;
                 guard.unlock();
-                if (h->high) high_queued.fetch_sub(1, std::memory_order_relaxed);
                 void *frame = h->frame;
                 h->release();
                 run(frame);
@@ -90,14 +88,18 @@ private:
         queue->changed_.notify_all();
     }
 
+    // The set that a mask names; 0 is any.
+    static coop_cpu_set one_word(std::uint64_t const &word) noexcept {
+        return {word ? &word : nullptr, word ? std::size_t{1} : 0};
+    }
+
     hop *runnable_here() noexcept {
-        if (!queued_ || !coop_pool_is_worker_thread(pool_)) return nullptr;
-#if defined(__linux__)
-        if (cpus_) {
-            const int cpu = sched_getcpu();
-            if (cpu < 0 || cpu >= 64 || !(cpus_ >> cpu & 1)) return nullptr;
-        }
-#endif
+        // Whatever waits at a higher level: this worker does nothing else before the join is over.
+        coop_submit_options options{};
+        options.size = sizeof options;
+        options.priority = COOP_PRIORITY_HIGH;
+        options.cpus = one_word(cpus_);
+        if (!queued_ || !coop_pool_may_run_here(pool_, &options)) return nullptr;
         return queued_->claim() ? queued_ : nullptr;
     }
 

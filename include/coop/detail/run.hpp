@@ -17,9 +17,6 @@
 #include <new>
 #include <system_error>
 #include <utility>
-#if defined(__linux__)
-#include <sched.h>
-#endif
 
 #include <coop.h>
 #include <coop/detail/frame_cache.hpp>
@@ -140,23 +137,21 @@ struct place {
     coop_event_loop *loop = nullptr;
     std::int32_t priority = COOP_PRIORITY_NORMAL;
     cpu_words cpus;
+
+    // What the pool is told of it. It refers to the CPUs here.
+    coop_submit_options options() const noexcept {
+        coop_submit_options told{};
+        told.size = sizeof told;
+        told.priority = priority;
+        told.cpus = cpus.set();
+        return told;
+    }
 };
 
-// HIGH coroutines that are queued, in all pools.
-inline std::atomic<std::size_t> high_queued{0};
-
-// Whether this thread is a worker of the place, and nothing of a higher level waits. Who is not sure says no: then the
-// coroutine is queued, which is always right.
+// Whether a coroutine of this place may go on at once on this thread.
 inline bool may_run_here(place const &where) noexcept {
-    if (!coop_pool_is_worker_thread(where.pool)) return false;
-    if (where.priority < COOP_PRIORITY_NORMAL) return false;
-    if (where.priority == COOP_PRIORITY_NORMAL && high_queued.load(std::memory_order_relaxed) != 0) return false;
-    if (where.cpus.any()) return true;
-#if defined(__linux__)
-    return where.cpus.has(sched_getcpu());  // Workers are pinned, so the answer stays true.
-#else
-    return false;
-#endif
+    const coop_submit_options options = where.options();
+    return coop_pool_may_run_here(where.pool, &options);
 }
 
 // --- Hops: a coroutine in a queue.
@@ -177,11 +172,10 @@ struct hop {
     hop_owner *owner;  // Valid while the coroutine has not been claimed.
     std::atomic<std::uint32_t> uses;
     std::atomic<bool> claimed;
-    bool high;
 
-    static hop *make(void *frame, bool high, hop_owner *owner) {
+    static hop *make(void *frame, hop_owner *owner) {
         void *block = allocate_frame(sizeof(hop));
-        return ::new (block) hop{frame, owner, {owner ? 2u : 1u}, {false}, high};
+        return ::new (block) hop{frame, owner, {owner ? 2u : 1u}, {false}};
     }
     // True for one caller: the coroutine is the caller's.
     bool claim() noexcept { return !owner || !claimed.exchange(true, std::memory_order_acq_rel); }
@@ -204,7 +198,6 @@ inline void run_hop(void *arg) noexcept {
     hop *h = static_cast<hop *>(arg);
     if (!h->claim_queued()) return;
     h->claimed.store(true, std::memory_order_relaxed);
-    if (h->high) high_queued.fetch_sub(1, std::memory_order_relaxed);
     void *frame = h->frame;
     hand_off(arg);
     run(frame);
@@ -214,37 +207,30 @@ inline void drop_hop(void *arg) noexcept {
     take_over(arg);
     hop *h = static_cast<hop *>(arg);
     // With an owner a claim is final; without one the flag says whether it ran.
-    if (h->claim_queued()) {
-        if (h->high) high_queued.fetch_sub(1, std::memory_order_relaxed);
-        std::coroutine_handle<>::from_address(h->frame).destroy();
-    }
+    if (h->claim_queued()) std::coroutine_handle<>::from_address(h->frame).destroy();
     h->release();
 }
 
-// A loop's callbacks have no owner and no level.
+// A loop's callbacks have no owner.
 inline coop_status post_hop(coop_event_loop *loop, void *frame) {
-    hop *h = hop::make(frame, false, nullptr);
+    hop *h = hop::make(frame, nullptr);
     hand_off(h);
     const coop_status status = coop_event_loop_post(loop, {run_hop, h, drop_hop});
     if (status != COOP_OK) h->release();
     return status;
 }
 
-inline coop_status submit_hop(coop_pool *pool, std::int32_t priority, coop_cpu_set cpus, hop *h) {
-    coop_submit_options options{};
-    options.size = sizeof options;
-    options.priority = priority;
-    options.cpus = cpus;
-    if (h->high) high_queued.fetch_add(1, std::memory_order_relaxed);
+inline coop_status submit_hop(coop_pool *pool, coop_submit_options const &options, hop *h) {
     hand_off(h);
-    const coop_status status = coop_pool_submit(pool, &options, {run_hop, h, drop_hop});
-    if (status != COOP_OK && h->high) high_queued.fetch_sub(1, std::memory_order_relaxed);
-    return status;
+    return coop_pool_submit(pool, &options, {run_hop, h, drop_hop});
 }
 
-inline coop_status submit_frame(place const &where, void *frame) {
-    hop *h = hop::make(frame, where.priority == COOP_PRIORITY_HIGH, nullptr);
-    const coop_status status = submit_hop(where.pool, where.priority, where.cpus.set(), h);
+// continues: it has begun, and a pool that is full takes it all the same.
+inline coop_status submit_frame(place const &where, void *frame, bool continues = false) {
+    hop *h = hop::make(frame, nullptr);
+    coop_submit_options options = where.options();
+    options.continues = continues;
+    const coop_status status = submit_hop(where.pool, options, h);
     if (status != COOP_OK) h->release();
     return status;
 }
@@ -253,7 +239,7 @@ inline coop_status submit_frame(place const &where, void *frame) {
 // queued where it does. If that place takes nothing any more it goes on here.
 inline void go_on(void *leaving, place const *where, void *frame) {
     if (where && where->pool) {
-        if (!(may_run_here(*where) && spend()) && submit_frame(*where, frame) == COOP_OK) return;
+        if (!(may_run_here(*where) && spend()) && submit_frame(*where, frame, true) == COOP_OK) return;
     } else if (where && where->loop) {
         if (!coop_event_loop_is_loop_thread(where->loop) && post_hop(where->loop, frame) == COOP_OK) return;
     }

@@ -39,10 +39,34 @@ struct waiting_coroutine : waiter {
     static void on_end(waiter *self, void *leaving, bool abandoned) noexcept {
         auto *me = static_cast<waiting_coroutine *>(self);
         // What waits for something that never ends never goes on: it goes the same way.
-        if (abandoned) return std::coroutine_handle<>::from_address(me->frame).destroy();
+        if (abandoned) return abandon(me);
         go_on(leaving, me->where, me->frame);
     }
+
+private:
+    // Destroys it, and those that wait for it in turn, one after another: a chain of any length takes no stack.
+    COOP_CORO_NOINLINE static void abandon(waiting_coroutine *me) noexcept {
+        me->next = nullptr;
+        (doomed.first ? doomed.last->next : doomed.first) = me;
+        doomed.last = me;
+        if (doomed.busy) return;
+        doomed.busy = true;
+        while (waiter *one = doomed.first) {
+            doomed.first = one->next;
+            std::coroutine_handle<>::from_address(static_cast<waiting_coroutine *>(one)->frame).destroy();
+        }
+        doomed.busy = false;
+    }
+
+    struct queue {
+        waiter *first = nullptr;
+        waiter *last = nullptr;
+        bool busy = false;
+    };
+    static thread_local queue doomed;
 };
+
+inline constinit thread_local waiting_coroutine::queue waiting_coroutine::doomed{};
 
 // How a coroutine ended.
 template <class T>
