@@ -83,7 +83,7 @@ impl Handle {
                 places => Ok(places),
             };
             let pushed = places.and_then(|places| {
-                let mut jobs = rest.by_ref().take(places).map(|job| self.shared.stats.sampled(job));
+                let mut jobs = rest.by_ref().take(places);
                 self.push_all(target, &mut jobs).inspect_err(|_| self.shared.leave_room(places))
             });
             if let Err(error) = pushed {

@@ -206,11 +206,17 @@ impl Handle {
             return self.push_outside(target, value, make);
         }
         let shared = &*self.shared;
-        worker::spawn_here(target.level, value, |value| shared.stats.sampled(make(value))).map_err(|value| {
-            shared.leave_room(1);
-            shared.count_unrun();
-            Refused::new(Error::Closed("pool"), value)
-        })
+        match worker::held() {
+            Some(local) if !shared.is_stopped() => {
+                local.spawn(target.level, make(value));
+                Ok(())
+            }
+            _ => {
+                shared.leave_room(1);
+                shared.count_unrun();
+                Err(Refused::new(Error::Closed("pool"), value))
+            }
+        }
     }
 
     #[inline(always)]
@@ -221,7 +227,8 @@ impl Handle {
             return Err(Refused::new(Error::Closed("pool"), value));
         };
         let lane = target.lane(shared);
-        lane.queues[target.level].push(shared.stats.sampled(make(value)));
+        let queue = &lane.queues[target.level];
+        shared.stats.sample(make(value), |job| queue.push(job));
         // Still inside the gate: when it is closed and quiet, nobody outside is about to wake a worker either.
         full_fence();
         shared.sleep.wake_one(&lane.members);
@@ -246,7 +253,7 @@ impl Handle {
             return Err(Error::Closed("pool"));
         };
         let queue = &lane.queues[target.level];
-        let count = jobs.map(|job| queue.push(job)).count();
+        let count = jobs.map(|job| shared.stats.sample(job, |job| queue.push(job))).count();
         full_fence();
         shared.sleep.wake_many(&lane.members, count);
         Ok(())

@@ -116,23 +116,24 @@ impl Stats {
         &self.workers[worker]
     }
 
-    /// The job as it is, or, if it is this thread's turn, with the time it was submitted at.
-    #[inline]
-    pub(super) fn sampled(&self, job: Job) -> Job {
+    /// Pushes the job as it is, or, if it is this thread's turn, with the time it was submitted at. Two pushes, for a job that is
+    /// one or the other is copied once more.
+    #[inline(always)]
+    pub(super) fn sample(&self, job: Job, push: impl Fn(Job)) {
         thread_local!(static TURN: Cell<u32> = const { Cell::new(0) });
         // A thread that is ending has no thread-locals left: its tasks are not timed.
         let turn = TURN.try_with(|turn| turn.replace((turn.get() + 1) % ONE_IN)).unwrap_or(1);
-        if turn == 0 { self.timed(job) } else { job }
+        if turn == 0 { self.push_timed(job, push) } else { push(job) }
     }
 
     #[cold]
-    fn timed(&self, job: Job) -> Job {
+    fn push_timed(&self, job: Job, push: impl Fn(Job)) {
         let (waits, submitted) = (self.waits.clone(), Instant::now());
-        Job::new(move || {
+        push(Job::new(move || {
             waits.record(submitted.elapsed());
             drop(waits);
             job.run();
-        })
+        }));
     }
 }
 

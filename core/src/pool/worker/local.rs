@@ -78,13 +78,11 @@ pub(in super::super) fn here_in<R>(shared: &Shared, f: impl FnOnce(&Local) -> R)
     is_worker_of(shared).then(|| here(f)).flatten()
 }
 
-/// [`Local::spawn`] on the calling worker.
+/// The calling worker's own state, to be held: a closure that gets it would have to be given the task too, and copying one
+/// costs more than a count.
 #[inline]
-pub(in super::super) fn spawn_here<V>(level: usize, value: V, make: impl FnOnce(V) -> Job) -> Result<(), V> {
-    LOCAL.with(|local| match local.get() {
-        Some(local) => local.spawn(level, value, make),
-        None => Err(value),
-    })
+pub(in super::super) fn held() -> Option<Rc<Local>> {
+    LOCAL.try_with(|local| local.get().cloned()).ok()?
 }
 
 /// [`Local::spawn_all`] on the calling worker.
@@ -202,28 +200,23 @@ impl Local {
         self.lanes.borrow_mut().push(lane);
     }
 
-    /// Takes a task that a task of this worker submits to lane 0, below HIGH, and that is made of `value`, which comes back if the
-    /// pool is stopped.
-    #[inline]
-    pub(in super::super) fn spawn<V>(&self, level: usize, value: V, make: impl FnOnce(V) -> Job) -> Result<(), V> {
+    /// Takes a task that a task of this worker submits to lane 0, below HIGH. The caller has seen that the pool is not stopped.
+    #[inline(always)]
+    pub(in super::super) fn spawn(&self, level: usize, job: Job) {
         let shared = self.shared();
-        if shared.is_stopped() {
-            return Err(value);
-        }
-        self.queues.push_spawned(level, make(value));
+        shared.stats.sample(job, |job| self.queues.push_spawned(level, job));
         self.offer(level);
         if shared.workers() > 1 {
             full_fence();
             shared.sleep.wake_one(&shared.lanes.first().members);
         }
-        Ok(())
     }
 
     /// As [`Local::spawn`], all of these, for the only worker of a pool; false, and none is taken, if the pool is stopped.
     fn spawn_all(&self, level: usize, jobs: &mut impl Iterator<Item = Job>) -> bool {
         let goes_on = !self.shared().is_stopped();
         if goes_on {
-            jobs.for_each(|job| self.queues.push_spawned(level, job));
+            jobs.for_each(|job| self.shared().stats.sample(job, |job| self.queues.push_spawned(level, job)));
             self.offer(level);
         }
         goes_on

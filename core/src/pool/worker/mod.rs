@@ -20,7 +20,7 @@ use std::{hint::spin_loop, rc::Rc};
 pub(crate) use self::local::{run_as, working_as};
 use self::stealing::{BATCH, insist};
 pub(super) use self::{
-    local::{Context, Local, here, here_in, in_task, is_worker_of, spawn_all_here, spawn_here},
+    local::{Context, Local, held, here, here_in, in_task, is_worker_of, spawn_all_here},
     stealing::{Offers, Queues},
 };
 use super::{
