@@ -44,6 +44,13 @@ inline void dropped(void *arg) {
     a.context = nullptr;
 }
 
+// What a faulty library would do, for the test that such a fault is found.
+inline bool drops_twice = false;
+inline void dropped_twice(void *arg) {
+    dropped(arg);
+    dropped(arg);
+}
+
 struct inside {
     argument &a;
     explicit inside(void *arg) : a(*static_cast<argument *>(arg)) {
@@ -95,7 +102,7 @@ T make_callback(call &c) {
     a.alone = !std::is_same_v<T, coop_log_callback>;
     if (!c.from.one_in(30)) made.fn = ran_as(decltype(made.fn){});
     made.arg = &a;
-    made.drop = dropped;
+    made.drop = drops_twice ? dropped_twice : dropped;
     return made;
 }
 
@@ -138,10 +145,12 @@ inline void fill(coop_pool_options &o, call &c) {
     o.no_pin = choice(c, {0, 0, 0, 1});
     o.ageing = choice(c, {0, 0, 1, 3, COOP_NONE});
     if (c.from.one_in(3)) o.name = text(c, o.name_length);
+    if (c.from.one_in(3)) o.capacity = c.from.of<std::size_t>({1, 2, 8, SIZE_MAX});
 }
 inline void fill(coop_submit_options &o, call &c) {
     o.priority = choice(c, {-1, 0, 1});
     o.reserved = c.from.one_in(60);
+    if (c.from.one_in(3)) o.timeout_ns = c.from.one_in(20) ? c.from.of<std::int64_t>({-2, INT64_MIN}) : c.from.of<std::int64_t>({1, 100000, 2000000});
     if (!c.from.one_in(4)) return;
     o.cpus.count = c.from.one_in(30) ? SIZE_MAX : c.from.below(20);
     auto *words = reinterpret_cast<std::uint64_t *>(c.bytes(20 * sizeof(std::uint64_t)));

@@ -5,8 +5,8 @@
 //   * an accepted callback's argument is dropped once, and nothing of it runs after that; a refused one is left alone
 //   * at the end of a case all threads and descriptors are gone (and all memory, if built with AddressSanitizer)
 //
-// fuzz_calls [--seed FIRST] [--cases N | --seconds N]. A failure names its seed, which gives the same calls again; what the threads
-// make of it may differ, so: --seed S --cases 1 a few times.
+// fuzz_calls [--seed FIRST] [--cases N | --seconds N] [--plant 1]. A failure names its seed, which gives the same calls again; what the threads
+// make of it may differ, so: --seed S --cases 1 a few times. --plant 1 drops what the library drops twice, which must fail.
 #include <dirent.h>
 #include <fcntl.h>
 
@@ -119,7 +119,8 @@ int main(int argc, char **argv) {
         if (option == "--seed") seed = value;
         else if (option == "--cases") cases = value;
         else if (option == "--seconds") seconds = value;
-        else return std::fprintf(stderr, "unknown option %s; allowed: --seed, --cases, --seconds\n", argv[i]), 2;
+        else if (option == "--plant") fuzz::drops_twice = value != 0;
+        else return std::fprintf(stderr, "unknown option %s; allowed: --seed, --cases, --seconds, --plant\n", argv[i]), 2;
     }
     std::thread(fuzz::watchdog).detach();
     fuzz::own_threads = fuzz::entries("/proc/self/task");

@@ -192,6 +192,7 @@ inline void port_set_new(call &c) {
         handler.on_start = on_start;
         handler.on_batch = c.from.one_in(40) ? nullptr : &ran<void, coop_port_context *, const coop_datagram *, std::size_t>;
         if (c.from.one_in(2)) handler.on_timer = &ran<void, coop_port_context *, coop_timer_id>;
+        if (c.from.one_in(2)) handler.on_message = &ran<void, coop_port_context *, const char *, std::size_t, const void *, std::size_t>;
         if (c.from.one_in(2)) handler.on_stop = &ran<void, coop_port_context *>;
         handler.drop = dropped;
         ports[i].size = c.from.one_in(60) ? 3 : sizeof(coop_port);
@@ -207,8 +208,9 @@ inline void port_set_new(call &c) {
     std::unique_lock guard(p.lock);
     bool room = p.object == nullptr && !p.dying;
     if (room) p.dying = true;
+    std::uint64_t next = p.generation + 1;
     guard.unlock();
-    for (argument *a : c.offered) a->home = room ? &p : nullptr, a->generation = p.generation + 1;
+    for (argument *a : c.offered) a->home = room ? &p : nullptr, a->generation = next;
     coop_status status = coop_port_set_new(sent, c.from.one_in(40) ? nullptr : ports.data(), c.from.one_in(40) ? SIZE_MAX : count, c.from.one_in(40) ? nullptr : &made);
     check_status(c, status);
     if ((status == COOP_OK) != (made != nullptr)) fail("coop_port_set_new: %s, and the output is %p", coop_status_str(status), static_cast<void *>(made));
@@ -243,6 +245,84 @@ inline void udp_receive(call &c) {
     if (sum != 0) fail("a datagram of zeros came as something else");
 }
 
+inline void pool_submit_batch(call &c) {
+    hold h;
+    coop_pool *pool = take<coop_pool>(c, h);
+    coop_submit_options *options = make_options<coop_submit_options>(c);
+    std::size_t count = c.from.below(9), accepted = 77;
+    auto *tasks = reinterpret_cast<coop_callback *>(c.bytes(count * sizeof(coop_callback)));
+    for (std::size_t i = 0; i < count; i++) tasks[i] = make_callback<coop_callback>(c);
+    std::size_t *out = c.from.one_in(40) ? nullptr : &accepted;
+    coop_status status = c.from.one_in(40) ? coop_pool_submit_batch(pool, options, nullptr, count, out)
+                                           : coop_pool_submit_batch(pool, options, tasks, c.from.one_in(40) ? SIZE_MAX : count, out);
+    check_status(c, status);
+    if (status == COOP_OK ? accepted == 0 || accepted > count : accepted != 77)
+        fail("coop_pool_submit_batch of %zu: %s, and it took %zu", count, coop_status_str(status), accepted);
+    // The arguments of those that it did not take are the caller's.
+    for (std::size_t i = 0; i < count; i++) c.offered[i]->settle(status == COOP_OK && i < accepted ? COOP_OK : COOP_E_CLOSED);
+}
+
+// Each number of the range once, or of none twice if the loop was not finished.
+struct range {
+    argument &a;
+    std::size_t begin;
+    std::array<std::atomic<int>, 256> seen{};
+};
+
+inline void piece(void *arg, std::size_t begin, std::size_t end) {
+    range &r = *static_cast<range *>(arg);
+    inside here(&r.a);
+    if (begin >= end || begin < r.begin || end - r.begin > r.seen.size()) fail("a piece from %zu to %zu", begin, end);
+    for (std::size_t i = begin; i < end; i++)
+        if (r.seen[i - r.begin].fetch_add(1) != 0) fail("coop_pool_parallel_for told %zu twice", i);
+    behave(r.a, false);
+}
+
+inline void pool_parallel_for(call &c) {
+    hold h;
+    coop_pool *pool = take<coop_pool>(c, h);
+    // Callbacks must not wait for one another: only a task of this pool may, whose worker takes part.
+    if (c.depth > 0 && pool != nullptr && !coop_pool_is_worker_thread(pool)) return;
+    range r{offer(c), c.from.one_in(4) ? c.from.of<std::size_t>({1, 77, SIZE_MAX / 2, SIZE_MAX - 256}) : 0};
+    r.a.alone = false;
+    coop_submit_options *options = make_options<coop_submit_options>(c);
+    std::size_t length = c.from.below(c.from.one_in(4) ? r.seen.size() + 1 : 9);
+    std::size_t grain = c.from.of<std::size_t>({0, 0, 1, 2, 7, 300, SIZE_MAX / 2 + 1, SIZE_MAX});
+    bool backwards = r.begin > 0 && c.from.one_in(20);
+    coop_status status = coop_pool_parallel_for(pool, options, r.begin, backwards ? r.begin - 1 : r.begin + length, grain,
+                                                c.from.one_in(40) ? nullptr : piece, &r);
+    check_status(c, status);
+    // The argument stays the caller's. Nothing calls it any more.
+    if (r.a.inside != 0) fail("coop_pool_parallel_for has returned (%s) before its pieces", coop_status_str(status));
+    if (backwards && status == COOP_OK) fail("a range that ends before it begins was taken");
+    for (std::size_t i = 0; i < length && status == COOP_OK; i++)
+        if (r.seen[i] != 1) fail("coop_pool_parallel_for left %zu out", r.begin + i);
+    r.a.fate = argument::refused;
+}
+
+// What a foreign loop does: sleeps in the loop's stead, and runs it.
+inline void embed(call &c) {
+    hold h;
+    coop_event_loop *event_loop = take<coop_event_loop>(c, h);
+    if (event_loop == nullptr || c.from.one_in(8)) return by_type(c, coop_event_loop_backend_fd);
+    std::int32_t fd = -1;
+    coop_status status = coop_event_loop_backend_fd(event_loop, &fd);
+    check_status(c, status);
+    for (std::size_t turns = c.depth > 0 ? 1 : c.from.below(6); turns > 0 && status == COOP_OK; turns--) {
+        std::int64_t left = -1;
+        status = coop_event_loop_backend_timeout(event_loop, &left);
+        check_status(c, status);
+        if (status != COOP_OK) break;
+        if (left < COOP_FOREVER) fail("coop_event_loop_backend_timeout tells %lld", static_cast<long long>(left));
+        pollfd readable{fd, POLLIN, 0};
+        if (left != 0 && c.depth == 0) (void)!poll(&readable, 1, 1);
+        // A run is counted as one, so that whoever frees the loop waits for it.
+        hold again;
+        if (!again.take(*h.where(), h.generation())) return;
+        run_there(c, again, [&] { return coop_event_loop_run(event_loop, COOP_RUN_NOWAIT); });
+    }
+}
+
 inline void port_set_start(call &c) {
     if (c.depth == 0) by_type(c, coop_port_set_start);
 }
@@ -273,6 +353,9 @@ inline const named_action by_hand[] = {
     {"coop_port_set_new", port_set_new},
     {"coop_port_set_start", port_set_start},
     {"coop_udp_receive", udp_receive},
+    {"coop_pool_submit_batch", pool_submit_batch},
+    {"coop_pool_parallel_for", pool_parallel_for},
+    {"coop_event_loop_backend_fd", embed},
     {"(a byte for a watch)", poke},
 };
 

@@ -109,6 +109,17 @@ struct parameter<const char *> {
     void settle(call &, coop_status) {}
 };
 
+// Bytes that are as many as the size after them says.
+template <>
+struct parameter<const void *> {
+    const void *value = nullptr;
+    void draw(call &c) {
+        c.length = c.from.below(c.from.one_in(10) ? 100000 : 65);
+        if (!c.from.one_in(12)) value = c.bytes(c.length);
+    }
+    void settle(call &, coop_status) {}
+};
+
 template <sized T>
 struct parameter<const T *> {
     const T *value = nullptr;

@@ -588,7 +588,7 @@ typedef struct {
  */
 typedef struct {
     /*
-     sizeof(coop_port).
+     sizeof(coop_port), in each of an array.
      */
     size_t size;
     /*

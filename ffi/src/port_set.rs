@@ -52,7 +52,7 @@ impl coop_port_set {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct coop_port {
-    /// sizeof(coop_port).
+    /// sizeof(coop_port), in each of an array.
     pub size: usize,
     /// Unique in its set: UTF-8, copied.
     pub name: *const c_char,
@@ -143,10 +143,8 @@ pub unsafe extern "C" fn coop_port_set_new(
         wanted(out, "out")?;
         // SAFETY: options are NULL or as long as they say.
         let options = unsafe { set_options(options) }?;
-        // SAFETY: as many as counted.
-        let ports = unsafe { array(ports, count, "ports") }?;
-        // SAFETY: each is as long as it says.
-        let parts = ports.iter().map(|port| unsafe { Part::read(port) }).collect::<Result<Vec<_>>>()?;
+        // SAFETY: as many as counted, and each is as long as the first says.
+        let parts = unsafe { Part::read_all(ports, count) }?;
         // Refused before anything is owned.
         options.check(parts.iter().map(|part| part.name.as_str()))?;
         let ports = parts.into_iter().map(Part::own).collect();
@@ -350,6 +348,41 @@ struct Part {
 }
 
 impl Part {
+    /// The caller's structs may be longer than the one that is known here, and then lie further apart.
+    ///
+    /// # Safety
+    /// `ports` is NULL or points to `count` ports, each as long as the size of the first, and their handlers are as long as they say.
+    unsafe fn read_all(ports: *const coop_port, count: usize) -> Result<Vec<Self>> {
+        if count == 0 || ports.is_null() {
+            // SAFETY: nothing is read.
+            return unsafe { array(ports, count, "ports") }.map(|_| Vec::new());
+        }
+        // SAFETY: each begins with its size.
+        let size = |port: *const coop_port| unsafe { port.cast::<usize>().read() };
+        let step = size(ports);
+        if step % align_of::<coop_port>() != 0 {
+            let known = size_of::<coop_port>();
+            return Err(Error::Invalid(format!(
+                "coop_port.size is {step}: set it to sizeof(coop_port), which is {known}"
+            )));
+        }
+        let bytes = step.checked_mul(count).filter(|bytes| isize::try_from(*bytes).is_ok());
+        bytes.ok_or_else(|| Error::Invalid(format!("{count} of ports do not fit into memory")))?;
+        let read_one = |index: usize| {
+            let port = ports.wrapping_byte_add(index * step);
+            if size(port) != step {
+                let text = format!(
+                    "ports[{index}].size is {}, and ports[0].size is {step}: set each to sizeof(coop_port)",
+                    size(port)
+                );
+                return Err(Error::Invalid(text));
+            }
+            // SAFETY: it and its handler are as long as they say.
+            unsafe { Self::read(port) }
+        };
+        (0..count).map(read_one).collect()
+    }
+
     /// # Safety
     /// The port and its handler are as long as they say.
     unsafe fn read(port: *const coop_port) -> Result<Self> {

@@ -124,12 +124,13 @@ public:
     /* The value. Of a failure: throws std::system_error, or aborts where there are no exceptions. */
     T &value() & { return need(), **this; }
     const T &value() const & { return need(), **this; }
-    T &&value() && { return need(), *std::move(*this); }
+    /* By value, so that `for (auto &x : f().value())` has something to hold on to. */
+    T value() && { return need(), *std::move(*this); }
 
     /* The value, which must be there. */
     T &operator*() & noexcept { return *std::get_if<0>(&state_); }
     const T &operator*() const & noexcept { return *std::get_if<0>(&state_); }
-    T &&operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
+    T operator*() && noexcept(std::is_nothrow_move_constructible_v<T>) { return std::move(*std::get_if<0>(&state_)); }
     T *operator->() noexcept { return std::get_if<0>(&state_); }
     const T *operator->() const noexcept { return std::get_if<0>(&state_); }
 

@@ -160,6 +160,35 @@ static void refused(void) {
     CHECK_EQ(drops(&p.probe), 0);
 }
 
+/* The ports of a program with a later header are longer, and lie further apart. */
+static void ports_of_a_later_header(void) {
+    struct {
+        coop_port known;
+        uint64_t unknown;
+    } ports[2];
+    port a = {{0, 0}, LATCH, LATCH, LATCH, 0, COOP_OK}, b = {{0, 0}, LATCH, LATCH, LATCH, 0, COOP_OK};
+    coop_port_handler handlers[2] = {handler_of(&a), handler_of(&b)};
+    coop_port_set_options threads = {sizeof threads, COOP_MODE_THREAD, 0, NULL, 0};
+    coop_port_set *set = NULL;
+
+    for (int i = 0; i < 2; i++) {
+        ports[i].known = port_of(i == 0 ? "A" : "B", &handlers[i]);
+        ports[i].known.size = sizeof ports[i];
+        ports[i].unknown = 0;
+    }
+    CHECK_OK(coop_port_set_new(&threads, &ports[0].known, 2, &set));
+    coop_port_set_free(set);
+    CHECK(drops(&a.probe) == 1 && drops(&b.probe) == 1);
+    set = NULL;
+    ports[1].unknown = 1;
+    CHECK_SAYS(coop_port_set_new(&threads, &ports[0].known, 2, &set), COOP_E_UNSUPPORTED, "coop_port has");
+    ports[1].known.size = sizeof(coop_port);
+    CHECK_SAYS(coop_port_set_new(&threads, &ports[0].known, 2, &set), COOP_E_INVALID, "ports[1].size");
+    ports[0].known.size = sizeof ports[0] + 1;
+    CHECK_SAYS(coop_port_set_new(&threads, &ports[0].known, 1, &set), COOP_E_INVALID, "coop_port.size");
+    CHECK(set == NULL && drops(&a.probe) == 1 && drops(&b.probe) == 1);
+}
+
 static void start_that_fails(void) {
     port good = {{0, 0}, LATCH, LATCH, LATCH, 0, COOP_OK}, bad = {{0, 0}, LATCH, LATCH, LATCH, 0, COOP_E_INVALID};
     coop_port_handler handlers[2];
@@ -200,6 +229,7 @@ int main(void) {
     echo(COOP_MODE_SINGLE);
     echo(COOP_MODE_THREAD);
     refused();
+    ports_of_a_later_header();
     start_that_fails();
     return 0;
 }

@@ -156,6 +156,20 @@ constexpr bool applies(wrong how) {
     return how == wrong::zero || how == wrong::one || how == wrong::huge;
 }
 
+// What a call made of a right argument is freed: it is the test's.
+template <class T>
+void free_made(T made) {
+    if constexpr (std::is_pointer_v<T> && std::is_pointer_v<std::remove_pointer_t<T>>) {
+        if (made == nullptr) return;
+        using what = std::remove_pointer_t<std::remove_pointer_t<T>>;
+        if constexpr (std::is_same_v<what, coop_pool>) coop_pool_free(*made);
+        if constexpr (std::is_same_v<what, coop_event_loop>) coop_event_loop_free(*made);
+        if constexpr (std::is_same_v<what, coop_runtime>) coop_runtime_free(*made);
+        if constexpr (std::is_same_v<what, coop_udp>) coop_udp_free(*made);
+        if constexpr (std::is_same_v<what, coop_port_set>) coop_port_set_free(*made);
+    }
+}
+
 // What must be refused, whatever the function: the others may be fine.
 template <class T>
 constexpr bool must_fail(wrong how) {
@@ -191,6 +205,7 @@ void one_call(const char *name, R (*function)(A...), std::size_t at, wrong how, 
         (void)std::apply(function, made);
     }
     if (dropped != 0) fail(name, "refused, and the argument was dropped", static_cast<int>(at));
+    (free_made(std::get<I>(made)), ...);
 }
 
 template <class R, class... A>

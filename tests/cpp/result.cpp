@@ -1,7 +1,9 @@
 /* coop::result and coop::error. Also built with: -fno-exceptions -fno-rtti */
 #include "expect.hpp"
 
+#include <array>
 #include <memory>
+#include <span>
 #include <sys/wait.h>
 
 using coop::result;
@@ -9,6 +11,17 @@ using coop::result;
 static result<int> half(int number) {
     if (number % 2 != 0) return coop::error(coop::errc::invalid, "odd");
     return number / 2;
+}
+
+/* A span knows nothing of the result that it came in, and neither may a loop over it. */
+static void a_loop_over_a_value_outlives_its_result() {
+    static std::array<int, 3> numbers{1, 2, 3};
+    const auto spans = [] { return result<std::span<int>>(std::span<int>(numbers)); };
+    int sum = 0;
+    for (int number : spans().value()) sum += number;
+    for (int number : *spans()) sum += number;
+    CHECK(sum == 12);
+    static_assert(!std::is_reference_v<decltype(spans().value())> && !std::is_reference_v<decltype(*spans())>);
 }
 
 static void a_value() {
@@ -151,6 +164,7 @@ static_assert(!std::is_constructible_v<result<coop::pool>, int>);
 
 int main() {
     a_value();
+    a_loop_over_a_value_outlives_its_result();
     a_failure();
     nothing_or_a_failure();
     one_after_another();
