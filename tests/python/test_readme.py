@@ -1,4 +1,4 @@
-"""Every fenced Python and C snippet of README.md runs, and prints what the text block after it says."""
+"""Every fenced Python, C and C++ snippet of README.md runs, and prints what the text block after it says."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 LIBRARY_DIR = ROOT / "target" / "release"
 DEADLINE = 60
+COMPILERS = {"c": ["cc", "-std=c99", "-D_GNU_SOURCE"], "cpp": ["c++", "-std=c++20"]}
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -29,12 +30,12 @@ class Snippet:
 
 
 def snippets(markdown: str) -> list[Snippet]:
-    """The Python and C snippets; a text block belongs to the snippet directly before it, blank lines apart."""
+    """The Python, C and C++ snippets; a text block belongs to the snippet directly before it, blank lines apart."""
     found = []
     fences = list(FENCE.finditer(markdown))
     for index, fence in enumerate(fences):
         language, code = fence.groups()
-        if language not in ("python", "c"):
+        if language not in ("python", "c", "cpp"):
             continue
         output = None
         if index + 1 < len(fences):
@@ -49,8 +50,8 @@ SNIPPETS = snippets(README.read_text())
 
 
 def command(snippet: Snippet, folder: Path) -> list[str]:
-    """What runs the snippet; C is compiled first, against the headers and the library that `make build` left."""
-    source = folder / ("snippet.py" if snippet.language == "python" else "snippet.c")
+    """What runs the snippet; C and C++ are compiled first, against the headers and the library that `make build` left."""
+    source = folder / {"python": "snippet.py", "c": "snippet.c", "cpp": "snippet.cpp"}[snippet.language]
     source.write_text(snippet.code)
     if snippet.language == "python":
         return [sys.executable, str(source)]
@@ -59,7 +60,7 @@ def command(snippet: Snippet, folder: Path) -> list[str]:
     library = [f"-L{LIBRARY_DIR}", f"-Wl,-rpath,{LIBRARY_DIR}", "-lcoop", "-pthread"]
     include = f"-I{ROOT / 'include'}"
     compiled = subprocess.run(
-        ["cc", "-std=c99", "-D_GNU_SOURCE", *warnings, include, str(source), "-o", str(program), *library],
+        [*COMPILERS[snippet.language], *warnings, include, str(source), "-o", str(program), *library],
         capture_output=True,
         text=True,
         timeout=DEADLINE,
@@ -83,8 +84,8 @@ def test_a_snippet_runs(snippet: Snippet, tmp_path: Path) -> None:
         assert ran.stdout == snippet.output, f"README.md:{snippet.line}"
 
 
-def test_both_languages_are_shown() -> None:
-    assert {snippet.language for snippet in SNIPPETS} == {"python", "c"}
+def test_each_language_is_shown() -> None:
+    assert {snippet.language for snippet in SNIPPETS} == {"python", "c", "cpp"}
 
 
 def test_an_output_belongs_to_the_snippet_right_before_it() -> None:
