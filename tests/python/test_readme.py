@@ -50,7 +50,7 @@ SNIPPETS = snippets(README.read_text())
 
 
 def command(snippet: Snippet, folder: Path) -> list[str]:
-    """What runs the snippet; C and C++ are compiled first, against the headers and the library that `make build` left."""
+    """What runs the snippet; C and C++ are compiled first, against the headers and library that `make build` left."""
     source = folder / {"python": "snippet.py", "c": "snippet.c", "cpp": "snippet.cpp"}[snippet.language]
     source.write_text(snippet.code)
     if snippet.language == "python":
