@@ -149,7 +149,7 @@ inline void fill(coop_pool_options &o, call &c) {
 }
 inline void fill(coop_submit_options &o, call &c) {
     o.priority = choice(c, {-1, 0, 1});
-    o.reserved = c.from.one_in(60);
+    o.continues = choice(c, {0, 0, 0, 1});
     if (c.from.one_in(3)) o.timeout_ns = c.from.one_in(20) ? c.from.of<std::int64_t>({-2, INT64_MIN}) : c.from.of<std::int64_t>({1, 100000, 2000000});
     if (!c.from.one_in(4)) return;
     o.cpus.count = c.from.one_in(30) ? SIZE_MAX : c.from.below(20);

@@ -165,8 +165,9 @@ pub unsafe extern "C" fn coop_pool_submit(
         // SAFETY: options are NULL or as long as they say.
         let (options, continues) = unsafe { any_submit_options(options) }?;
         if continues {
-            let task = Foreign::of(task)?;
             let target = object.pool.target(&options)?;
+            // Last of what may fail: from here on the argument is owned.
+            let task = Foreign::of(task)?;
             return object.pool.resume_on(&target, Job::new(move || task.call())).map_err(refused);
         }
         // A task may free the pool while this call waits for room in it.

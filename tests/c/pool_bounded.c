@@ -121,11 +121,15 @@ static void what_continues(void) {
     coop_callback task = counted(&p[3]);
     size_t accepted = 0;
     CHECK_SAYS(coop_pool_submit_batch(pool, &options, &task, 1, &accepted), COOP_E_UNSUPPORTED, "continues is 1");
+    uint64_t no_worker[16] = {[15] = UINT64_C(1) << 63};
+    coop_submit_options nowhere = {.size = sizeof nowhere, .continues = 1, .cpus = {no_worker, 16}};
+    CHECK_STATUS(coop_pool_submit(pool, &nowhere, counted(&p[3])), COOP_E_AFFINITY);
     latch_open(&b.go);
     CHECK_OK(coop_pool_shutdown(pool, COOP_SHUTDOWN_DRAIN, LONG_NS));
     CHECK_STATUS(coop_pool_submit(pool, &options, counted(&p[3])), COOP_E_CLOSED);
     coop_pool_free(pool);
     CHECK(runs(&p[0]) == 1 && runs(&p[1]) == 0 && runs(&p[2]) == 1 && runs(&p[3]) == 0);
+    CHECK(drops(&p[1]) == 0 && drops(&p[3]) == 0);
 }
 
 static void statistics(void) {

@@ -6,7 +6,8 @@
 //
 // While the deque holds something a token of it is in the pool: an ordinary task of normal priority, whoever runs it steals
 // one. So the pool decides who helps and when, a higher level goes first, a pool that drains runs all, and one that
-// discards drops the token, which destroys what is left. In a pool that is full, whoever has a token keeps it.
+// discards drops the token, which destroys what is left. A bounded pool counts what is spawned in it, so there each goes to
+// the pool itself.
 #ifndef COOP_DETAIL_FORK_HPP
 #define COOP_DETAIL_FORK_HPP
 
@@ -125,17 +126,13 @@ private:
         return status;
     }
 
-    // A token has been used: another one, if there is still something to steal. A pool that refuses it discards; but one that is
-    // only full does not: false, and whoever asks goes on with what is left, and asks again.
-    bool offer_again() {
+    // A token has been used: another one, if there is still something to steal. A pool that refuses it discards.
+    void offer_again() {
         if (empty()) {
             offered_.store(false, std::memory_order_seq_cst);
-            if (empty() || offered_.exchange(true, std::memory_order_seq_cst)) return true;
+            if (empty() || offered_.exchange(true, std::memory_order_seq_cst)) return;
         }
-        const coop_status status = offer();
-        if (status == COOP_E_QUEUE_FULL) return false;
-        if (status != COOP_OK) discard();
-        return true;
+        if (offer() != COOP_OK) discard();
     }
 
     // What is put in meanwhile counts on this one, as on a token: so it is looked for after the flag is down.
@@ -150,12 +147,10 @@ private:
         take_over(arg);
         auto *t = static_cast<token *>(arg);
         t->ran = true;
-        for (bool over = false; !over;) {
-            void *frame = t->deque->steal();
-            over = t->deque->offer_again();
-            hand_off(arg);
-            if (frame) run(frame);
-        }
+        void *frame = t->deque->steal();
+        t->deque->offer_again();
+        hand_off(arg);
+        if (frame) run(frame);
     }
     static void drop(void *arg) noexcept {
         take_over(arg);
