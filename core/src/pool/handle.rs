@@ -73,10 +73,10 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error::Closed`] and [`Error::QueueFull`], as [`Handle::submit_with`]; [`Error::Forked`].
-    #[inline]
+    #[inline(always)]
     pub fn submit_to(&self, target: &Target, job: Job) -> Result<(), Refused<Job>> {
         match self.fork.check() {
-            Ok(()) => self.submit_in(target, Some(Duration::ZERO), job),
+            Ok(()) => self.submit_made(target, Some(Duration::ZERO), job, |job| job),
             Err(error) => Err(Refused::new(error, job)),
         }
     }
@@ -87,11 +87,7 @@ impl Handle {
     /// [`Error::Closed`], [`Error::Forked`].
     #[inline]
     pub fn resume_on(&self, target: &Target, job: Job) -> Result<(), Refused<Job>> {
-        if let Err(error) = self.fork.check() {
-            return Err(Refused::new(error, job));
-        }
-        self.shared.take_room(1);
-        self.push_admitted(target, job)
+        self.resume_made(target, job, |job| job)
     }
 
     /// If the caller is a worker that tasks of this target may run on: runs one, inside the task at hand. `run` does not unwind, and
@@ -130,11 +126,7 @@ impl Handle {
     /// Has a worker call `f`, at normal priority, on any worker.
     #[inline]
     pub fn submit<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), Refused<Job>> {
-        let job = Job::new(f);
-        match self.fork.check() {
-            Ok(()) => self.submit_in(&Target { lane: None, level: lane::NORMAL }, Some(Duration::ZERO), job),
-            Err(error) => Err(Refused::new(error, job)),
-        }
+        self.submit_to(&Target { lane: None, level: lane::NORMAL }, Job::new(f))
     }
 
     /// Has a worker run `job`.
@@ -145,30 +137,9 @@ impl Handle {
     /// [`Error::Affinity`] for a CPU set without a worker, [`Error::Invalid`] for an empty one.
     pub fn submit_with(&self, options: &SubmitOptions, job: Job) -> Result<(), Refused<Job>> {
         match self.target(options) {
-            Ok(target) => self.submit_in(&target, options.timeout, job),
+            Ok(target) => self.submit_made(&target, options.timeout, job, |job| job),
             Err(error) => Err(Refused::new(error, job)),
         }
-    }
-
-    /// As [`Handle::submit_with`], for a job that is made of `value` when nothing can be refused any more; `make` runs no foreign
-    /// code.
-    #[inline]
-    pub(crate) fn submit_made<V>(
-        &self,
-        target: &Target,
-        timeout: Option<Duration>,
-        value: V,
-        make: impl FnOnce(V) -> Job,
-    ) -> Result<(), Refused<V>> {
-        if let Err(error) = self.fork.check() {
-            return Err(Refused::new(error, value));
-        }
-        if self.admit(1) == 0
-            && let Err(error) = self.wait_for_room(timeout, Deadline::after(timeout))
-        {
-            return Err(Refused::new(error, value));
-        }
-        self.push_made(target, value, make)
     }
 
     /// As [`Handle::resume_on`], for a job that is made when nothing can be refused any more; `make` runs no foreign code.
@@ -179,21 +150,32 @@ impl Handle {
         value: V,
         make: impl FnOnce(V) -> Job,
     ) -> Result<(), Refused<V>> {
-        if let Err(error) = self.fork.check() {
-            return Err(Refused::new(error, value));
+        match self.fork.check() {
+            Ok(()) => self.push_part(target, value, make),
+            Err(error) => Err(Refused::new(error, value)),
         }
+    }
+
+    /// Queues what is part of something that was accepted: a full pool takes it all the same.
+    #[inline]
+    pub(super) fn push_part<V>(
+        &self,
+        target: &Target,
+        value: V,
+        make: impl FnOnce(V) -> Job,
+    ) -> Result<(), Refused<V>> {
         self.shared.take_room(1);
         self.push_made(target, value, make)
     }
 
     /// Queues a task that has its place.
     #[inline(always)]
-    pub(super) fn push_admitted(&self, target: &Target, job: Job) -> Result<(), Refused<Job>> {
-        self.push_made(target, job, |job| job)
-    }
-
-    #[inline(always)]
-    fn push_made<V>(&self, target: &Target, value: V, make: impl FnOnce(V) -> Job) -> Result<(), Refused<V>> {
+    pub(super) fn push_made<V>(
+        &self,
+        target: &Target,
+        value: V,
+        make: impl FnOnce(V) -> Job,
+    ) -> Result<(), Refused<V>> {
         if worker::is_worker_of(&self.shared) {
             return self.push_inside(target, value, make);
         }
@@ -263,12 +245,6 @@ impl Handle {
     pub(super) fn push_parts(&self, target: &Target, count: usize, jobs: &mut impl Iterator<Item = Job>) -> Result<()> {
         self.shared.take_room(count);
         self.push_all(target, jobs).inspect_err(|_| self.shared.leave_room(count))
-    }
-
-    /// Submits what is part of a call that was accepted.
-    pub(super) fn submit_part(&self, target: &Target, part: Job) -> Result<(), Refused<Job>> {
-        self.shared.take_room(1);
-        self.push_admitted(target, part)
     }
 
     #[cold]

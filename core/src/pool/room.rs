@@ -149,15 +149,22 @@ impl Handle {
         self.shared.room.as_ref().map_or(wanted, |room| room.take(wanted))
     }
 
-    /// Has a worker of the target run `job`, and waits so long for room.
+    /// Has a worker of the target run the job that `make` makes of `value`, and waits so long for room. The job is made when nothing
+    /// can be refused any more; `make` runs no foreign code. The caller has checked for a fork.
     #[inline(always)]
-    pub(super) fn submit_in(&self, target: &Target, timeout: Option<Duration>, job: Job) -> Result<(), Refused<Job>> {
+    pub(crate) fn submit_made<V>(
+        &self,
+        target: &Target,
+        timeout: Option<Duration>,
+        value: V,
+        make: impl FnOnce(V) -> Job,
+    ) -> Result<(), Refused<V>> {
         if self.admit(1) == 0
             && let Err(error) = self.wait_for_room(timeout, Deadline::after(timeout))
         {
-            return Err(Refused::new(error, job));
+            return Err(Refused::new(error, value));
         }
-        self.push_admitted(target, job)
+        self.push_made(target, value, make)
     }
 
     /// Waits for a place in a pool that was found full, or says why not.

@@ -269,15 +269,14 @@ impl Handle {
             Ok(target) => target,
             Err(error) => return Err(Refused::new(error, f)),
         };
-        let cell = Arc::new(Cell::new(f));
-        let ticket = Ticket(cell.clone());
-        match self.submit_in(&target, options.timeout, Job::new(move || ticket.run())) {
-            Ok(()) => Ok(Task { cell, handle: self.clone(), target }),
-            Err(refused) => {
-                let f = cell.claim(DROPPING).expect("a refused task has not begun");
-                Err(Refused::new(refused.error, f))
-            }
-        }
+        let mut made = None;
+        self.submit_made(&target, options.timeout, f, |f| {
+            let cell = made.insert(Arc::new(Cell::new(f)));
+            let ticket = Ticket(cell.clone());
+            Job::new(move || ticket.run())
+        })?;
+        let cell = made.unwrap_or_else(|| unreachable!("what was accepted was made"));
+        Ok(Task { cell, handle: self.clone(), target })
     }
 }
 

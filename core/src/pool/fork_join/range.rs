@@ -174,7 +174,7 @@ impl Helper {
         self.on.leave();
         let on = self.on.clone();
         // Refused by a pool that discards, it is dropped, like every task that has not begun.
-        drop(on.handle.submit_part(&on.target, self.into_job()));
+        drop(on.handle.push_part(&on.target, self.into_job(), |job| job));
     }
 }
 

@@ -92,7 +92,7 @@ pub(super) fn inside<F: FnOnce() -> R + Send, R: Send>(handle: &Handle, f: F) ->
     // on every way out, and nothing before the wait unwinds.
     let task = unsafe { erase(Box::new(move || guest.run())) };
     // The caller waits in any case, so a full pool takes it, as it takes a loop.
-    let pushed = handle.submit_part(&target, Job::new(task));
+    let pushed = handle.push_part(&target, Job::new(task), |job| job);
     // Refused, the task comes back, and is dropped here: that gives the signal, too.
     let refused = pushed.err().map(|refused| refused.error);
     signal.wait();
