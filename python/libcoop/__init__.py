@@ -2,6 +2,7 @@
 
 - `EventLoop`: posts, timers and file descriptors on one thread.
 - `Pool`: a `concurrent.futures` executor with priorities and CPU sets.
+- `Future`: what an operation will give, for threads to wait for and coroutines to await.
 - `Runtime`: a loop and a pool as one.
 - `PortSet` of `Port`s: named UDP sockets, each with a `Handler`, on a loop or on threads of their own.
 
@@ -27,6 +28,7 @@ from libcoop._errors import (
     Unsupported,
     WouldDeadlock,
 )
+from libcoop._future import Future
 from libcoop._libcoop import (
     ERROR,
     HANG_UP,
@@ -60,6 +62,7 @@ __all__ = [
     "Exists",
     "Failed",
     "Forked",
+    "Future",
     "Handler",
     "Invalid",
     "Mode",
