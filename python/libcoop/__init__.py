@@ -22,9 +22,11 @@ from libcoop._errors import (
     Os,
     Panic,
     QueueFull,
+    Resolve,
     Stale,
     Timeout,
     Unsupported,
+    WouldBlock,
     WouldDeadlock,
 )
 from libcoop._libcoop import (
@@ -74,6 +76,7 @@ __all__ = [
     "PortStats",
     "Priority",
     "QueueFull",
+    "Resolve",
     "RunMode",
     "Runtime",
     "Stale",
@@ -83,6 +86,7 @@ __all__ = [
     "WaitStats",
     "Watch",
     "WorkerStats",
+    "WouldBlock",
     "WouldDeadlock",
     "__version__",
 ]
