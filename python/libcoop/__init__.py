@@ -23,9 +23,11 @@ from libcoop._errors import (
     Os,
     Panic,
     QueueFull,
+    Resolve,
     Stale,
     Timeout,
     Unsupported,
+    WouldBlock,
     WouldDeadlock,
 )
 from libcoop._future import Future
@@ -77,6 +79,7 @@ __all__ = [
     "PortStats",
     "Priority",
     "QueueFull",
+    "Resolve",
     "RunMode",
     "Runtime",
     "Stale",
@@ -86,6 +89,7 @@ __all__ = [
     "WaitStats",
     "Watch",
     "WorkerStats",
+    "WouldBlock",
     "WouldDeadlock",
     "__version__",
 ]
