@@ -11,7 +11,7 @@
 //!   runs; two threads in one `_BatchIterator` get RuntimeError from PyO3's borrow flag. One thing is the caller's, as with every
 //!   buffer: not to change a bytearray on one thread while another sends it.
 //!
-//! `event_loop.rs`, `pool.rs`, `runtime.rs` and `port/` hold one class each; what they share is in `callback.rs`,
+//! `event_loop.rs`, `future/`, `pool.rs`, `runtime.rs` and `port/` hold a class or two each; what they share is in `callback.rs`,
 //! `detached.rs`, `errors.rs`, `report.rs`, `wait.rs` and `address.rs`.
 
 mod address;
@@ -20,6 +20,7 @@ mod detached;
 mod errors;
 mod event_loop;
 mod exit;
+mod future;
 mod log;
 mod pool;
 mod port;
@@ -38,8 +39,9 @@ mod _libcoop {
     #[pymodule_export]
     use super::{
         event_loop::{EventLoop, Timer, Watch},
+        future::Future,
         log::flush,
-        pool::NativePool,
+        pool::{NativePool, NativeView, refuse_calls},
         port::{Batch, PortContext, PortSet, PortStats},
         runtime::Runtime,
         thread_state::{after_fork, leave_threads},
