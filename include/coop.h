@@ -1300,9 +1300,19 @@ typedef coop_status (*coop_port_handler_init)(const coop_api *api,
 #define COOP_E_FAILED -14
 
 /*
- The task was cancelled before it began.
+ The task was cancelled before it began, or the operation before it ended.
  */
 #define COOP_E_CANCELLED -15
+
+/*
+ A call that does not wait would have to: wait until the descriptor is ready, and call again.
+ */
+#define COOP_E_WOULD_BLOCK -16
+
+/*
+ A host's name has no address, or could not be looked up.
+ */
+#define COOP_E_RESOLVE -17
 
 #ifdef __cplusplus
 extern "C" {
