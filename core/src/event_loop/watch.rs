@@ -215,6 +215,17 @@ impl Watches {
         Ok(())
     }
 
+    pub(super) fn set_ref(&self, id: WatchId, referenced: bool) -> Result<()> {
+        let mut slots = self.slots();
+        let watch = slots.get_mut(id.0).ok_or(Error::Stale("io_watch"))?;
+        match (std::mem::replace(&mut watch.unref, !referenced), referenced) {
+            (true, true) => self.referenced.fetch_add(1, Ordering::Relaxed),
+            (false, false) => self.referenced.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+        Ok(())
+    }
+
     /// Drops every watch's callback.
     pub(super) fn clear(&self) {
         let watches = {
