@@ -70,10 +70,16 @@ pub enum Error {
     /// The task was cancelled before it began, or the coroutine before it ended.
     #[error("the {0} was cancelled")]
     Cancelled(&'static str),
+    /// A call that does not wait would have to: wait until the descriptor is ready, and call again.
+    #[error("the {0} is not ready: the call would have to wait")]
+    WouldBlock(&'static str),
+    /// A host's name has no address, or could not be looked up; the text names it and says why.
+    #[error("{0}")]
+    Resolve(String),
 }
 
 /// `(variant name, C name without its prefix, number)` of every error, in the order of their numbers.
-pub const ERRORS: [(&str, &str, i32); 15] = [
+pub const ERRORS: [(&str, &str, i32); 17] = [
     ("Invalid", "INVALID", -1),
     ("Null", "NULL", -2),
     ("Stale", "STALE", -3),
@@ -89,6 +95,8 @@ pub const ERRORS: [(&str, &str, i32); 15] = [
     ("Exists", "EXISTS", -13),
     ("Failed", "FAILED", -14),
     ("Cancelled", "CANCELLED", -15),
+    ("WouldBlock", "WOULD_BLOCK", -16),
+    ("Resolve", "RESOLVE", -17),
 ];
 
 impl Error {
@@ -110,6 +118,8 @@ impl Error {
             Self::Exists(_) => -13,
             Self::Failed(_) => -14,
             Self::Cancelled(_) => -15,
+            Self::WouldBlock(_) => -16,
+            Self::Resolve(_) => -17,
         }
     }
 
@@ -195,6 +205,8 @@ mod test {
             Error::Exists("x".into()),
             Error::Failed("x".into()),
             Error::Cancelled("task"),
+            Error::WouldBlock("stream"),
+            Error::Resolve("x".into()),
         ];
         let seen: Vec<_> = one_of_each.iter().map(|e| (e.name(), e.status())).collect();
         let table: Vec<_> = ERRORS.iter().map(|(name, _, number)| (*name, *number)).collect();

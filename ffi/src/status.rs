@@ -40,8 +40,12 @@ pub const COOP_E_OS: coop_status = -12;
 pub const COOP_E_EXISTS: coop_status = -13;
 /// A handler's start failed.
 pub const COOP_E_FAILED: coop_status = -14;
-/// The task was cancelled before it began.
+/// The task was cancelled before it began, or the operation before it ended.
 pub const COOP_E_CANCELLED: coop_status = -15;
+/// A call that does not wait would have to: wait until the descriptor is ready, and call again.
+pub const COOP_E_WOULD_BLOCK: coop_status = -16;
+/// A host's name has no address, or could not be looked up.
+pub const COOP_E_RESOLVE: coop_status = -17;
 
 /// Zero or off, where a field's zero means "the default" and off has a meaning.
 pub const COOP_NONE: i32 = -1;
@@ -67,7 +71,7 @@ pub(crate) fn fail(error: &Error) -> coop_status {
     error.status()
 }
 
-const NAMES: [(coop_status, &CStr); 16] = [
+const NAMES: [(coop_status, &CStr); 18] = [
     (COOP_OK, c"COOP_OK"),
     (COOP_E_INVALID, c"COOP_E_INVALID"),
     (COOP_E_NULL, c"COOP_E_NULL"),
@@ -84,6 +88,8 @@ const NAMES: [(coop_status, &CStr); 16] = [
     (COOP_E_EXISTS, c"COOP_E_EXISTS"),
     (COOP_E_FAILED, c"COOP_E_FAILED"),
     (COOP_E_CANCELLED, c"COOP_E_CANCELLED"),
+    (COOP_E_WOULD_BLOCK, c"COOP_E_WOULD_BLOCK"),
+    (COOP_E_RESOLVE, c"COOP_E_RESOLVE"),
 ];
 
 /// The name of a status: "COOP_E_TIMEOUT". A number that is none is "(no coop_status)". The text is the library's

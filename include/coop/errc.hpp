@@ -32,6 +32,8 @@ enum class errc : coop_status {
     exists = COOP_E_EXISTS,
     failed = COOP_E_FAILED,
     cancelled = COOP_E_CANCELLED,
+    would_block = COOP_E_WOULD_BLOCK,
+    resolve = COOP_E_RESOLVE,
 };
 
 /* The category of coop::errc. Its messages are the names of the errors; result::message() has the words. */
@@ -52,13 +54,15 @@ public:
         case errc::would_deadlock: return std::errc::resource_deadlock_would_occur;
         case errc::unsupported: return std::errc::not_supported;
         case errc::cancelled: return std::errc::operation_canceled;
+        case errc::would_block: return std::errc::operation_would_block;
         case errc::stale:
         case errc::closed:
         case errc::forked:
         case errc::panic:
         case errc::os:
         case errc::exists:
-        case errc::failed: break;
+        case errc::failed:
+        case errc::resolve: break;
         }
         return {status, *this};
     }

@@ -69,3 +69,11 @@ class Failed(Error, RuntimeError):
 
 class Cancelled(Error, CancelledError):
     """The task was cancelled before it began, or the coroutine before it ended."""
+
+
+class WouldBlock(Error, BlockingIOError):
+    """A call that does not wait would have to."""
+
+
+class Resolve(Error, OSError):
+    """A host's name has no address, or could not be looked up."""

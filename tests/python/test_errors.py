@@ -32,6 +32,8 @@ BUILT_IN: dict[str, type[Exception] | None] = {
     "Exists": ValueError,
     "Failed": RuntimeError,
     "Cancelled": CancelledError,
+    "WouldBlock": BlockingIOError,
+    "Resolve": OSError,
 }
 
 

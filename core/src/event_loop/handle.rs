@@ -87,7 +87,8 @@ impl Handle {
     /// when some were missed).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a period of zero or a pool that is not there, [`Error::Closed`], [`Error::Forked`].
+    /// [`Error::Invalid`] for a period of zero or a pool that is not there, [`Error::Affinity`] for a CPU set without a worker,
+    /// [`Error::Closed`], [`Error::Forked`].
     pub fn timer<F>(&self, options: TimerOptions, f: F) -> Result<TimerId, Refused<F>>
     where
         F: FnMut(u64) + Send + 'static,
@@ -99,7 +100,7 @@ impl Handle {
         match place {
             Err(error) => Err(Refused::new(error, f)),
             Ok((place, _inside)) => {
-                let (id, is_next) = self.shared.timers.add(options, place, Box::new(f));
+                let (id, is_next) = self.shared.timers.add(&options, place, Box::new(f));
                 if is_next {
                     self.shared.wake_if_asleep();
                 }
@@ -134,7 +135,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error::Exists`] for a second watch on an fd, [`Error::Os`] for what the system cannot watch,
-    /// [`Error::Invalid`], [`Error::Closed`], [`Error::Forked`].
+    /// [`Error::Invalid`], [`Error::Affinity`] for a CPU set without a worker, [`Error::Closed`], [`Error::Forked`].
     pub fn watch<F>(&self, fd: RawFd, options: WatchOptions, f: F) -> Result<WatchId, Refused<F>>
     where
         F: FnMut(Readiness) + Send + 'static,
@@ -146,7 +147,7 @@ impl Handle {
                 Some(f) => Box::new(f) as super::watch::Callback,
                 None => unreachable!("asked for once"),
             };
-            self.shared.watches.add(fd, options, place, boxed)
+            self.shared.watches.add(fd, &options, place, boxed)
         });
         match (added, f) {
             (Ok(id), _) => Ok(id),

@@ -44,7 +44,7 @@ use std::{
 
 use self::shared::Shared;
 pub use self::{
-    dispatch::{Dispatcher, On},
+    dispatch::{Dispatcher, On, Target},
     handle::{Handle, WeakHandle},
     run::RunMode,
     timer::{TimerId, TimerOptions},

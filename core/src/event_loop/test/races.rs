@@ -23,8 +23,8 @@ impl Later {
         jobs.into_iter().map(Job::run).count()
     }
 }
-impl Dispatcher for Later {
-    fn dispatch(&self, _: Priority, job: Job) -> Result<(), Refused<Job>> {
+impl Target for Later {
+    fn dispatch(&self, job: Job) -> Result<(), Refused<Job>> {
         self.0.lock().unwrap().push(job);
         Ok(())
     }
@@ -118,7 +118,7 @@ fn an_interrupt_right_after_the_start_is_heard() {
 #[test]
 fn what_was_cancelled_in_the_pools_queue_does_not_begin() {
     let later = Arc::new(Later::default());
-    let event_loop = EventLoop::with_dispatcher(EventLoopOptions::default(), later.clone()).unwrap();
+    let event_loop = loop_of(later.clone());
     let (reader, mut writer) = UnixStream::pair().unwrap();
     writer.write_all(b"x").unwrap();
     for edge in [false, true] {
