@@ -1,4 +1,4 @@
-//! A million timers beside tokio's and libuv's: `cargo run --release -p coop-bench --features libuv --bin timers [rounds]`.
+//! A million timers beside tokio's and libuv's: `cargo run --release -p coop-bench --features loops --bin timers [rounds]`.
 //!
 //! Nanoseconds for each timer to insert it, to cancel it, and to fire it once all are due; callbacks (which count) are made, run and
 //! dropped in these times. Delays are random, from 100 to 1000 ms; cancelled is in the order of insertion, and in a random
@@ -194,7 +194,7 @@ fn tokio(work: &Work) -> Figures {
     })
 }
 
-#[cfg(feature = "libuv")]
+#[cfg(feature = "loops")]
 mod uv {
     use std::ffi::c_void;
 
@@ -231,7 +231,7 @@ fn main() {
         ("coop, _local", Box::new(|| coop(&work, true))),
         ("coop", Box::new(|| coop(&work, false))),
         ("tokio", Box::new(|| tokio(&work))),
-        #[cfg(feature = "libuv")]
+        #[cfg(feature = "loops")]
         ("libuv", Box::new(|| uv::run(&work))),
     ];
     let mut figures = vec![Vec::new(); contestants.len()];

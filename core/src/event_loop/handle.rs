@@ -49,7 +49,7 @@ impl Handle {
     }
 
     /// Enters the gate for the time that it takes to add something.
-    fn enter(&self) -> Result<Inside<'_>> {
+    pub(super) fn enter(&self) -> Result<Inside<'_>> {
         self.shared.fork.check()?;
         self.shared.gate.enter().ok_or(Error::Closed("event loop"))
     }
@@ -244,7 +244,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error::Exists`] if it runs already, [`Error::WouldDeadlock`] from one of its own callbacks, [`Error::Closed`] once it was
-    /// stopped and has run all that it had accepted, [`Error::Forked`].
+    /// stopped and has run all that it had accepted and dropped the rest, [`Error::Forked`].
     pub fn run(&self, mode: RunMode) -> Result<()> {
         self.shared.fork.check()?;
         self.shared.runner.claim()?;
@@ -259,7 +259,7 @@ impl Handle {
         let shared = &self.shared;
         shared.fork.check()?;
         shared.runner.claim()?;
-        if shared.gate.is_closed() && shared.posts.is_empty() {
+        if shared.has_finished() {
             shared.give_back(&mut shared.thread.lock().unwrap_or_else(PoisonError::into_inner));
             return Err(Error::Closed("event loop"));
         }
@@ -281,7 +281,8 @@ impl Handle {
     }
 
     /// Closes the loop, runs nothing itself and returns. From now on posts are refused; the loop finishes the callback at hand
-    /// and the posts accepted so far, then its `run` returns or its thread ends. Any thread, any number of times.
+    /// and the posts accepted so far, drops its timers and watches, then its `run` returns or its thread ends. Any thread, any
+    /// number of times.
     ///
     /// # Errors
     /// [`Error::Forked`].

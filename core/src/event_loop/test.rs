@@ -11,6 +11,7 @@ use std::{
 };
 
 mod embed;
+mod ends;
 mod races;
 mod sources;
 
