@@ -91,12 +91,16 @@ impl<T> Slots<T> {
         slot.value.take()
     }
 
-    /// Takes every value out.
-    pub(crate) fn take_all(&mut self) -> Vec<T> {
+    /// The ids of all values.
+    pub(crate) fn ids(&self) -> Vec<u64> {
         let in_use = (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX))
             .filter(|index| self.slots[*index as usize].value.is_some());
-        let ids: Vec<u64> = in_use.map(|index| self.id_at(index)).collect();
-        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+        in_use.map(|index| self.id_at(index)).collect()
+    }
+
+    /// Takes every value out.
+    pub(crate) fn take_all(&mut self) -> Vec<T> {
+        self.ids().into_iter().filter_map(|id| self.remove(id)).collect()
     }
 }
 

@@ -17,17 +17,23 @@
 //! # Where things are
 //!
 //! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
-//! callbacks, `watch.rs` file descriptors, `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/`
+//! callbacks, `watch.rs` file descriptors, `event.rs`, `child.rs` and `signal/` what is watched by
+//! descriptors of its own (`kernel.rs`), `news.rs` what a callback tells a future, `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/`
 //! datagrams in batches.
 
-// Not forbidden: `udp/batch.rs` below it is the one file with raw sockets.
+// Not forbidden: `udp/batch.rs` below it is the one file with raw sockets, `signal/disposition.rs` has the process's handler.
 #![deny(unsafe_code)]
 
+pub mod child;
 mod dispatch;
 mod embed;
+pub mod event;
 mod handle;
+mod kernel;
+pub(crate) mod news;
 mod run;
 mod shared;
+pub mod signal;
 mod timer;
 pub mod udp;
 mod wake;
@@ -43,9 +49,12 @@ use std::{
 
 use self::shared::Shared;
 pub use self::{
+    child::{ChildId, ExitStatus, exited},
     dispatch::{Dispatcher, On, Target},
+    event::Event,
     handle::{Handle, WeakHandle},
     run::RunMode,
+    signal::{SignalId, Signals},
     timer::{TimerId, TimerOptions},
     watch::{Interest, Readiness, WatchId, WatchOptions},
 };

@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod children;
 mod embed;
+mod events;
 mod races;
 mod sources;
 

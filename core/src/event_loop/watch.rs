@@ -4,6 +4,10 @@
 //!
 //! * One watch covers both directions of an fd; a second one on it is refused. Cancel a watch before closing its fd: the system
 //!   forgets a closed fd by itself, and the number may soon be another file's.
+//! * An fd that is closed under its watch all the same harms nobody else: the watch is silent from the moment that this is seen (a watch is added for the number again,
+//!   or its own is to be looked at again), and a loop does not wait for it. The number may be watched anew at once, and only
+//!   the new watch is told. While a duplicate keeps the old file open the system goes on to tell of it; until the number is watched
+//!   anew it cannot be told from a watch that is well, and is told as one.
 //! * A level-triggered watch (the default) is told again for as long as the fd is ready; an edge-triggered one once
 //!   for each change, and must read or write until it would block.
 //! * Callbacks of one watch never overlap. While one runs in the pool, the fd is not watched (level), or what happens is kept
@@ -15,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
+    collections::HashMap,
     fmt,
     os::fd::RawFd,
     sync::{
@@ -35,7 +40,11 @@ use crate::{
     slots::Slots,
 };
 
-pub(super) type Callback = Box<dyn FnMut(Readiness) + Send>;
+/// Told which watch it is of, which it may [end](Watches::end).
+pub(super) type Callback = Box<dyn FnMut(&Arc<Shared>, u64, Readiness) + Send>;
+
+/// What a watch is called that is not made for another source.
+pub(super) const KIND: &str = "io_watch";
 
 /// Which directions to watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +131,11 @@ impl WatchOptions {
 pub struct WatchId(pub u64);
 
 struct Watch {
+    /// What its owner knows it as.
+    kind: &'static str,
     fd: RawFd,
+    /// The fd was closed under it: nothing is registered, or what is goes by the id of the number's next watch.
+    lost: bool,
     interest: mio::Interest,
     edge: bool,
     unref: bool,
@@ -133,10 +146,17 @@ struct Watch {
     missed: Option<Readiness>,
 }
 
+/// All that the lock guards.
+struct Table {
+    slots: Slots<Watch>,
+    /// The watch that was registered last for each number. One that is here for no number of its own is lost.
+    owners: HashMap<RawFd, u64>,
+}
+
 pub(super) struct Watches {
     registry: mio::Registry,
-    slots: Mutex<Slots<Watch>>,
-    /// How many there are that a loop waits for before it is idle; changed under the lock of `slots`.
+    table: Mutex<Table>,
+    /// How many there are that a loop waits for before it is idle; changed under the lock.
     referenced: AtomicUsize,
 }
 
@@ -148,12 +168,13 @@ impl fmt::Debug for Watches {
 
 impl Watches {
     pub(super) fn new(registry: mio::Registry) -> Self {
-        Self { registry, slots: Mutex::new(Slots::new()), referenced: AtomicUsize::new(0) }
+        let table = Mutex::new(Table { slots: Slots::new(), owners: HashMap::new() });
+        Self { registry, table, referenced: AtomicUsize::new(0) }
     }
 
-    fn slots(&self) -> MutexGuard<'_, Slots<Watch>> {
+    fn table(&self) -> MutexGuard<'_, Table> {
         // Nothing under the lock runs foreign code, so a poisoned lock guards a whole table.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many there are, but for those that are unref.
@@ -164,19 +185,22 @@ impl Watches {
     /// Registers the fd. The callback is asked for only when nothing can be refused any more.
     pub(super) fn add(
         &self,
+        kind: &'static str,
         fd: RawFd,
-        options: &WatchOptions,
+        options: WatchOptions,
         place: Place,
         callback: impl FnOnce() -> Callback,
-    ) -> Result<WatchId> {
+    ) -> Result<u64> {
         let interest = options.interest.to_mio()?;
         if fd < 0 {
             return Err(Error::Invalid(format!("file descriptor {fd} is negative")));
         }
-        let mut slots = self.slots();
+        let mut table = self.table();
         // An event that comes before the callback is in place waits for the lock.
-        let id = slots.insert(Watch {
+        let id = table.slots.insert(Watch {
+            kind,
             fd,
+            lost: false,
             interest,
             edge: options.edge,
             unref: options.unref,
@@ -185,7 +209,7 @@ impl Watches {
             missed: None,
         });
         if let Err(error) = self.registry.register(&mut SourceFd(&fd), Token(id as usize), interest) {
-            slots.remove(id);
+            table.slots.remove(id);
             return Err(match error.raw_os_error() {
                 Some(libc::EEXIST) => {
                     Error::Exists(format!("fd {fd} has a watch already: one watch covers both directions"))
@@ -197,40 +221,85 @@ impl Watches {
                 _ => Error::os(format!("watch fd {fd}"), &error),
             });
         }
-        if let Some(watch) = slots.get_mut(id) {
+        if let Some(watch) = table.slots.get_mut(id) {
             watch.callback = Some(callback());
             self.referenced.fetch_add(usize::from(!watch.unref), Ordering::Relaxed);
         }
-        Ok(WatchId(id))
+        // The system knows another file by this number now: whoever watched the number before has lost its own.
+        if let Some(before) = table.owners.insert(fd, id) {
+            self.lose(&mut table, before);
+        }
+        Ok(id)
     }
 
-    pub(super) fn cancel(&self, id: WatchId) -> Result<()> {
+    /// The fd was closed under its watch, which from now on waits for its cancel only.
+    fn lose(&self, table: &mut Table, id: u64) {
+        if let Some(watch) = table.slots.get_mut(id).filter(|watch| !watch.lost) {
+            watch.lost = true;
+            self.referenced.fetch_sub(usize::from(!watch.unref), Ordering::Relaxed);
+            tracing::warn!(target: "coop", "fd {} was closed under its watch", watch.fd);
+        }
+    }
+
+    pub(super) fn cancel(&self, kind: &'static str, id: u64) -> Result<()> {
         let watch = {
-            let mut slots = self.slots();
-            let watch = slots.remove(id.0).ok_or(Error::Stale("io_watch"))?;
-            self.deregister(&watch);
-            watch
+            let mut table = self.table();
+            if table.slots.get_mut(id).is_none_or(|watch| watch.kind != kind) {
+                return Err(Error::Stale(kind));
+            }
+            self.remove(&mut table, id)
         };
-        drop_callback(watch.callback);
+        drop_callback(watch.and_then(|watch| watch.callback));
         Ok(())
+    }
+
+    /// Ends a watch from inside its callback, which is dropped when it returns. False: it was cancelled meanwhile.
+    pub(super) fn end(&self, id: u64) -> bool {
+        self.remove(&mut self.table(), id).is_some()
+    }
+
+    /// Looks for other directions from now on.
+    pub(super) fn set_interest(&self, id: u64, interest: Interest) -> Result<()> {
+        let interest = interest.to_mio()?;
+        let mut table = self.table();
+        let watch = table.slots.get_mut(id).filter(|watch| watch.kind == KIND).ok_or(Error::Stale(KIND))?;
+        let closed =
+            |fd| Error::Os { context: format!("watch fd {fd}: it was closed under its watch"), errno: libc::EBADF };
+        if watch.lost {
+            return Err(closed(watch.fd));
+        }
+        watch.interest = interest;
+        // A level-triggered one whose callback runs is not watched until that returns, and then in the new directions.
+        if watch.callback.is_none() && !watch.edge {
+            return Ok(());
+        }
+        let (fd, armed) = (watch.fd, self.rearm(id, watch));
+        if armed.is_err() {
+            self.lose(&mut table, id);
+        }
+        armed.map_err(|_| closed(fd))
     }
 
     /// Drops every watch's callback.
     pub(super) fn clear(&self) {
-        let watches = {
-            let mut slots = self.slots();
-            let watches = slots.take_all();
-            watches.iter().for_each(|watch| self.deregister(watch));
-            watches
+        let watches: Vec<_> = {
+            let mut table = self.table();
+            let ids = table.slots.ids();
+            ids.into_iter().filter_map(|id| self.remove(&mut table, id)).collect()
         };
         watches.into_iter().for_each(|watch| drop_callback(watch.callback));
     }
 
-    fn deregister(&self, watch: &Watch) {
-        self.referenced.fetch_sub(usize::from(!watch.unref), Ordering::Relaxed);
-        // Under the table's lock: a moment later the number may be another file's, with a watch of its own. Refused for an
-        // fd that was closed first; then there is nothing to undo.
-        let _ = self.registry.deregister(&mut SourceFd(&watch.fd));
+    fn remove(&self, table: &mut Table, id: u64) -> Option<Watch> {
+        let watch = table.slots.remove(id)?;
+        if !watch.lost {
+            self.referenced.fetch_sub(usize::from(!watch.unref), Ordering::Relaxed);
+            table.owners.remove(&watch.fd);
+            // Under the table's lock: a moment later the number may be another file's, with a watch of its own. Refused for an
+            // fd that was closed first; then there is nothing to undo.
+            let _ = self.registry.deregister(&mut SourceFd(&watch.fd));
+        }
+        Some(watch)
     }
 
     /// Makes the system look at the fd again.
@@ -246,9 +315,10 @@ pub(super) fn ready(shared: &Arc<Shared>, event: &Event) {
 
 fn deliver(shared: &Arc<Shared>, id: u64, readiness: Readiness) {
     let (ready, place) = {
-        let mut slots = shared.watches.slots();
-        // Cancelled by a callback that ran before it in the same turn.
-        let Some(watch) = slots.get_mut(id) else { return };
+        let mut table = shared.watches.table();
+        // Cancelled by a callback that ran before it in the same turn; or told of a file that another descriptor keeps open,
+        // while its number is another watch's.
+        let Some(watch) = table.slots.get_mut(id).filter(|watch| !watch.lost) else { return };
         let Some(callback) = watch.callback.take() else {
             watch.missed = Some(watch.missed.unwrap_or_default().and(readiness));
             return;
@@ -277,33 +347,35 @@ struct Ready {
 impl Ready {
     fn run(mut self) {
         // Cancelled while it was queued in the pool: `Drop` drops the callback. From this look on it has begun.
-        if self.shared.watches.slots().get_mut(self.id).is_none() {
+        if self.shared.watches.table().slots.get_mut(self.id).is_none() {
             return;
         }
         let Some(mut callback) = self.callback.take() else { return };
-        job::caught("watch", || callback(self.readiness));
+        job::caught("watch", || callback(&self.shared, self.id, self.readiness));
         if self.shared.fork.is_forked() {
             // It forked, and this is the child: the lock may be held for ever.
             return std::mem::forget(callback);
         }
-        let mut slots = self.shared.watches.slots();
-        let Some(watch) = slots.get_mut(self.id) else {
-            drop(slots);
+        let watches = &self.shared.watches;
+        let mut table = watches.table();
+        let Some(watch) = table.slots.get_mut(self.id) else {
+            drop(table);
             return drop_callback(Some(callback));
         };
         watch.callback = Some(callback);
         let missed = watch.missed.take();
+        if watch.lost {
+            return;
+        }
         if !watch.edge {
             // What was missed shows again now if it still holds. The fd may have been closed under the watch: it stays, silent,
             // until it is cancelled.
-            let (fd, rearmed) = (watch.fd, self.shared.watches.rearm(self.id, watch));
-            drop(slots);
-            if let Err(error) = rearmed {
-                tracing::warn!(target: "coop", "fd {fd} was closed under its watch: {error}");
+            if watches.rearm(self.id, watch).is_err() {
+                watches.lose(&mut table, self.id);
             }
             return;
         }
-        drop(slots);
+        drop(table);
         if let Some(missed) = missed {
             deliver(&self.shared, self.id, missed);
         }
@@ -315,7 +387,7 @@ impl Drop for Ready {
         if self.callback.is_some() {
             // Dropped unrun, with the pool that it was queued in; or cancelled there.
             drop_callback(self.callback.take());
-            let _ = self.shared.watches.cancel(WatchId(self.id));
+            self.shared.watches.end(self.id);
             self.shared.wake_if_idle();
         }
     }
