@@ -336,7 +336,8 @@ typedef struct {
 
 /*
  A function that runs at its times. drop(arg) is called once: after the only run of a timer that does not
- repeat, when the timer is cancelled, or when the loop is freed. See coop_callback.
+ repeat, when the timer is cancelled, or when the loop has finished, stopped or
+ freed. See coop_callback.
  */
 typedef struct {
     /*
@@ -400,7 +401,7 @@ typedef struct {
 
 /*
  A function that runs when a descriptor is ready. drop(arg) is called once: when the watch is cancelled, or when
- the loop is freed. See coop_callback.
+ the loop has finished, stopped or freed. See coop_callback.
  */
 typedef struct {
     /*
@@ -1397,9 +1398,9 @@ coop_status coop_event_loop_start(coop_event_loop *event_loop);
 
 /*
  Closes the loop for good, runs nothing itself and returns. From now on posts are refused; the loop finishes the
- callback at hand and the posts accepted so far, then coop_event_loop_run returns or the loop's thread ends.
- Timers and watches do not fire any more and are dropped when the loop is freed. A loop that does not run
- finishes in its next coop_event_loop_run.
+ callback at hand and the posts accepted so far, drops its timers and watches, which do not fire any more, and then
+ coop_event_loop_run returns or the loop's thread ends. A loop that does not run finishes in its next
+ coop_event_loop_run, or drops all of it when it is freed.
 
  Any thread, also the loop's own callbacks, any number of times. Not from a signal handler. COOP_E_NULL,
  COOP_E_FORKED.

@@ -165,9 +165,9 @@ pub unsafe extern "C" fn coop_event_loop_start(event_loop: *mut coop_event_loop)
 }
 
 /// Closes the loop for good, runs nothing itself and returns. From now on posts are refused; the loop finishes the
-/// callback at hand and the posts accepted so far, then coop_event_loop_run returns or the loop's thread ends.
-/// Timers and watches do not fire any more and are dropped when the loop is freed. A loop that does not run
-/// finishes in its next coop_event_loop_run.
+/// callback at hand and the posts accepted so far, drops its timers and watches, which do not fire any more, and then
+/// coop_event_loop_run returns or the loop's thread ends. A loop that does not run finishes in its next
+/// coop_event_loop_run, or drops all of it when it is freed.
 ///
 /// Any thread, also the loop's own callbacks, any number of times. Not from a signal handler. COOP_E_NULL,
 /// COOP_E_FORKED.

@@ -30,7 +30,7 @@ pub const COOP_IO_HANG_UP: u32 = 8;
 pub type coop_io_watch_id = u64;
 
 /// A function that runs when a descriptor is ready. drop(arg) is called once: when the watch is cancelled, or when
-/// the loop is freed. See coop_callback.
+/// the loop has finished, stopped or freed. See coop_callback.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct coop_io_watch_callback {

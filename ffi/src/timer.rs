@@ -21,7 +21,8 @@ use crate::{
 pub type coop_timer_id = u64;
 
 /// A function that runs at its times. drop(arg) is called once: after the only run of a timer that does not
-/// repeat, when the timer is cancelled, or when the loop is freed. See coop_callback.
+/// repeat, when the timer is cancelled, or when the loop has finished, stopped or
+/// freed. See coop_callback.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct coop_timer_callback {

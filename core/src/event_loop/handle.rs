@@ -152,7 +152,7 @@ impl Handle {
         f: F,
         make: impl FnOnce(F) -> Callback,
     ) -> Result<u64, Refused<F>> {
-        let place = self.enter().and_then(|inside| Ok((options.on.clone().place(self.shared.pool.as_ref())?, inside)));
+        let place = self.enter().and_then(|inside| Ok((options.on.place(self.shared.pool.as_ref())?, inside)));
         let mut f = Some(f);
         let added = place.and_then(|(place, _inside)| {
             let callback = || make(f.take().unwrap_or_else(|| unreachable!("asked for once")));
@@ -199,7 +199,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error::Exists`] if it runs already, [`Error::WouldDeadlock`] from one of its own callbacks, [`Error::Closed`] once it was
-    /// stopped and has run all that it had accepted, [`Error::Forked`].
+    /// stopped and has run all that it had accepted and dropped the rest, [`Error::Forked`].
     pub fn run(&self, mode: RunMode) -> Result<()> {
         self.shared.fork.check()?;
         self.shared.runner.claim()?;
@@ -214,7 +214,7 @@ impl Handle {
         let shared = &self.shared;
         shared.fork.check()?;
         shared.runner.claim()?;
-        if shared.gate.is_closed() && shared.posts.is_empty() {
+        if shared.has_finished() {
             shared.give_back(&mut shared.thread.lock().unwrap_or_else(PoisonError::into_inner));
             return Err(Error::Closed("event loop"));
         }
@@ -236,7 +236,8 @@ impl Handle {
     }
 
     /// Closes the loop, runs nothing itself and returns. From now on posts are refused; the loop finishes the callback at hand
-    /// and the posts accepted so far, then its `run` returns or its thread ends. Any thread, any number of times.
+    /// and the posts accepted so far, drops its timers and watches, then its `run` returns or its thread ends. Any thread, any
+    /// number of times.
     ///
     /// # Errors
     /// [`Error::Forked`].

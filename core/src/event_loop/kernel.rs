@@ -80,8 +80,9 @@ mod linux {
 
     /// A descriptor of a child of this process, readable once it has ended.
     pub(in super::super) fn pidfd(pid: i32) -> Result<OwnedFd> {
-        let wanted = Pid::from_raw(pid)
-            .filter(|_| pid > 0)
+        let wanted = (pid > 0)
+            .then(|| Pid::from_raw(pid))
+            .flatten()
             .ok_or_else(|| Error::Invalid(format!("process id {pid}: allowed are numbers from 1")))?;
         let fd = pidfd_open(wanted, PidfdFlags::empty()).map_err(|errno| match errno {
             Errno::NOSYS | Errno::PERM => no_pidfd(errno),

@@ -12,8 +12,10 @@ use std::{
 
 mod children;
 mod embed;
+mod ends;
 mod events;
 mod races;
+mod signals;
 mod sources;
 
 use super::*;

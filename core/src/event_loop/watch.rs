@@ -182,6 +182,10 @@ impl Watches {
         self.referenced.load(Ordering::Relaxed)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.table().slots.len() == 0
+    }
+
     /// Registers the fd. The callback is asked for only when nothing can be refused any more.
     pub(super) fn add(
         &self,

@@ -38,23 +38,16 @@ fn every_way_to_end_is_told() {
     // SIGKILL, and one that has no name.
     for signal in [libc::SIGKILL, libc::SIGRTMIN() + 3] {
         let child = shell("read line");
-        nix_kill(&child, signal);
+        kill(&child, signal);
         let status = end_of(&child).unwrap();
         assert_eq!(status, ExitStatus { pid: pid(&child), code: None, signal: Some(signal), core_dumped: false });
         assert!(!status.success());
     }
 }
 
-fn nix_kill(child: &Child, signal: i32) {
-    let pid = rustix::process::Pid::from_raw(pid(child)).unwrap();
-    rustix::process::kill_process(
-        pid,
-        rustix::process::Signal::from_named_raw(signal).unwrap_or_else(|| {
-            // SAFETY: no signal that a C library keeps for itself.
-            unsafe { rustix::process::Signal::from_raw_unchecked(signal) }
-        }),
-    )
-    .unwrap();
+fn kill(child: &Child, signal: i32) {
+    let kill = format!("kill -{signal} {}", pid(child));
+    assert!(Command::new("/bin/sh").args(["-c", &kill]).status().unwrap().success());
 }
 
 #[test]
@@ -146,7 +139,7 @@ fn a_cancelled_one_is_the_callers_to_reap() {
 
 #[test]
 fn two_hundred_at_once_in_a_pool() {
-    let event_loop = EventLoop::with_dispatcher(EventLoopOptions::default(), Arc::new(sources::Threads)).unwrap();
+    let event_loop = loop_of(Arc::new(sources::Threads));
     let (sender, told) = mpsc::channel();
     let mut children: Vec<_> = (0..200).map(|n| shell(&format!("read line; exit {n}"))).collect();
     for child in &children {
