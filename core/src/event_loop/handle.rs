@@ -49,7 +49,7 @@ impl Handle {
     }
 
     /// Enters the gate for the time that it takes to add something.
-    fn enter(&self) -> Result<Inside<'_>> {
+    pub(super) fn enter(&self) -> Result<Inside<'_>> {
         self.shared.fork.check()?;
         self.shared.gate.enter().ok_or(Error::Closed("event loop"))
     }
@@ -156,7 +156,7 @@ impl Handle {
         let mut f = Some(f);
         let added = place.and_then(|(place, _inside)| {
             let callback = || make(f.take().unwrap_or_else(|| unreachable!("asked for once")));
-            self.shared.watches.add(kind, fd, options, place, callback)
+            self.shared.watches.add(kind, fd, &options, place, callback)
         });
         match (added, f) {
             (Ok(id), _) => Ok(id),

@@ -184,7 +184,7 @@ fn install(signum: i32) -> io::Result<()> {
         return Ok(());
     }
     // SAFETY: under the lock, and the handler, which alone reads it without, is not installed.
-    unsafe { (*line(signum).previous.get()).write(now) };
+    unsafe { line(signum).previous.get().cast::<libc::sigaction>().write(now) };
     // SAFETY: a C structure of numbers and a function, for which zero bytes are a value.
     let mut wanted: libc::sigaction = unsafe { std::mem::zeroed() };
     wanted.sa_sigaction = ours();
@@ -198,9 +198,15 @@ fn install(signum: i32) -> io::Result<()> {
 /// Puts back what was there, unless somebody else has put in something meanwhile. Under the lock.
 fn give_back(signum: i32) {
     if installed(signum).is_ok_and(|now| now.sa_sigaction == ours()) {
-        // SAFETY: the handler is installed, so `previous` was written; a sigaction that the system has answered.
-        unsafe { libc::sigaction(signum, (*line(signum).previous.get()).as_ptr(), ptr::null_mut()) };
+        put_back(line(signum), signum);
     }
+}
+
+/// Async-signal-safe.
+fn put_back(line: &Line, signum: i32) {
+    let previous: *const libc::sigaction = line.previous.get().cast_const().cast();
+    // SAFETY: the handler is installed, so `previous` was written, with what the system has answered.
+    unsafe { libc::sigaction(signum, previous, ptr::null_mut()) };
 }
 
 extern "C" fn handler(signum: libc::c_int) {
@@ -212,12 +218,9 @@ extern "C" fn handler(signum: libc::c_int) {
         // SAFETY: the eventfd is open for as long as the process, and eight bytes are what it takes. It does not block, and cannot be full.
         unsafe { libc::write(line.eventfd.load(Ordering::Relaxed), one.as_ptr().cast(), one.len()) };
     } else {
-        // SAFETY: the handler is installed, so `previous` was written before the fork; both calls are async-signal-safe. The signal is blocked
-        // until this returns, and is delivered then.
-        unsafe {
-            libc::sigaction(signum, (*line.previous.get()).as_ptr(), ptr::null_mut());
-            libc::raise(signum);
-        }
+        put_back(line, signum);
+        // SAFETY: async-signal-safe. The signal is blocked until this returns, and is delivered then.
+        unsafe { libc::raise(signum) };
     }
     Errno::set_raw(errno);
 }

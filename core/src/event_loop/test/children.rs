@@ -1,5 +1,7 @@
 //! Exits of real children.
 
+#![allow(clippy::zombie_processes, reason = "the loop reaps them")]
+
 use std::{
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
