@@ -2,6 +2,7 @@
 
 - `EventLoop`: posts, timers and file descriptors on one thread.
 - `Pool`: a `concurrent.futures` executor with priorities and CPU sets.
+- `Future`: what an operation will give, for threads to wait for and coroutines to await.
 - `Runtime`: a loop and a pool as one.
 - `PortSet` of `Port`s: named UDP sockets, each with a `Handler`, on a loop or on threads of their own.
 
@@ -29,6 +30,7 @@ from libcoop._errors import (
     WouldBlock,
     WouldDeadlock,
 )
+from libcoop._future import Future
 from libcoop._libcoop import (
     ERROR,
     HANG_UP,
@@ -62,6 +64,7 @@ __all__ = [
     "Exists",
     "Failed",
     "Forked",
+    "Future",
     "Handler",
     "Invalid",
     "Mode",
