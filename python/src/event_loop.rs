@@ -1,36 +1,26 @@
-//! `libcoop.EventLoop`, `Timer` and `Watch`.
+//! `libcoop.EventLoop`: its life, posts, timers and watches. What it answers with futures stands in the files of that.
 
 use std::{
-    io::Read,
-    os::{
-        fd::{AsRawFd, RawFd},
-        unix::net::UnixStream,
-    },
+    os::fd::RawFd,
     sync::{Mutex, PoisonError},
 };
 
 use coop_core::{
     Error,
-    event_loop::{Handle, Interest, On, Readiness, RunMode, TimerId, TimerOptions, WatchId, WatchOptions, WeakHandle},
+    event_loop::{Handle, Interest, On, Readiness, RunMode, TimerOptions, WatchOptions},
 };
-use pyo3::{
-    exceptions::{PyTypeError, PyValueError},
-    prelude::*,
-    types::{PyInt, PyTuple},
-};
+use pyo3::{exceptions::PyValueError, prelude::*, types::PyTuple};
 
 use crate::{
     callback::Callback,
+    ctrl_c::CtrlC,
     detached::Detached,
-    errors::{OrRaise, to_py},
-    exit, report, wait,
+    errors::OrRaise,
+    exit, report,
+    timer::Timer,
+    wait,
+    watch::{READ, WRITE, Watch, bits, descriptor},
 };
-
-/// The bits of `watch`'s `events`.
-pub(crate) const READ: u32 = 1;
-pub(crate) const WRITE: u32 = 2;
-pub(crate) const ERROR: u32 = 4;
-pub(crate) const HANG_UP: u32 = 8;
 
 /// One thread that waits for many things: posts, timers and file descriptors.
 ///
@@ -248,153 +238,16 @@ pub(crate) fn run(
     handle: &Handle,
     run: impl FnOnce(&Handle) -> coop_core::Result<()> + Send,
 ) -> PyResult<()> {
-    let signals = Signals::hear(py, handle)?;
+    let ctrl_c = CtrlC::hear(py, handle)?;
     let (result, raised) = py.detach(|| {
         let (result, raised) = report::run_in_this_thread(handle, || run(handle));
         (result, raised)
     });
-    if let Some(signals) = signals {
-        signals.leave(py, handle)?;
+    if let Some(ctrl_c) = ctrl_c {
+        ctrl_c.leave(py, handle)?;
     }
     match raised {
         Some(raised) => Err(raised),
         None => result.or_raise(py),
-    }
-}
-
-/// In the main thread: the interpreter's signal handlers wake the loop through a socket, and run then.
-struct Signals {
-    previous: Py<PyAny>,
-    watch: WatchId,
-    _wakeup: UnixStream,
-}
-
-impl Signals {
-    fn hear(py: Python<'_>, handle: &Handle) -> PyResult<Option<Self>> {
-        if !wait::in_main_thread(py)? {
-            return Ok(None);
-        }
-        if handle.is_running() || handle.is_stopped() {
-            // Refused by `run` in its own words.
-            return Ok(None);
-        }
-        let pair = || {
-            let (heard, wakeup) = UnixStream::pair()?;
-            heard.set_nonblocking(true)?;
-            wakeup.set_nonblocking(true)?;
-            Ok((heard, wakeup))
-        };
-        let failed = |error| to_py(py, &Error::os("listen for signals", &error));
-        let (mut heard, wakeup) = pair().map_err(failed)?;
-        let fd = heard.as_raw_fd();
-        let options = WatchOptions { on: On::Loop, unref: true, ..WatchOptions::new(Interest::READ) };
-        let watch = handle.watch(fd, options, move |_| {
-            let mut signals = [0; 64];
-            while matches!(heard.read(&mut signals), Ok(count) if count > 0) {}
-            Python::try_attach(|py| {
-                if let Err(error) = py.check_signals() {
-                    let _ = report::leave_run(error);
-                }
-            });
-        });
-        let watch = watch.or_raise(py)?;
-        let set = py.import("signal")?.call_method1("set_wakeup_fd", (wakeup.as_raw_fd(),));
-        match set {
-            Ok(previous) => Ok(Some(Self { previous: previous.unbind(), watch, _wakeup: wakeup })),
-            // Not the main interpreter: its signals are handled elsewhere.
-            Err(_) => {
-                handle.cancel_watch(watch).or_raise(py)?;
-                Ok(None)
-            }
-        }
-    }
-
-    fn leave(self, py: Python<'_>, handle: &Handle) -> PyResult<()> {
-        py.import("signal")?.call_method1("set_wakeup_fd", (self.previous,))?;
-        match handle.cancel_watch(self.watch) {
-            // The loop was freed meanwhile, and the watch with it.
-            Err(event_loop_gone) if !matches!(event_loop_gone, Error::Stale(_)) => Err(to_py(py, &event_loop_gone)),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// The number of what is a file descriptor or has one.
-fn descriptor(object: &Bound<'_, PyAny>) -> PyResult<RawFd> {
-    let numbered = if object.is_instance_of::<PyInt>() { Some(object.clone()) } else { None };
-    let number = match numbered {
-        Some(number) => number,
-        None => match object.getattr_opt("fileno")? {
-            Some(fileno) => fileno.call0()?,
-            None => {
-                let given = object.repr()?;
-                return Err(PyTypeError::new_err(format!(
-                    "fd must be a file descriptor or an object with fileno(), not {given}"
-                )));
-            }
-        },
-    };
-    let too_big = |_| PyValueError::new_err(format!("{number} is not a file descriptor"));
-    number.extract::<RawFd>().map_err(too_big)
-}
-
-fn bits(readiness: Readiness) -> u32 {
-    let Readiness { readable, writable, error, hang_up } = readiness;
-    [(readable, READ), (writable, WRITE), (error, ERROR), (hang_up, HANG_UP)]
-        .into_iter()
-        .map(|(is, bit)| if is { bit } else { 0 })
-        .sum()
-}
-
-/// A timer of an event loop, as `EventLoop.call_later` returns it. Letting go of it does not cancel it.
-#[pyclass(frozen, module = "libcoop")]
-pub(crate) struct Timer {
-    handle: WeakHandle,
-    id: TimerId,
-}
-
-#[pymethods]
-impl Timer {
-    /// Ends the timer: its callback does not begin any more. Any thread. Raises Stale if it has ended already, Forked.
-    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        let gone = Err(Error::Stale("timer"));
-        py.detach(|| self.handle.upgrade().map_or(gone, |handle| handle.cancel_timer(self.id))).or_raise(py)
-    }
-
-    /// Slot and generation; never 0.
-    #[getter]
-    fn id(&self) -> u64 {
-        self.id.0
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<libcoop.Timer {:#x}>", self.id.0)
-    }
-}
-
-/// A watch of an event loop on a file descriptor, as `EventLoop.watch` returns it. Letting go of it does not cancel it.
-#[pyclass(frozen, module = "libcoop")]
-pub(crate) struct Watch {
-    handle: WeakHandle,
-    id: WatchId,
-    fd: RawFd,
-}
-
-#[pymethods]
-impl Watch {
-    /// Ends the watch: its callback does not begin any more. Any thread. Raises Stale if it has ended already, Forked.
-    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        let gone = Err(Error::Stale("io_watch"));
-        py.detach(|| self.handle.upgrade().map_or(gone, |handle| handle.cancel_watch(self.id))).or_raise(py)
-    }
-
-    /// Slot and generation; never 0.
-    #[getter]
-    fn id(&self) -> u64 {
-        self.id.0
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<libcoop.Watch {:#x} of fd {}>", self.id.0, self.fd)
     }
 }
