@@ -2,21 +2,28 @@
 
 use std::{
     os::fd::RawFd,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use coop_core::{
     Error,
     event_loop::{Handle, Interest, On, Readiness, RunMode, TimerOptions, WatchOptions},
 };
-use pyo3::{exceptions::PyValueError, prelude::*, types::PyTuple};
+use pyo3::{
+    exceptions::{PyException, PyTimeoutError, PyValueError},
+    prelude::*,
+    types::PyTuple,
+};
 
 use crate::{
     callback::Callback,
     ctrl_c::CtrlC,
     detached::Detached,
-    errors::OrRaise,
-    exit, report,
+    errors::{OrRaise, to_py},
+    exit,
+    future::Promise,
+    posts::{Call, Posts},
+    report,
     timer::Timer,
     wait,
     watch::{READ, WRITE, Watch, bits, descriptor},
@@ -33,6 +40,7 @@ use crate::{
 #[pyclass(frozen, weakref, subclass, module = "libcoop")]
 pub(crate) struct EventLoop {
     pub(crate) handle: Detached<Handle>,
+    posts: Arc<Posts>,
     /// None for the loop of a runtime, which owns it, and once closed.
     owner: Mutex<Option<coop_core::EventLoop>>,
 }
@@ -40,7 +48,7 @@ pub(crate) struct EventLoop {
 impl EventLoop {
     /// A view of a loop that somebody else owns.
     pub(crate) fn borrowed(handle: Handle) -> Self {
-        Self { handle: Detached::new(handle), owner: Mutex::new(None) }
+        Self { posts: Posts::new(&handle), handle: Detached::new(handle), owner: Mutex::new(None) }
     }
 }
 
@@ -53,7 +61,8 @@ impl EventLoop {
             return Err(PyValueError::new_err(format!("name {name:?} contains a NUL character")));
         }
         let owner = coop_core::EventLoop::new(coop_core::EventLoopOptions { name }).or_raise(py)?;
-        Ok(Self { handle: Detached::new(owner.handle()), owner: Mutex::new(Some(owner)) })
+        let handle = owner.handle();
+        Ok(Self { posts: Posts::new(&handle), handle: Detached::new(handle), owner: Mutex::new(Some(owner)) })
     }
 
     /// Queues `callback(*args)` to run once on the loop's thread. Posts of one thread run in their order.
@@ -62,8 +71,47 @@ impl EventLoop {
     #[pyo3(signature = (callback, /, *args))]
     fn post(&self, callback: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
         let py = callback.py();
-        let callback = Callback::new(callback, args)?;
-        self.handle.post(move || callback.call_once("the event loop")).or_raise(py)
+        self.posts.post(&self.handle, Call::new(callback, args, None)?).or_raise(py)
+    }
+
+    /// Queues `callback(*args)` like `post`, waits until it has run, and answers what it returns or raises what it raises.
+    ///
+    /// At `timeout` seconds (None: never) a call that has not begun is not made, and Timeout is raised; one that has begun is waited
+    /// for. So is it when Ctrl-C ends the wait with KeyboardInterrupt: what has not begun is not made. A loop that nobody runs yet is
+    /// waited for. Raises WouldDeadlock on the loop's own thread, TypeError, Closed after `stop` and when the loop is closed first,
+    /// Forked.
+    #[pyo3(signature = (callback, /, *args, timeout = None))]
+    fn post_and_wait<'py>(
+        &self,
+        callback: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = callback.py();
+        wait::timeout(timeout)?;
+        // Longer than `threading` takes is for ever.
+        let timeout = timeout.filter(|seconds| *seconds < 1e9);
+        if self.handle.is_loop_thread() {
+            let text = "a callback of an event loop cannot wait for a post to that loop";
+            return Err(to_py(py, &Error::WouldDeadlock(text)));
+        }
+        let (future, promise) = Promise::of_call(py)?;
+        let future = future.into_bound(py);
+        self.posts.post(&self.handle, Call::new(callback, args, Some(promise))?).or_raise(py)?;
+        let waited = future.call_method1("result", (timeout,));
+        if waited.is_ok() || !future.call_method0("cancel")?.is_truthy()? {
+            // It has ended, or will: what it raises is its own.
+            return match waited {
+                Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
+                _ => future.call_method0("result"),
+            };
+        }
+        match waited {
+            Err(error) if error.is_instance_of::<PyTimeoutError>(py) => {
+                Err(to_py(py, &Error::Timeout("the event loop has not come to the post".into())))
+            }
+            interrupted => interrupted,
+        }
     }
 
     /// Calls `callback(*args)` in `delay` seconds, once, or again every `repeat` seconds without drift.

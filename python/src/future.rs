@@ -82,6 +82,15 @@ impl Promise {
         Ok((future, promise))
     }
 
+    /// A future of a call that is queued, to be settled by [`Promise::run`]; cancelled before that, the call is not made.
+    pub(crate) fn of_call(py: Python<'_>) -> PyResult<(Py<PyAny>, Self)> {
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let future = CLASS.import(py, "libcoop._future", "Future")?.call0()?.unbind();
+        let promise =
+            Self { future: Some(Held::new(future.clone_ref(py))), link: Link(Arc::new(Mutex::new(End::ToCome))) };
+        Ok((future, promise))
+    }
+
     /// What is called, detached, when the future is cancelled. Taken before the promise is on its way to another thread, and told
     /// when the operation has begun.
     pub(crate) fn canceller(&self) -> Canceller {
@@ -91,6 +100,21 @@ impl Promise {
     /// Settles the future on this thread. False if it was cancelled before: then the outcome was made and dropped.
     pub(crate) fn settle(mut self, outcome: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> bool {
         self.future.take().is_some_and(|future| settle(future, &self.link, outcome))
+    }
+
+    /// Settles the future of a call with its outcome, whatever it raises; the call is not made if the future was cancelled.
+    pub(crate) fn run<'py>(mut self, py: Python<'py>, call: impl FnOnce() -> PyResult<Bound<'py, PyAny>>) {
+        let Some(future) = self.future.take() else { return };
+        let future = future.take().into_bound(py);
+        let ran = (|| {
+            if !future.call_method0(intern!(py, "set_running_or_notify_cancel"))?.is_truthy()? {
+                return Ok(());
+            }
+            set(&future, call()).map(drop)
+        })();
+        if let Err(error) = ran {
+            report::callback_raised(py, error, "ending a future");
+        }
     }
 
     /// [`Promise::settle`] with what the core answered.
@@ -117,11 +141,7 @@ fn settle(future: Held<Py<PyAny>>, link: &Link, outcome: impl FnOnce(Python<'_>)
     let future = future.take();
     let settled = thread_state::attach(|py| {
         let future = future.into_bound(py);
-        let set = match outcome(py) {
-            Ok(value) => future.call_method1(intern!(py, "set_result"), (value,)),
-            Err(error) => future.call_method1(intern!(py, "set_exception"), (error.into_value(py),)),
-        };
-        match set {
+        match set(&future, outcome(py).map(|value| value.into_bound(py))) {
             Ok(_) => true,
             // It raises InvalidStateError, for it was cancelled.
             Err(error) if error.is_instance_of::<PyException>(py) => false,
@@ -132,6 +152,14 @@ fn settle(future: Held<Py<PyAny>>, link: &Link, outcome: impl FnOnce(Python<'_>)
         }
     });
     settled == Some(true)
+}
+
+fn set<'py>(future: &Bound<'py, PyAny>, outcome: PyResult<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+    let py = future.py();
+    match outcome {
+        Ok(value) => future.call_method1(intern!(py, "set_result"), (value,)),
+        Err(error) => future.call_method1(intern!(py, "set_exception"), (error.into_value(py),)),
+    }
 }
 
 /// See [`Promise::canceller`].

@@ -25,6 +25,7 @@ mod future;
 mod log;
 mod pool;
 mod port;
+mod posts;
 mod report;
 mod runtime;
 mod sleep;

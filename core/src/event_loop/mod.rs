@@ -28,6 +28,7 @@ mod embed;
 mod handle;
 mod run;
 mod shared;
+mod through;
 mod timer;
 pub mod udp;
 mod wake;
