@@ -6,7 +6,8 @@
 //! # Lifetime
 //!
 //! 1. [`EventLoop`] owns the loop; [`Handle`]s are ways to it and do not keep it open.
-//! 2. A loop that was stopped has finished: it runs what it had accepted and is closed for good.
+//! 2. A loop that was stopped is closed for good: it runs the posts that it had accepted, drops its timers and watches, and has
+//!    finished.
 //! 3. Dropping the [`EventLoop`] stops it, discards what is queued (each callback is dropped, none is run) and waits for
 //!    the callback that is running. From inside one of its own callbacks the drop returns at once, and the rest happens
 //!    when that callback returns.
@@ -18,7 +19,8 @@
 //!
 //! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
 //! callbacks, `watch.rs` file descriptors, `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/`
-//! datagrams in batches.
+//! datagrams in batches, `io.rs` sockets whose futures wait at a record each (`readiness.rs`), `stream/` connections, `wait.rs` times and
+//! descriptors as futures.
 
 // Not forbidden: `udp/batch.rs` below it is the one file with raw sockets.
 #![deny(unsafe_code)]
@@ -26,11 +28,15 @@
 mod dispatch;
 mod embed;
 mod handle;
+mod io;
+mod readiness;
 mod run;
 mod shared;
+pub mod stream;
 mod through;
 mod timer;
 pub mod udp;
+mod wait;
 mod wake;
 mod watch;
 
@@ -44,10 +50,13 @@ use std::{
 
 use self::shared::Shared;
 pub use self::{
-    dispatch::{Dispatcher, On},
+    dispatch::{Dispatcher, On, Target},
     handle::{Handle, WeakHandle},
+    io::{Io, When, WhenReady},
+    readiness::{Direction, Seen},
     run::RunMode,
     timer::{TimerId, TimerOptions},
+    wait::{Late, Ready, Sleep, readable, ready, sleep, timeout, writable},
     watch::{Interest, Readiness, WatchId, WatchOptions},
 };
 use crate::{

@@ -1,8 +1,8 @@
 //! What a coroutine waits for on a loop: a time, and a file descriptor that is ready.
 //!
 //! Each is a timer or a watch of the loop whose callback wakes the coroutine; it goes on where it belongs. Dropped before
-//! that, the future ends its timer or watch. When the loop is freed, the callback goes with it, and the future answers
-//! [`Error::Closed`].
+//! that, the future ends its timer or watch. When the loop has finished, stopped or freed, the callback goes with it, and the future
+//! answers [`Error::Closed`].
 
 #![forbid(unsafe_code)]
 
@@ -16,9 +16,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{
+    dispatch::On,
+    handle::Handle,
+    timer::{TimerId, TimerOptions},
+    watch::{Interest, Readiness, WatchId, WatchOptions},
+};
 use crate::{
     error::{Error, Result},
-    event_loop::{Handle, Interest, On, Readiness, TimerId, TimerOptions, WatchId, WatchOptions},
     job::caught,
 };
 
@@ -92,9 +97,8 @@ pub struct Sleep {
     timer: Option<(TimerId, Listener<()>)>,
 }
 
-/// Waits until `duration` from now has passed. Awaited it answers [`Error::Closed`] when the loop was stopped before, or is freed
-/// meanwhile, and [`Error::Forked`]. A loop that is stopped meanwhile keeps the timer, and calls it no more: the wait ends when its owner
-/// drops it.
+/// Waits until `duration` from now has passed. Awaited it answers [`Error::Closed`] when the loop was stopped before, or finishes
+/// meanwhile, and [`Error::Forked`]. A loop that is stopped meanwhile and not run any more finishes when it is freed.
 pub fn sleep(event_loop: &Handle, duration: Duration) -> Sleep {
     Sleep { event_loop: event_loop.clone(), at: Instant::now().checked_add(duration), timer: None }
 }
@@ -130,6 +134,43 @@ impl Drop for Sleep {
     }
 }
 
+pin_project_lite::pin_project! {
+    /// A future with a time by which it must have ended; made by [`timeout`].
+    #[derive(Debug)]
+    #[must_use = "nothing happens until it is awaited"]
+    pub struct Late<F> {
+        #[pin]
+        future: F,
+        sleep: Option<Sleep>,
+        duration: Duration,
+    }
+}
+
+/// Awaits the future for no longer than `duration`: then it answers [`Error::Timeout`], and the future is dropped with it. `None` is for
+/// ever. Otherwise it answers what [`sleep`] answers when the loop ends.
+pub fn timeout<F: Future>(event_loop: &Handle, duration: Option<Duration>, future: F) -> Late<F> {
+    let sleep = duration.map(|duration| sleep(event_loop, duration));
+    Late { future, sleep, duration: duration.unwrap_or(Duration::MAX) }
+}
+
+impl<F: Future> Future for Late<F> {
+    type Output = Result<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(done) = this.future.poll(cx) {
+            return Poll::Ready(Ok(done));
+        }
+        match this.sleep.as_mut().map(|sleep| Pin::new(sleep).poll(cx)) {
+            None | Some(Poll::Pending) => Poll::Pending,
+            Some(Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+            Some(Poll::Ready(Ok(()))) => {
+                Poll::Ready(Err(Error::Timeout(format!("not done within {:?}", this.duration))))
+            }
+        }
+    }
+}
+
 /// Ends when an fd is ready; made by [`readable`], [`writable`] and [`ready`].
 #[derive(Debug)]
 #[must_use = "it waits only when it is awaited"]
@@ -143,7 +184,7 @@ pub struct Ready {
 /// Waits until a read of the fd would not block. The fd stays the caller's, who keeps it open meanwhile.
 ///
 /// Awaited it answers what [`watch`](Handle::watch) answers: [`Error::Exists`] also when another coroutine waits for the same fd, in either
-/// direction; [`Error::Closed`] when the loop is freed, as for [`sleep`]. One coroutine waits for both directions with [`ready`]; of two, one waits for a
+/// direction; [`Error::Closed`] when the loop finishes, as for [`sleep`]. One coroutine waits for both directions with [`ready`]; of two, one waits for a
 /// duplicate of the fd, as `try_clone` makes it.
 pub fn readable(event_loop: &Handle, fd: RawFd) -> Ready {
     ready(event_loop, fd, Interest::READ)
