@@ -303,7 +303,7 @@ def test_an_exception_is_logged_once_and_the_loop_goes_on(
         loop.post(failing)
     elif source == "watch":
         watch = loop.watch(pair[0], WRITE, failing)
-        loop.post(loop.post, watch.cancel)
+        loop.post(watch.cancel)
     else:
         loop.call_later(0, failing, repeat=60 if source == "repeating timer" else None)
     ran: list[int] = []
