@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections.abc import Generator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from libcoop import _libcoop
 
 T = TypeVar("T")
+
+
+class _Operation(Protocol):
+    def cancel(self) -> None: ...
 
 
 class Future(_libcoop.Future[T], concurrent.futures.Future[T]):  # type: ignore[override]
@@ -26,3 +30,16 @@ class Future(_libcoop.Future[T], concurrent.futures.Future[T]):  # type: ignore[
         import asyncio
 
         return asyncio.wrap_future(self).__await__()
+
+
+class LoopFuture(Future[T]):
+    """A future of an event loop's operation, which ends when it is cancelled."""
+
+    def __init__(self, operation: _Operation) -> None:
+        super().__init__()
+        self._operation = operation
+
+    def _on_cancel(self) -> None:
+        # Those in `concurrent.futures.wait` hear of it now, not when the loop comes to it.
+        self.set_running_or_notify_cancel()
+        self._operation.cancel()

@@ -23,7 +23,7 @@ use pyo3::{
 use crate::{
     detached::Detached,
     errors::{OrRaise, to_py},
-    future::{self, Call, Future},
+    native_future::{self, Call, Future},
     report, thread_state, wait,
 };
 
@@ -174,7 +174,7 @@ impl NativePool {
             (args.clone(), kwargs.map(|kwargs| kwargs.clone().unbind()))
         };
         let owner = slf.clone().into_any().unbind();
-        let future = future::make(py)?;
+        let future = native_future::make(py)?;
         future.get().set_call(Call { owner, context: copy_context(py)?, args: args.unbind(), kwargs });
         let job = Work::job(future.clone().unbind());
         match way {

@@ -6,7 +6,8 @@
 //! # Lifetime
 //!
 //! 1. [`EventLoop`] owns the loop; [`Handle`]s are ways to it and do not keep it open.
-//! 2. A loop that was stopped has finished: it runs what it had accepted and is closed for good.
+//! 2. A loop that was stopped is closed for good: it runs the posts that it had accepted, drops its timers and watches, and has
+//!    finished.
 //! 3. Dropping the [`EventLoop`] stops it, discards what is queued (each callback is dropped, none is run) and waits for
 //!    the callback that is running. From inside one of its own callbacks the drop returns at once, and the rest happens
 //!    when that callback returns.
@@ -17,19 +18,31 @@
 //! # Where things are
 //!
 //! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
-//! callbacks, `watch.rs` file descriptors, `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/`
-//! datagrams in batches.
+//! callbacks, `watch.rs` file descriptors, `event.rs`, `child.rs` and `signal/` what is watched by descriptors of its own (`kernel.rs`),
+//! `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/` datagrams in batches, `io.rs` sockets whose
+//! futures wait at a record each (`readiness.rs`), `stream/` connections, `wait.rs` times and descriptors as futures, `news.rs` what a callback
+//! tells a future.
 
-// Not forbidden: `udp/batch.rs` below it is the one file with raw sockets.
+// Not forbidden: `udp/batch.rs` below it is the one file with raw sockets, `signal/disposition.rs` has the process's handler.
 #![deny(unsafe_code)]
 
+pub mod child;
 mod dispatch;
 mod embed;
+pub mod event;
 mod handle;
+mod io;
+mod kernel;
+mod news;
+mod readiness;
 mod run;
 mod shared;
+pub mod signal;
+pub mod stream;
+mod through;
 mod timer;
 pub mod udp;
+mod wait;
 mod wake;
 mod watch;
 
@@ -43,10 +56,16 @@ use std::{
 
 use self::shared::Shared;
 pub use self::{
-    dispatch::{Dispatcher, On},
+    child::{ChildId, ExitStatus, exited},
+    dispatch::{Dispatcher, On, Target},
+    event::Event,
     handle::{Handle, WeakHandle},
+    io::{Io, When, WhenReady},
+    readiness::{Direction, Seen},
     run::RunMode,
+    signal::{SignalId, Signals},
     timer::{TimerId, TimerOptions},
+    wait::{Late, Ready, Sleep, readable, ready, sleep, timeout, writable},
     watch::{Interest, Readiness, WatchId, WatchOptions},
 };
 use crate::{

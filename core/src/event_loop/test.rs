@@ -10,12 +10,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod children;
 mod embed;
+mod ends;
+mod events;
 mod races;
+mod signals;
 mod sources;
 
 use super::*;
-use crate::{Error, Job, Priority, Refused};
+use crate::{CpuSet, Error, Job, Priority, Refused};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -29,6 +33,18 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
+}
+
+/// Every place of a loop is this one.
+struct Only(Arc<dyn Target>);
+impl Dispatcher for Only {
+    fn target(&self, _: Priority, _: Option<&CpuSet>) -> Result<Arc<dyn Target>> {
+        Ok(self.0.clone())
+    }
+}
+
+fn loop_of(target: Arc<dyn Target>) -> EventLoop {
+    EventLoop::with_dispatcher(EventLoopOptions::default(), Arc::new(Only(target))).unwrap()
 }
 
 fn counter() -> Arc<AtomicUsize> {
@@ -170,7 +186,7 @@ fn free_discards_and_drops_each_callback_once() {
         .unwrap();
     // A callback that holds a handle to its own loop keeps nothing alive.
     event_loop
-        .timer(TimerOptions { after: MS, every: Some(MS), on: On::Loop }, move |_| {
+        .timer(TimerOptions { after: MS, every: Some(MS), on: On::Loop, ..TimerOptions::default() }, move |_| {
             let _ = (&handle, &handle_holder);
         })
         .unwrap();

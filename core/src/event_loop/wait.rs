@@ -1,8 +1,8 @@
 //! What a coroutine waits for on a loop: a time, and a file descriptor that is ready.
 //!
 //! Each is a timer or a watch of the loop whose callback wakes the coroutine; it goes on where it belongs. Dropped before
-//! that, the future ends its timer or watch. When the loop is freed, the callback goes with it, and the future answers
-//! [`Error::Closed`].
+//! that, the future ends its timer or watch. When the loop has finished, stopped or freed, the callback goes with it, and the future
+//! answers [`Error::Closed`].
 
 #![forbid(unsafe_code)]
 
@@ -11,77 +11,18 @@ use std::{
     mem,
     os::fd::RawFd,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use crate::{
-    error::{Error, Result},
-    event_loop::{Handle, Interest, On, Readiness, TimerId, TimerOptions, WatchId, WatchOptions},
-    job::caught,
+use super::{
+    dispatch::On,
+    handle::Handle,
+    news::{Listener, channel},
+    timer::{TimerId, TimerOptions},
+    watch::{Interest, Readiness, WatchId, WatchOptions},
 };
-
-/// What the callback has told, or who waits for it.
-#[derive(Debug)]
-enum News<T> {
-    None(Option<Waker>),
-    Told(T),
-    /// The callback was dropped without a run.
-    Gone,
-}
-
-/// The callback's end: tells once, also by being dropped.
-struct Teller<T>(Arc<Mutex<News<T>>>);
-
-/// The future's end.
-#[derive(Debug)]
-struct Listener<T>(Arc<Mutex<News<T>>>);
-
-fn channel<T>() -> (Teller<T>, Listener<T>) {
-    let news = Arc::new(Mutex::new(News::None(None)));
-    (Teller(news.clone()), Listener(news))
-}
-
-fn lock<T>(news: &Mutex<News<T>>) -> MutexGuard<'_, News<T>> {
-    news.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<T> Teller<T> {
-    fn tell(&self, told: News<T>) {
-        let mut news = lock(&self.0);
-        if let News::None(waker) = &mut *news {
-            let waker = waker.take();
-            *news = told;
-            drop(news);
-            // Foreign code, so with no lock held.
-            if let Some(waker) = waker {
-                caught("waker", || waker.wake());
-            }
-        }
-    }
-}
-
-impl<T> Drop for Teller<T> {
-    fn drop(&mut self) {
-        self.tell(News::Gone);
-    }
-}
-
-impl<T: Copy> Listener<T> {
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let mut news = lock(&self.0);
-        let before = match &mut *news {
-            News::Told(told) => return Poll::Ready(Ok(*told)),
-            News::Gone => return Poll::Ready(Err(Error::Closed("event loop"))),
-            News::None(Some(waker)) if waker.will_wake(cx.waker()) => None,
-            News::None(waker) => waker.replace(cx.waker().clone()),
-        };
-        drop(news);
-        drop(before);
-        Poll::Pending
-    }
-}
+use crate::error::{Error, Result};
 
 /// Ends at a time; made by [`sleep`].
 #[derive(Debug)]
@@ -92,9 +33,8 @@ pub struct Sleep {
     timer: Option<(TimerId, Listener<()>)>,
 }
 
-/// Waits until `duration` from now has passed. Awaited it answers [`Error::Closed`] when the loop was stopped before, or is freed
-/// meanwhile, and [`Error::Forked`]. A loop that is stopped meanwhile keeps the timer, and calls it no more: the wait ends when its owner
-/// drops it.
+/// Waits until `duration` from now has passed. Awaited it answers [`Error::Closed`] when the loop was stopped before, or finishes
+/// meanwhile, and [`Error::Forked`]. A loop that is stopped meanwhile and not run any more finishes when it is freed.
 pub fn sleep(event_loop: &Handle, duration: Duration) -> Sleep {
     Sleep { event_loop: event_loop.clone(), at: Instant::now().checked_add(duration), timer: None }
 }
@@ -109,8 +49,10 @@ impl Future for Sleep {
             let (teller, listener) = channel();
             // Set before the timer, which may fire at once.
             let _ = listener.poll(cx);
-            let options = TimerOptions { after: left, every: None, on: On::Loop };
-            let id = this.event_loop.timer(options, move |_| teller.tell(News::Told(())))?;
+            let options = TimerOptions { after: left, on: On::Loop, ..TimerOptions::default() };
+            let id = this.event_loop.timer(options, move |_| {
+                teller.tell(());
+            })?;
             this.timer = Some((id, listener));
             return Poll::Pending;
         }
@@ -130,6 +72,43 @@ impl Drop for Sleep {
     }
 }
 
+pin_project_lite::pin_project! {
+    /// A future with a time by which it must have ended; made by [`timeout`].
+    #[derive(Debug)]
+    #[must_use = "nothing happens until it is awaited"]
+    pub struct Late<F> {
+        #[pin]
+        future: F,
+        sleep: Option<Sleep>,
+        duration: Duration,
+    }
+}
+
+/// Awaits the future for no longer than `duration`: then it answers [`Error::Timeout`], and the future is dropped with it. `None` is for
+/// ever. Otherwise it answers what [`sleep`] answers when the loop ends.
+pub fn timeout<F: Future>(event_loop: &Handle, duration: Option<Duration>, future: F) -> Late<F> {
+    let sleep = duration.map(|duration| sleep(event_loop, duration));
+    Late { future, sleep, duration: duration.unwrap_or(Duration::MAX) }
+}
+
+impl<F: Future> Future for Late<F> {
+    type Output = Result<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(done) = this.future.poll(cx) {
+            return Poll::Ready(Ok(done));
+        }
+        match this.sleep.as_mut().map(|sleep| Pin::new(sleep).poll(cx)) {
+            None | Some(Poll::Pending) => Poll::Pending,
+            Some(Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+            Some(Poll::Ready(Ok(()))) => {
+                Poll::Ready(Err(Error::Timeout(format!("not done within {:?}", this.duration))))
+            }
+        }
+    }
+}
+
 /// Ends when an fd is ready; made by [`readable`], [`writable`] and [`ready`].
 #[derive(Debug)]
 #[must_use = "it waits only when it is awaited"]
@@ -143,7 +122,7 @@ pub struct Ready {
 /// Waits until a read of the fd would not block. The fd stays the caller's, who keeps it open meanwhile.
 ///
 /// Awaited it answers what [`watch`](Handle::watch) answers: [`Error::Exists`] also when another coroutine waits for the same fd, in either
-/// direction; [`Error::Closed`] when the loop is freed, as for [`sleep`]. One coroutine waits for both directions with [`ready`]; of two, one waits for a
+/// direction; [`Error::Closed`] when the loop finishes, as for [`sleep`]. One coroutine waits for both directions with [`ready`]; of two, one waits for a
 /// duplicate of the fd, as `try_clone` makes it.
 pub fn readable(event_loop: &Handle, fd: RawFd) -> Ready {
     ready(event_loop, fd, Interest::READ)
@@ -169,7 +148,9 @@ impl Future for Ready {
             let _ = listener.poll(cx);
             // Edge-triggered, as it is wanted once; what is ready now is told at once all the same.
             let options = WatchOptions { edge: true, on: On::Loop, ..WatchOptions::new(this.interest) };
-            let id = this.event_loop.watch(this.fd, options, move |ready| teller.tell(News::Told(ready)))?;
+            let id = this.event_loop.watch(this.fd, options, move |ready| {
+                teller.tell(ready);
+            })?;
             this.watch = Some((id, listener));
             return Poll::Pending;
         }
