@@ -19,7 +19,7 @@
 //!
 //! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
 //! callbacks, `watch.rs` file descriptors, `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/`
-//! datagrams in batches, `io.rs` sockets whose futures wait at a record each (`readiness.rs`), `stream/` connections, `wait.rs` times and
+//! datagrams in batches, `io.rs` sockets whose futures wait at a record each (`readiness.rs`), `stream/` connections, `resolve.rs` names, `wait.rs` times and
 //! descriptors as futures.
 
 // Not forbidden: `udp/batch.rs` below it is the one file with raw sockets.
@@ -30,6 +30,7 @@ mod embed;
 mod handle;
 mod io;
 mod readiness;
+mod resolve;
 mod run;
 mod shared;
 pub mod stream;
@@ -53,6 +54,7 @@ pub use self::{
     handle::{Handle, WeakHandle},
     io::{Io, When, WhenReady},
     readiness::{Direction, Seen},
+    resolve::Resolve,
     run::RunMode,
     timer::{TimerId, TimerOptions},
     wait::{Late, Ready, Sleep, readable, ready, sleep, timeout, writable},

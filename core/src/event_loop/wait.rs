@@ -29,7 +29,7 @@ use crate::{
 
 /// What the callback has told, or who waits for it.
 #[derive(Debug)]
-enum News<T> {
+pub(super) enum News<T> {
     None(Option<Waker>),
     Told(T),
     /// The callback was dropped without a run.
@@ -37,13 +37,13 @@ enum News<T> {
 }
 
 /// The callback's end: tells once, also by being dropped.
-struct Teller<T>(Arc<Mutex<News<T>>>);
+pub(super) struct Teller<T>(Arc<Mutex<News<T>>>);
 
 /// The future's end.
 #[derive(Debug)]
-struct Listener<T>(Arc<Mutex<News<T>>>);
+pub(super) struct Listener<T>(Arc<Mutex<News<T>>>);
 
-fn channel<T>() -> (Teller<T>, Listener<T>) {
+pub(super) fn channel<T>() -> (Teller<T>, Listener<T>) {
     let news = Arc::new(Mutex::new(News::None(None)));
     (Teller(news.clone()), Listener(news))
 }
@@ -53,7 +53,12 @@ fn lock<T>(news: &Mutex<News<T>>) -> MutexGuard<'_, News<T>> {
 }
 
 impl<T> Teller<T> {
-    fn tell(&self, told: News<T>) {
+    /// Whether somebody still waits for it.
+    pub(super) fn is_heard(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    pub(super) fn tell(&self, told: News<T>) {
         let mut news = lock(&self.0);
         if let News::None(waker) = &mut *news {
             let waker = waker.take();
@@ -73,11 +78,17 @@ impl<T> Drop for Teller<T> {
     }
 }
 
-impl<T: Copy> Listener<T> {
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T>> {
+impl<T> Listener<T> {
+    pub(super) fn is_told(&self) -> bool {
+        !matches!(*lock(&self.0), News::None(_))
+    }
+}
+
+impl<T: Clone> Listener<T> {
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let mut news = lock(&self.0);
         let before = match &mut *news {
-            News::Told(told) => return Poll::Ready(Ok(*told)),
+            News::Told(told) => return Poll::Ready(Ok(told.clone())),
             News::Gone => return Poll::Ready(Err(Error::Closed("event loop"))),
             News::None(Some(waker)) if waker.will_wake(cx.waker()) => None,
             News::None(waker) => waker.replace(cx.waker().clone()),
