@@ -19,7 +19,7 @@ use std::{
 
 use super::{
     handle::Handle,
-    wait::{Listener, News, Teller, channel},
+    news::{Listener, Teller, channel},
 };
 use crate::{
     error::{Error, Result},
@@ -102,7 +102,7 @@ impl Resolver {
             };
             drop(state);
             let addresses = look_up(&request.host, request.port);
-            request.teller.tell(News::Told(addresses));
+            request.teller.tell(addresses);
             drop(request);
             state = self.state();
         }
@@ -216,9 +216,9 @@ impl Drop for Resolve {
             // A thread of the parent's may hold its lock.
             return std::mem::forget(listener);
         }
-        let is_told = listener.is_told();
+        let is_begun = listener.close().is_some();
         drop((listener, held));
-        if !is_told {
+        if !is_begun {
             shared.resolver.forget_unheard();
         }
         shared.wake_if_idle();
