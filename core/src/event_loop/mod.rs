@@ -40,6 +40,7 @@ mod run;
 mod shared;
 pub mod signal;
 pub mod stream;
+mod through;
 mod timer;
 pub mod udp;
 mod wait;

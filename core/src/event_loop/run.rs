@@ -140,7 +140,11 @@ impl Runner {
         self.freed.store(true, Ordering::SeqCst);
     }
 
-    fn is_freed(&self) -> bool {
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_freed(&self) -> bool {
         self.freed.load(Ordering::SeqCst)
     }
 }
