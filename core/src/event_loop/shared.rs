@@ -104,7 +104,7 @@ impl Shared {
 
     /// Whether nothing is left that a run until idle waits for.
     pub(super) fn is_idle(&self) -> bool {
-        self.posts.is_empty() && self.watches.referenced() == 0 && self.timers.len() == 0
+        self.posts.is_empty() && self.watches.referenced() == 0 && self.timers.referenced() == 0
     }
 
     /// Wakes a loop that may sleep for the sake of what has just ended; call it after a source has gone.

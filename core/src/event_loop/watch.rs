@@ -313,6 +313,17 @@ impl Watches {
         Ok(())
     }
 
+    pub(super) fn set_ref(&self, id: WatchId, referenced: bool) -> Result<()> {
+        let mut table = self.table();
+        let watch = table.watch(id.0).ok_or(Error::Stale("io_watch"))?;
+        match (std::mem::replace(&mut watch.unref, !referenced), referenced) {
+            (true, true) => self.referenced.fetch_add(1, Ordering::Relaxed),
+            (false, false) => self.referenced.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+        Ok(())
+    }
+
     /// Ends a watch from inside its callback, which is dropped when it returns. False: it was cancelled meanwhile.
     pub(super) fn end(&self, id: u64) -> bool {
         // Its callback is out, so what is dropped here under the lock is no foreign code.
