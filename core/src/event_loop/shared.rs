@@ -16,6 +16,7 @@ use crossbeam_queue::SegQueue;
 
 use super::{
     dispatch::Dispatcher,
+    resolve::Resolver,
     run::{Driver, Runner, WAKE},
     timer::Timers,
     wake::WakeFlag,
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     pub(super) overdue: AtomicBool,
     pub(super) timers: Timers,
     pub(super) watches: Watches,
+    pub(super) resolver: Arc<Resolver>,
     pub(super) pool: Option<Arc<dyn Dispatcher>>,
     pub(super) runner: Runner,
     /// Held by whoever runs the loop.
@@ -83,6 +85,7 @@ impl Shared {
             overdue: AtomicBool::new(false),
             timers: Timers::new(),
             watches: Watches::new(registry),
+            resolver: Arc::default(),
             pool,
             runner: Runner::new(),
             driver: Mutex::new(Driver::new(poll)),

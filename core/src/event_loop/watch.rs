@@ -217,6 +217,11 @@ impl Watches {
         self.referenced.load(Ordering::Relaxed)
     }
 
+    /// [`Watches::referenced`], for other things that it waits for.
+    pub(super) fn referenced_by(&self) -> Arc<AtomicUsize> {
+        self.referenced.clone()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.table().entries.len() == 0
     }
