@@ -147,27 +147,32 @@ inline void fill(coop_pool_options &o, call &c) {
     if (c.from.one_in(3)) o.name = text(c, o.name_length);
     if (c.from.one_in(3)) o.capacity = c.from.of<std::size_t>({1, 2, 8, SIZE_MAX});
 }
+inline void fill(coop_cpu_set &set, call &c) {
+    set.count = c.from.one_in(30) ? SIZE_MAX : c.from.below(20);
+    auto *words = reinterpret_cast<std::uint64_t *>(c.bytes(20 * sizeof(std::uint64_t)));
+    for (int i = 0; i < 20; i++) words[i] = c.from.of<std::uint64_t>({0, 0, 1, 3, UINT64_MAX});
+    if (!c.from.one_in(12)) set.words = words;
+}
 inline void fill(coop_submit_options &o, call &c) {
     o.priority = choice(c, {-1, 0, 1});
     o.continues = choice(c, {0, 0, 0, 1});
     if (c.from.one_in(3)) o.timeout_ns = c.from.one_in(20) ? c.from.of<std::int64_t>({-2, INT64_MIN}) : c.from.of<std::int64_t>({1, 100000, 2000000});
     if (!c.from.one_in(4)) return;
-    o.cpus.count = c.from.one_in(30) ? SIZE_MAX : c.from.below(20);
-    auto *words = reinterpret_cast<std::uint64_t *>(c.bytes(20 * sizeof(std::uint64_t)));
-    for (int i = 0; i < 20; i++) words[i] = c.from.of<std::uint64_t>({0, 0, 1, 3, UINT64_MAX});
-    if (!c.from.one_in(12)) o.cpus.words = words;
+    fill(o.cpus, c);
 }
 inline void fill(coop_timer_options &o, call &c) {
     o.after_ns = duration(c);
     o.every_ns = c.from.one_in(2) ? 0 : duration(c);
     o.on = choice(c, {0, 0, 1, 2});
     if (o.on == COOP_ON_POOL) o.priority = choice(c, {-1, 0, 1});
+    if (c.from.one_in(8)) fill(o.cpus, c);
 }
 inline void fill(coop_io_watch_options &o, call &c) {
     o.interest = c.from.one_in(25) ? static_cast<std::uint32_t>(c.from.next()) : static_cast<std::uint32_t>(c.from.below(4));
     o.edge = choice(c, {0, 1});
     o.on = choice(c, {0, 0, 1, 2});
     if (o.on == COOP_ON_POOL) o.priority = choice(c, {-1, 0, 1});
+    if (c.from.one_in(8)) fill(o.cpus, c);
     o.unref = choice(c, {0, 1});
 }
 inline void fill(coop_udp_options &o, call &c) {

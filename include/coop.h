@@ -64,7 +64,7 @@
 #define COOP_ON_LOOP 1
 
 /*
- They run in the runtime's pool, at the priority given beside it. Callbacks of one source do not overlap there
+ They run in the runtime's pool, at the priority and on the CPUs given beside it. Callbacks of one source do not overlap there
  either.
  */
 #define COOP_ON_POOL 2
@@ -289,6 +289,21 @@ typedef struct {
 } coop_callback;
 
 /*
+ A set of CPU numbers, 0 to 1023: bit b of words[w] is CPU 64 * w + b. words NULL (and count 0) is "any CPU"; a
+ set that is present and empty is COOP_E_INVALID. The library copies it.
+ */
+typedef struct {
+    /*
+     The bits, or NULL.
+     */
+    const uint64_t *words;
+    /*
+     How many words.
+     */
+    size_t count;
+} coop_cpu_set;
+
+/*
  When a timer fires and where its callback runs. Zero in any field but size is the default.
  */
 typedef struct {
@@ -313,11 +328,16 @@ typedef struct {
      One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
      */
     int32_t priority;
+    /*
+     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+     */
+    coop_cpu_set cpus;
 } coop_timer_options;
 
 /*
  A function that runs at its times. drop(arg) is called once: after the only run of a timer that does not
- repeat, when the timer is cancelled, or when the loop is freed. See coop_callback.
+ repeat, when the timer is cancelled, or when the loop has finished, stopped or
+ freed. See coop_callback.
  */
 typedef struct {
     /*
@@ -373,11 +393,15 @@ typedef struct {
      Must be 0.
      */
     int32_t reserved;
+    /*
+     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+     */
+    coop_cpu_set cpus;
 } coop_io_watch_options;
 
 /*
  A function that runs when a descriptor is ready. drop(arg) is called once: when the watch is cancelled, or when
- the loop is freed. See coop_callback.
+ the loop has finished, stopped or freed. See coop_callback.
  */
 typedef struct {
     /*
@@ -435,21 +459,6 @@ typedef struct {
      */
     size_t capacity;
 } coop_pool_options;
-
-/*
- A set of CPU numbers, 0 to 1023: bit b of words[w] is CPU 64 * w + b. words NULL (and count 0) is "any CPU"; a
- set that is present and empty is COOP_E_INVALID. The library copies it.
- */
-typedef struct {
-    /*
-     The bits, or NULL.
-     */
-    const uint64_t *words;
-    /*
-     How many words.
-     */
-    size_t count;
-} coop_cpu_set;
 
 /*
  How a task is to run. Zero in any field but size is the default.
@@ -1389,9 +1398,9 @@ coop_status coop_event_loop_start(coop_event_loop *event_loop);
 
 /*
  Closes the loop for good, runs nothing itself and returns. From now on posts are refused; the loop finishes the
- callback at hand and the posts accepted so far, then coop_event_loop_run returns or the loop's thread ends.
- Timers and watches do not fire any more and are dropped when the loop is freed. A loop that does not run
- finishes in its next coop_event_loop_run.
+ callback at hand and the posts accepted so far, drops its timers and watches, which do not fire any more, and then
+ coop_event_loop_run returns or the loop's thread ends. A loop that does not run finishes in its next
+ coop_event_loop_run, or drops all of it when it is freed.
 
  Any thread, also the loop's own callbacks, any number of times. Not from a signal handler. COOP_E_NULL,
  COOP_E_FORKED.
@@ -1468,7 +1477,7 @@ bool coop_event_loop_is_loop_thread(const coop_event_loop *event_loop);
  function may run before id is set.
 
  Any thread, also the loop's own callbacks. COOP_E_NULL, COOP_E_INVALID for fd, interest, place or priority,
- COOP_E_EXISTS if fd has a watch in this loop, COOP_E_OS if the system cannot watch it, COOP_E_UNSUPPORTED for
+ COOP_E_AFFINITY for a CPU set without a worker, COOP_E_EXISTS if fd has a watch in this loop, COOP_E_OS if the system cannot watch it, COOP_E_UNSUPPORTED for
  options, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
  */
 coop_status coop_event_loop_watch(coop_event_loop *event_loop,
@@ -1957,7 +1966,7 @@ coop_status coop_task_release(coop_pool *pool, coop_task_id id);
  COOP_OK. id: set to the timer's id, for coop_timer_cancel; may be NULL. The function may run before id is set.
 
  Any thread, also the loop's own callbacks. COOP_E_NULL, COOP_E_INVALID for a time, place or priority,
- COOP_E_UNSUPPORTED for options, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+ COOP_E_AFFINITY for a CPU set without a worker, COOP_E_UNSUPPORTED for options, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
  */
 coop_status coop_event_loop_timer(coop_event_loop *event_loop,
                                   const coop_timer_options *options,

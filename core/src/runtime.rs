@@ -16,11 +16,11 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    cpu,
+    cpu::{self, CpuSet},
     error::{Error, Refused, Result},
-    event_loop::{Dispatcher, EventLoop, EventLoopOptions, Handle, RunMode},
+    event_loop::{Dispatcher, EventLoop, EventLoopOptions, Handle, RunMode, Target},
     job::Job,
-    pool::{Pool, PoolOptions, ShutdownMode, SubmitOptions},
+    pool::{self, Pool, PoolOptions, ShutdownMode, SubmitOptions},
     priority::Priority,
     time::Deadline,
 };
@@ -90,11 +90,47 @@ impl Drop for Ending {
 }
 
 /// The pool as the loop sees it.
-struct InPool(Arc<Pool>);
+struct InPool {
+    pool: Arc<Pool>,
+    /// Every worker, by the place of the priority in [`Priority::ALL`].
+    anywhere: [Arc<Somewhere>; 3],
+}
+
+/// Some workers of the pool, at one priority.
+struct Somewhere {
+    pool: Arc<Pool>,
+    target: pool::Target,
+}
+
+impl InPool {
+    fn new(pool: Arc<Pool>) -> Result<Self> {
+        let [high, normal, low] =
+            Priority::ALL.map(|priority| Somewhere::new(&pool, SubmitOptions { priority, ..SubmitOptions::default() }));
+        Ok(Self { anywhere: [high?, normal?, low?], pool })
+    }
+}
+
+impl Somewhere {
+    fn new(pool: &Arc<Pool>, options: SubmitOptions) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self { target: pool.target(&options)?, pool: pool.clone() }))
+    }
+}
 
 impl Dispatcher for InPool {
-    fn dispatch(&self, priority: Priority, job: Job) -> Result<(), Refused<Job>> {
-        self.0.submit_with(&SubmitOptions { priority, ..SubmitOptions::default() }, job)
+    fn target(&self, priority: Priority, cpus: Option<&CpuSet>) -> Result<Arc<dyn Target>> {
+        match (cpus, Priority::ALL.iter().position(|each| *each == priority)) {
+            (None, Some(at)) => Ok(self.anywhere[at].clone()),
+            _ => {
+                let options = SubmitOptions { priority, cpus: cpus.copied(), ..SubmitOptions::default() };
+                Ok(Somewhere::new(&self.pool, options)?)
+            }
+        }
+    }
+}
+
+impl Target for Somewhere {
+    fn dispatch(&self, job: Job) -> Result<(), Refused<Job>> {
+        self.pool.submit_to(&self.target, job)
     }
 }
 
@@ -107,7 +143,7 @@ impl Runtime {
         let RuntimeOptions { mut pool, event_loop } = options;
         pool.workers = pool.workers.or_else(|| Some((cpu::usable_count() / 2).max(4)));
         let pool = Arc::new(Pool::new(pool)?);
-        let event_loop = EventLoop::with_dispatcher(event_loop, Arc::new(InPool(pool.clone())))?;
+        let event_loop = EventLoop::with_dispatcher(event_loop, Arc::new(InPool::new(pool.clone())?))?;
         let pool = Ending { pool, event_loop: event_loop.handle() };
         Ok(Self { event_loop, pool })
     }
@@ -201,7 +237,7 @@ mod test {
         assert_eq!(told.recv_timeout(LONG).unwrap(), ("post", (true, false)));
         for (name, on, expected) in [
             ("default", On::Default, (false, true)),
-            ("high", On::Pool(Priority::High), (false, true)),
+            ("high", On::pool(Priority::High), (false, true)),
             ("loop", On::Loop, (true, false)),
         ] {
             let (tell, place) = (tell.clone(), place.clone());
@@ -215,6 +251,41 @@ mod test {
             .watch(reader.as_raw_fd(), options, move |_| tell.send(("watch", place())).unwrap())
             .unwrap();
         assert_eq!(told.recv_timeout(LONG).unwrap(), ("watch", (false, true)));
+        runtime.stop(Some(LONG)).unwrap();
+    }
+
+    #[test]
+    fn sources_keep_to_their_cpus() {
+        let runtime = runtime();
+        runtime.start(StartMode::Return).unwrap();
+        let event_loop = runtime.event_loop();
+        let (tell, told) = mpsc::channel();
+        let (reader, _writer) = UnixStream::pair().unwrap();
+        for cpu in runtime.pool().worker_cpus().into_iter().flatten() {
+            let on = On::Pool { priority: Priority::Normal, cpus: Some(CpuSet::new([cpu]).unwrap()) };
+            let (tell, again) = (tell.clone(), tell.clone());
+            event_loop
+                .timer(TimerOptions { on: on.clone(), ..TimerOptions::default() }, move |_| {
+                    tell.send((cpu, cpu::current())).unwrap();
+                })
+                .unwrap();
+            let options = WatchOptions { on, edge: true, ..WatchOptions::new(Interest::WRITE) };
+            let watch =
+                event_loop.watch(reader.as_raw_fd(), options, move |_| again.send((cpu, cpu::current())).unwrap());
+            for _ in 0..2 {
+                let (asked, was) = told.recv_timeout(LONG).unwrap();
+                assert!(was.is_none_or(|was| was == asked), "asked for CPU {asked}, ran on {was:?}");
+            }
+            event_loop.cancel_watch(watch.unwrap()).unwrap();
+        }
+        let absent = (0..CpuSet::MAX).find(|cpu| !cpu::usable().contains(*cpu)).unwrap();
+        let on = On::Pool { priority: Priority::Normal, cpus: Some(CpuSet::new([absent]).unwrap()) };
+        let timer = event_loop.timer(TimerOptions { on: on.clone(), ..TimerOptions::default() }, |_| {});
+        let watch =
+            event_loop.watch(reader.as_raw_fd(), WatchOptions { on, ..WatchOptions::new(Interest::READ) }, |_| {});
+        for refused in [timer.unwrap_err().error, watch.unwrap_err().error] {
+            assert!(matches!(&refused, Error::Affinity(text) if text.contains(&absent.to_string())), "{refused}");
+        }
         runtime.stop(Some(LONG)).unwrap();
     }
 

@@ -9,6 +9,7 @@ use coop_core::{
 };
 
 use crate::{
+    cpu_set::coop_cpu_set,
     foreign::{Foreign, coop_callback, refused},
     guard::{answer, guard, guard_stop, guard_tell, guard_wait},
     handle::{borrow, give, take, wanted},
@@ -29,7 +30,7 @@ pub const COOP_RUN_UNTIL_IDLE: i32 = 3;
 pub const COOP_ON_DEFAULT: i32 = 0;
 /// They run on the loop's thread.
 pub const COOP_ON_LOOP: i32 = 1;
-/// They run in the runtime's pool, at the priority given beside it. Callbacks of one source do not overlap there
+/// They run in the runtime's pool, at the priority and on the CPUs given beside it. Callbacks of one source do not overlap there
 /// either.
 pub const COOP_ON_POOL: i32 = 2;
 
@@ -164,9 +165,9 @@ pub unsafe extern "C" fn coop_event_loop_start(event_loop: *mut coop_event_loop)
 }
 
 /// Closes the loop for good, runs nothing itself and returns. From now on posts are refused; the loop finishes the
-/// callback at hand and the posts accepted so far, then coop_event_loop_run returns or the loop's thread ends.
-/// Timers and watches do not fire any more and are dropped when the loop is freed. A loop that does not run
-/// finishes in its next coop_event_loop_run.
+/// callback at hand and the posts accepted so far, drops its timers and watches, which do not fire any more, and then
+/// coop_event_loop_run returns or the loop's thread ends. A loop that does not run finishes in its next
+/// coop_event_loop_run, or drops all of it when it is freed.
 ///
 /// Any thread, also the loop's own callbacks, any number of times. Not from a signal handler. COOP_E_NULL,
 /// COOP_E_FORKED.
@@ -332,13 +333,21 @@ pub(crate) unsafe fn event_loop_options(options: *const coop_event_loop_options)
     Ok(name.map_or_else(EventLoopOptions::default, |name| EventLoopOptions { name }))
 }
 
-/// Where a source's callbacks run, out of two fields of its options.
-pub(crate) fn place(on: i32, priority: i32) -> Result<On> {
+/// Where a source's callbacks run, out of three fields of its options.
+///
+/// # Safety
+/// As [`coop_cpu_set::read`].
+pub(crate) unsafe fn place(on: i32, priority: i32, cpus: coop_cpu_set) -> Result<On> {
     let priority = Priority::try_from(priority)?;
+    // SAFETY: the caller's promise.
+    let cpus = unsafe { cpus.read() }?;
     match on {
-        COOP_ON_POOL => Ok(On::Pool(priority)),
+        COOP_ON_POOL => Ok(On::Pool { priority, cpus }),
         COOP_ON_DEFAULT | COOP_ON_LOOP if priority != Priority::Normal => {
             Err(Error::Invalid(format!("priority {} beside on {on}: only COOP_ON_POOL (2) takes one", priority as i32)))
+        }
+        COOP_ON_DEFAULT | COOP_ON_LOOP if cpus.is_some() => {
+            Err(Error::Invalid(format!("a CPU set beside on {on}: only COOP_ON_POOL (2) takes one")))
         }
         COOP_ON_DEFAULT => Ok(On::Default),
         COOP_ON_LOOP => Ok(On::Loop),

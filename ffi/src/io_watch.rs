@@ -8,6 +8,7 @@ use coop_core::{
 };
 
 use crate::{
+    cpu_set::coop_cpu_set,
     event_loop::{coop_event_loop, place},
     foreign::{Foreign, refused},
     guard::guard,
@@ -29,7 +30,7 @@ pub const COOP_IO_HANG_UP: u32 = 8;
 pub type coop_io_watch_id = u64;
 
 /// A function that runs when a descriptor is ready. drop(arg) is called once: when the watch is cancelled, or when
-/// the loop is freed. See coop_callback.
+/// the loop has finished, stopped or freed. See coop_callback.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct coop_io_watch_callback {
@@ -62,12 +63,14 @@ pub struct coop_io_watch_options {
     pub unref: i32,
     /// Must be 0.
     pub reserved: i32,
+    /// On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+    pub cpus: coop_cpu_set,
 }
 
-// SAFETY: numbers, seven fields that fill 32 bytes (tests/c/layout.c), any bytes are a value.
+// SAFETY: numbers and a set of them, eight fields that fill 48 bytes (tests/c/layout.c), any bytes are a value.
 unsafe impl Options for coop_io_watch_options {
     const NAME: &'static str = "coop_io_watch_options";
-    const FIRST: usize = size_of::<Self>();
+    const FIRST: usize = 32;
 }
 
 /// Has the loop call the function when a descriptor is ready: a socket, a pipe, an eventfd; not a file or a
@@ -79,7 +82,7 @@ unsafe impl Options for coop_io_watch_options {
 /// function may run before id is set.
 ///
 /// Any thread, also the loop's own callbacks. COOP_E_NULL, COOP_E_INVALID for fd, interest, place or priority,
-/// COOP_E_EXISTS if fd has a watch in this loop, COOP_E_OS if the system cannot watch it, COOP_E_UNSUPPORTED for
+/// COOP_E_AFFINITY for a CPU set without a worker, COOP_E_EXISTS if fd has a watch in this loop, COOP_E_OS if the system cannot watch it, COOP_E_UNSUPPORTED for
 /// options, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_event_loop_watch(
@@ -93,7 +96,9 @@ pub unsafe extern "C" fn coop_event_loop_watch(
         // SAFETY: a loop that is not freed yet; the callback may free it.
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
         // SAFETY: options are NULL or as long as they say.
-        let options = watch_options(unsafe { options::read(options) }?)?;
+        let options = unsafe { options::read(options) }?;
+        // SAFETY: its CPU set is as long as it says.
+        let options = unsafe { watch_options(options) }?;
         let run: Option<Run> = callback.r#fn;
         let foreign = Foreign::new(run, callback.arg, callback.drop)?;
         let watch = handle.watch(fd, options, move |ready| foreign.call_with(bits(ready))).map_err(refused)?;
@@ -119,7 +124,9 @@ pub unsafe extern "C" fn coop_io_watch_cancel(event_loop: *mut coop_event_loop, 
     })
 }
 
-fn watch_options(read: coop_io_watch_options) -> Result<WatchOptions> {
+/// # Safety
+/// The CPU set is as [`coop_cpu_set::read`] wants it.
+unsafe fn watch_options(read: coop_io_watch_options) -> Result<WatchOptions> {
     let interest = match read.interest {
         0 | COOP_IO_READ => Interest::READ,
         COOP_IO_WRITE => Interest::WRITE,
@@ -133,7 +140,9 @@ fn watch_options(read: coop_io_watch_options) -> Result<WatchOptions> {
     let edge = options::flag(read.edge, "coop_io_watch_options.edge")?;
     let unref = options::flag(read.unref, "coop_io_watch_options.unref")?;
     options::reserved(read.reserved, "coop_io_watch_options.reserved")?;
-    Ok(WatchOptions { interest, edge, on: place(read.on, read.priority)?, unref })
+    // SAFETY: the caller's promise.
+    let on = unsafe { place(read.on, read.priority, read.cpus) }?;
+    Ok(WatchOptions { interest, edge, on, unref })
 }
 
 fn bits(ready: Readiness) -> u32 {

@@ -8,6 +8,7 @@ use coop_core::{
 };
 
 use crate::{
+    cpu_set::coop_cpu_set,
     event_loop::{coop_event_loop, place},
     foreign::{Foreign, refused},
     guard::guard,
@@ -20,7 +21,8 @@ use crate::{
 pub type coop_timer_id = u64;
 
 /// A function that runs at its times. drop(arg) is called once: after the only run of a timer that does not
-/// repeat, when the timer is cancelled, or when the loop is freed. See coop_callback.
+/// repeat, when the timer is cancelled, or when the loop has finished, stopped or
+/// freed. See coop_callback.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct coop_timer_callback {
@@ -50,12 +52,14 @@ pub struct coop_timer_options {
     pub on: i32,
     /// One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
     pub priority: i32,
+    /// On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+    pub cpus: coop_cpu_set,
 }
 
-// SAFETY: numbers, five fields that fill 32 bytes (tests/c/layout.c), any bytes are a value.
+// SAFETY: numbers and a set of them, six fields that fill 48 bytes (tests/c/layout.c), any bytes are a value.
 unsafe impl Options for coop_timer_options {
     const NAME: &'static str = "coop_timer_options";
-    const FIRST: usize = size_of::<Self>();
+    const FIRST: usize = 32;
 }
 
 /// Has the loop call the function at a time, once or repeatedly.
@@ -64,7 +68,7 @@ unsafe impl Options for coop_timer_options {
 /// COOP_OK. id: set to the timer's id, for coop_timer_cancel; may be NULL. The function may run before id is set.
 ///
 /// Any thread, also the loop's own callbacks. COOP_E_NULL, COOP_E_INVALID for a time, place or priority,
-/// COOP_E_UNSUPPORTED for options, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+/// COOP_E_AFFINITY for a CPU set without a worker, COOP_E_UNSUPPORTED for options, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_event_loop_timer(
     event_loop: *mut coop_event_loop,
@@ -76,7 +80,9 @@ pub unsafe extern "C" fn coop_event_loop_timer(
         // SAFETY: a loop that is not freed yet; the callback may free it.
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
         // SAFETY: options are NULL or as long as they say.
-        let options = timer_options(unsafe { options::read(options) }?)?;
+        let options = unsafe { options::read(options) }?;
+        // SAFETY: its CPU set is as long as it says.
+        let options = unsafe { timer_options(options) }?;
         let run: Option<Run> = callback.r#fn;
         let foreign = Foreign::new(run, callback.arg, callback.drop)?;
         let timer = handle.timer(options, move |expirations| foreign.call_with(expirations)).map_err(refused)?;
@@ -102,10 +108,14 @@ pub unsafe extern "C" fn coop_timer_cancel(event_loop: *mut coop_event_loop, id:
     })
 }
 
-fn timer_options(read: coop_timer_options) -> Result<TimerOptions> {
+/// # Safety
+/// The CPU set is as [`coop_cpu_set::read`] wants it.
+unsafe fn timer_options(read: coop_timer_options) -> Result<TimerOptions> {
     let after = options::duration(read.after_ns, "coop_timer_options.after_ns")?;
     let every = options::duration(read.every_ns, "coop_timer_options.every_ns")?;
-    Ok(TimerOptions { after, every: (!every.is_zero()).then_some(every), on: place(read.on, read.priority)? })
+    // SAFETY: the caller's promise.
+    let on = unsafe { place(read.on, read.priority, read.cpus) }?;
+    Ok(TimerOptions { after, every: (!every.is_zero()).then_some(every), on })
 }
 
 impl Foreign<Run> {

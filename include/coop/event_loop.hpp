@@ -4,8 +4,8 @@
  *     loop.timer({.after = 10ms}, [&] { loop.stop().value(); }).value();
  *     loop.run().value();
  *
- * Lifetimes: 1. A loop owns the callables of its posts, timers and watches, and at its end drops those that have not run
- * and waits for the one that does. It may end inside one of its own callbacks: then it returns at once. 2. An
+ * Lifetimes: 1. A loop owns the callables of its posts, timers and watches, drops those of timers and watches when it was
+ * stopped and has finished, and at its end what has not run, and waits for the one that does. It may end inside one of its own callbacks: then it returns at once. 2. An
  * event_loop_ref is a way to a loop that somebody else owns (another event_loop object, or a runtime); it, and the names of
  * timers and watches, must not be used after the loop's end. 3. A loop that was moved from or freed, and an empty
  * event_loop_ref, answer errc::null.

@@ -3,10 +3,12 @@
 #ifndef COOP_IO_WATCH_HPP
 #define COOP_IO_WATCH_HPP
 
+#include <coop/cpu_set.hpp>
 #include <coop/priority.hpp>
 #include <coop/result.hpp>
 
 #include <cstdint>
+#include <optional>
 
 namespace coop {
 
@@ -36,9 +38,12 @@ struct io_watch_options {
     coop::on on = coop::on::default_;
     /* Only beside on::pool. */
     coop::priority priority = coop::priority::normal;
+    /* On which CPUs; none: on any. Only beside on::pool. */
+    std::optional<cpu_set> cpus = {};
     /* run_mode::until_idle does not wait for this watch. */
     bool unref = false;
 
+    /* The C view; valid while this object is. */
     coop_io_watch_options c() const noexcept {
         coop_io_watch_options options{};
         options.size = sizeof options;
@@ -46,6 +51,7 @@ struct io_watch_options {
         options.edge = edge;
         options.on = static_cast<std::int32_t>(on);
         options.priority = static_cast<std::int32_t>(priority);
+        if (cpus) options.cpus = cpus->c();
         options.unref = unref;
         return options;
     }

@@ -3,11 +3,13 @@
 #ifndef COOP_TIMER_HPP
 #define COOP_TIMER_HPP
 
+#include <coop/cpu_set.hpp>
 #include <coop/priority.hpp>
 #include <coop/result.hpp>
 #include <coop/time.hpp>
 
 #include <cstdint>
+#include <optional>
 
 namespace coop {
 
@@ -20,7 +22,10 @@ struct timer_options {
     coop::on on = coop::on::default_;
     /* Only beside on::pool. */
     coop::priority priority = coop::priority::normal;
+    /* On which CPUs; none: on any. Only beside on::pool. */
+    std::optional<cpu_set> cpus = {};
 
+    /* The C view; valid while this object is. */
     coop_timer_options c() const noexcept {
         coop_timer_options options{};
         options.size = sizeof options;
@@ -28,6 +33,7 @@ struct timer_options {
         options.every_ns = every.ns();
         options.on = static_cast<std::int32_t>(on);
         options.priority = static_cast<std::int32_t>(priority);
+        if (cpus) options.cpus = cpus->c();
         return options;
     }
 };

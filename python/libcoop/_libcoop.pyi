@@ -108,8 +108,8 @@ class EventLoop:
         Forked.
         """
     def stop(self) -> None:
-        """Closes the loop and returns at once: it finishes the callback at hand and the posts it has accepted, and
-        takes no more.
+        """Closes the loop and returns at once: it finishes the callback at hand and the posts it has accepted, drops
+        its timers and watches, and takes no more.
 
         Any thread, also from callbacks, any number of times. Raises Forked.
         """

@@ -144,7 +144,8 @@ impl EventLoop {
         this.get().handle.start().or_raise(this.py())
     }
 
-    /// Closes the loop and returns at once: it finishes the callback at hand and the posts it has accepted, and takes no more.
+    /// Closes the loop and returns at once: it finishes the callback at hand and the posts it has accepted, drops its timers and
+    /// watches, and takes no more.
     ///
     /// Any thread, also from callbacks, any number of times. Raises Forked.
     fn stop(&self, py: Python<'_>) -> PyResult<()> {

@@ -41,7 +41,7 @@ static void in_a_process(int in_another_thread) {
     int status = 0;
     CHECK(child >= 0);
     if (child == 0) {
-        coop_timer_options far = {sizeof far, LONG_NS, 0, 0, 0};
+        coop_timer_options far = {.size = sizeof far, .after_ns = LONG_NS};
         pthread_t thread;
         pool = new_pool(2);
         loop = new_loop();

@@ -61,7 +61,7 @@ static void posts_of_other_threads(void) {
     for (i = 0; i < POSTERS; i++)
         while (pthread_tryjoin_np(posters[i], NULL) != 0) {
             /* Something to wake up for when the last poster has ended. */
-            coop_timer_options soon = {sizeof soon, 10000000, 0, 0, 0};
+            coop_timer_options soon = {.size = sizeof soon, .after_ns = 10000000};
             coop_timer_id timer;
             CHECK_OK(coop_event_loop_timer(loop, &soon, counted_timer(&p), &timer));
             drive(loop);
@@ -82,7 +82,7 @@ static void posts_of_other_threads(void) {
 
 static void timers(void) {
     coop_event_loop *loop = new_loop();
-    coop_timer_options late = {sizeof late, LONG_NS, 0, 0, 0}, soon = {sizeof soon, 2000000, 0, 0, 0};
+    coop_timer_options late = {.size = sizeof late, .after_ns = LONG_NS}, soon = {.size = sizeof soon, .after_ns = 2000000};
     coop_timer_id first, second;
     probe p = {0, 0};
     int64_t before = -1, after = -1, timeout_ns = 77;

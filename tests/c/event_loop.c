@@ -57,7 +57,7 @@ static void tick_drop(void *arg) { count_drop(&((ticker *)arg)->p); }
 
 static void timers(void) {
     ticker t = {new_loop(), 0, 3, {0, 0}};
-    coop_timer_options options = {sizeof options, 1000, 1000000, COOP_ON_LOOP, 0};
+    coop_timer_options options = {.size = sizeof options, .after_ns = 1000, .every_ns = 1000000, .on = COOP_ON_LOOP};
     coop_timer_callback repeating = {tick, &t, tick_drop};
     CHECK_OK(coop_event_loop_timer(t.loop, &options, repeating, &t.id));
     probe once = {0, 0}, never = {0, 0};
@@ -114,7 +114,7 @@ static void watches(void) {
     CHECK_EQ(drops(&r.p), 1);
     CHECK_EQ(runs(&second) + drops(&second), 0);
     /* An unref watch keeps no loop running. */
-    coop_io_watch_options unref = {sizeof unref, COOP_IO_READ, 0, 0, 0, 1, 0};
+    coop_io_watch_options unref = {.size = sizeof unref, .interest = COOP_IO_READ, .unref = 1};
     int quiet[2];
     CHECK(pipe(quiet) == 0);
     r.loop = new_loop();

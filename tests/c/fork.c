@@ -124,7 +124,7 @@ int main(void) {
     CHECK_OK(coop_udp_new(NULL, &udp));
     CHECK_OK(coop_event_loop_start(loop));
     CHECK_OK(coop_runtime_start(runtime, COOP_START_RETURN));
-    coop_timer_options far = {sizeof far, LONG_NS, 0, 0, 0};
+    coop_timer_options far = {.size = sizeof far, .after_ns = LONG_NS};
     CHECK_OK(coop_event_loop_timer(loop, &far, counted_timer(&waiting_timer), &timer_id));
     CHECK_OK(coop_event_loop_watch(loop, fds[0], NULL, counted_watch(&waiting_watch), &watch_id));
     CHECK_OK(coop_pool_submit_task(pool, NULL, counted(&task), &task_id));

@@ -3,7 +3,7 @@
 
 #include "check.h"
 
-static const coop_timer_options soon = {sizeof soon, 0, 1000, COOP_ON_DEFAULT, 0};
+static const coop_timer_options soon = {.size = sizeof soon, .every_ns = 1000, .on = COOP_ON_DEFAULT};
 
 static void free_loop(void *arg) { coop_event_loop_free(arg); }
 static void free_loop_timer(void *arg, uint64_t times) {
@@ -28,7 +28,7 @@ static void in_the_callers_run(int which) {
     if (which == 1) CHECK_OK(coop_event_loop_timer(loop, &soon, on_time, NULL));
     if (which == 2) CHECK_OK(coop_event_loop_watch(loop, fds[0], NULL, on_ready, NULL));
     if (which == 0) CHECK_OK(coop_event_loop_post(loop, counted(&behind)));
-    coop_timer_options far = {sizeof far, LONG_NS, 0, 0, 0};
+    coop_timer_options far = {.size = sizeof far, .after_ns = LONG_NS};
     CHECK_OK(coop_event_loop_timer(loop, &far, counted_timer(&timer), NULL));
     CHECK_OK(coop_event_loop_run(loop, COOP_RUN_DEFAULT));
     CHECK(runs(&behind) == 0 && drops(&behind) == (which == 0));
@@ -85,7 +85,7 @@ static void while_another_thread_joins(void) {
     coop_event_loop *loop = new_loop();
     latch go = LATCH;
     pthread_t thread;
-    coop_timer_options later = {sizeof later, 20000000, 0, 0, 0};
+    coop_timer_options later = {.size = sizeof later, .after_ns = 20000000};
     coop_timer_callback on_time = {free_loop_timer, loop, NULL};
     CHECK_OK(coop_event_loop_start(loop));
     CHECK_OK(coop_event_loop_post(loop, waiting(&go)));
@@ -98,7 +98,7 @@ static void while_another_thread_joins(void) {
 /* A drop that frees: by the cancel that is under way. */
 static void from_a_drop(void) {
     coop_event_loop *loop = new_loop();
-    coop_timer_options far = {sizeof far, LONG_NS, 0, 0, 0};
+    coop_timer_options far = {.size = sizeof far, .after_ns = LONG_NS};
     coop_timer_id id = 0;
     probe p = {0, 0};
     coop_timer_callback callback = {count_timer, loop, free_loop};
@@ -183,7 +183,7 @@ static void a_runtime(int which) {
     coop_pool *pool = coop_runtime_pool(f.runtime);
     coop_callback callback = {free_runtime, &f, runtime_done};
     coop_timer_callback timer = {free_runtime_timer, &f, runtime_done};
-    coop_timer_options high = {sizeof high, 0, 0, COOP_ON_POOL, COOP_PRIORITY_HIGH};
+    coop_timer_options high = {.size = sizeof high, .on = COOP_ON_POOL, .priority = COOP_PRIORITY_HIGH};
     CHECK_OK(coop_pool_submit(pool, NULL, counted(&f.task)));
     if (which != 3) CHECK_OK(coop_runtime_start(f.runtime, COOP_START_RETURN));
     if (which == 0 || which == 3) CHECK_OK(coop_event_loop_post(loop, callback));

@@ -122,7 +122,8 @@ NEXT(coop_timer_options, size, after_ns);
 NEXT(coop_timer_options, after_ns, every_ns);
 NEXT(coop_timer_options, every_ns, on);
 NEXT(coop_timer_options, on, priority);
-LAST(coop_timer_options, priority, 32);
+NEXT(coop_timer_options, priority, cpus);
+LAST(coop_timer_options, cpus, 48);
 
 FIRST(coop_io_watch_options, size);
 NEXT(coop_io_watch_options, size, interest);
@@ -131,7 +132,8 @@ NEXT(coop_io_watch_options, edge, on);
 NEXT(coop_io_watch_options, on, priority);
 NEXT(coop_io_watch_options, priority, unref);
 NEXT(coop_io_watch_options, unref, reserved);
-LAST(coop_io_watch_options, reserved, 32);
+NEXT(coop_io_watch_options, reserved, cpus);
+LAST(coop_io_watch_options, cpus, 48);
 
 FIRST(coop_runtime_options, size);
 NEXT(coop_runtime_options, size, pool);

@@ -83,8 +83,8 @@ static const struct {
     {"coop_submit_options", sizeof(coop_submit_options), 32, try_submit},
     {"coop_submit_options", sizeof(coop_submit_options), 32, try_submit_task},
     {"coop_submit_options", sizeof(coop_submit_options), 32, try_batch},
-    {"coop_timer_options", sizeof(coop_timer_options), sizeof(coop_timer_options), try_timer},
-    {"coop_io_watch_options", sizeof(coop_io_watch_options), sizeof(coop_io_watch_options), try_watch},
+    {"coop_timer_options", sizeof(coop_timer_options), 32, try_timer},
+    {"coop_io_watch_options", sizeof(coop_io_watch_options), 32, try_watch},
 };
 
 static void *sized(void *place, size_t size) {

@@ -29,7 +29,7 @@ static void where_callbacks_run(void) {
     CHECK_STATUS(coop_runtime_start(runtime, COOP_START_RETURN), COOP_E_EXISTS);
     for (int i = 0; i < 3; i++) {
         place p = {runtime, 0, 0, LATCH};
-        coop_timer_options options = {sizeof options, 0, 0, cases[i].on, cases[i].priority};
+        coop_timer_options options = {.size = sizeof options, .on = cases[i].on, .priority = cases[i].priority};
         coop_timer_callback callback = {where_timer, &p, NULL};
         CHECK_OK(coop_event_loop_timer(loop, &options, callback, NULL));
         latch_wait(&p.done);
@@ -40,7 +40,29 @@ static void where_callbacks_run(void) {
     CHECK_OK(coop_event_loop_post(loop, post));
     latch_wait(&p.done);
     CHECK(p.on_loop && !p.in_pool);
+
+    /* On a worker inside a set; a set that has none is refused, and the argument is still the caller's. */
+    coop_pool *pool = coop_runtime_pool(runtime);
+    coop_worker_statistics worker = {.size = sizeof worker};
+    CHECK_OK(coop_pool_worker_stats(pool, 0, &worker));
+    uint64_t words[16] = {0};
+    words[worker.cpu / 64] = UINT64_C(1) << worker.cpu % 64;
+    coop_timer_options timer = {.size = sizeof timer, .on = COOP_ON_POOL, .cpus = {words, 16}};
+    place there = {runtime, 0, 0, LATCH};
+    coop_timer_callback callback = {where_timer, &there, NULL};
+    CHECK_OK(coop_event_loop_timer(loop, &timer, callback, NULL));
+    latch_wait(&there.done);
+    CHECK(there.in_pool);
+    static probe kept;
+    const uint64_t absent[16] = {[15] = UINT64_C(1) << 63};
+    timer.cpus.words = absent;
+    CHECK_SAYS(coop_event_loop_timer(loop, &timer, counted_timer(&kept), NULL), COOP_E_AFFINITY, "{1023}");
+    coop_io_watch_options watch = {.size = sizeof watch, .on = COOP_ON_POOL, .cpus = {absent, 16}};
+    CHECK_SAYS(coop_event_loop_watch(loop, 0, &watch, counted_watch(&kept), NULL), COOP_E_AFFINITY, "{1023}");
+    watch.cpus.count = 0;
+    CHECK_SAYS(coop_event_loop_watch(loop, 0, &watch, counted_watch(&kept), NULL), COOP_E_INVALID, "empty");
     CHECK_OK(coop_runtime_stop(runtime, LONG_NS));
+    CHECK(drops(&kept) == 0);
     coop_runtime_free(runtime);
 }
 
@@ -105,7 +127,7 @@ static void free_drops_what_is_queued(void) {
     probe post = {0, 0}, timer = {0, 0}, p = {0, 0};
     coop_callback posted = {count_run, &post, ask};
     coop_timer_callback timed = {count_timer, &timer, ask};
-    coop_timer_options far = {sizeof far, LONG_NS, 0, 0, 0};
+    coop_timer_options far = {.size = sizeof far, .after_ns = LONG_NS};
     CHECK_OK(coop_event_loop_post(coop_runtime_event_loop(asked), posted));
     CHECK_OK(coop_event_loop_timer(coop_runtime_event_loop(asked), &far, timed, NULL));
     CHECK_OK(coop_pool_submit(coop_runtime_pool(asked), NULL, opening(&begun)));

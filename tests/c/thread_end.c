@@ -27,7 +27,7 @@ typedef struct {
 
 static void use_all(ending *e) {
     latch ran = LATCH;
-    coop_timer_options far = {sizeof far, LONG_NS, 0, 0, 0};
+    coop_timer_options far = {.size = sizeof far, .after_ns = LONG_NS};
     coop_timer_id id = 0;
     coop_event_loop *own = NULL;
     probe drop = {0, 0};

@@ -48,7 +48,7 @@ static void of_loops(void) {
     CHECK_SAYS(coop_event_loop_run(loop, -1), COOP_E_INVALID, "run mode -1");
     CHECK_SAYS(coop_event_loop_join(loop, -5), COOP_E_INVALID, "timeout_ns is -5");
 
-    coop_timer_options timer = {sizeof timer, -1, 0, 0, 0};
+    coop_timer_options timer = {.size = sizeof timer, .after_ns = -1};
     CHECK_SAYS(coop_event_loop_timer(loop, &timer, counted_timer(&p), NULL), COOP_E_INVALID, "after_ns is -1");
     timer.after_ns = 0;
     timer.every_ns = -1;
@@ -59,12 +59,17 @@ static void of_loops(void) {
     timer.on = COOP_ON_LOOP;
     timer.priority = COOP_PRIORITY_HIGH;
     CHECK_SAYS(coop_event_loop_timer(loop, &timer, counted_timer(&p), NULL), COOP_E_INVALID, "priority 1");
+    timer.priority = COOP_PRIORITY_NORMAL;
+    const uint64_t first = 1;
+    timer.cpus.words = &first;
+    timer.cpus.count = 1;
+    CHECK_SAYS(coop_event_loop_timer(loop, &timer, counted_timer(&p), NULL), COOP_E_INVALID, "a CPU set beside on 1");
     timer.on = COOP_ON_POOL;
     CHECK_SAYS(coop_event_loop_timer(loop, &timer, counted_timer(&p), NULL), COOP_E_INVALID, "no pool");
 
     int fds[2];
     CHECK(pipe(fds) == 0);
-    coop_io_watch_options watch = {sizeof watch, 4, 0, 0, 0, 0, 0};
+    coop_io_watch_options watch = {.size = sizeof watch, .interest = 4};
     CHECK_SAYS(coop_event_loop_watch(loop, fds[0], &watch, counted_watch(&p), NULL), COOP_E_INVALID, "interest 4");
     watch.interest = COOP_IO_READ;
     watch.edge = -1;

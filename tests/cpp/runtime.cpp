@@ -32,6 +32,11 @@ static void loop_and_pool() {
     MUST(pool.submit([&] { submitted.open(); }));
     for (latch *one : {&posted, &timed, &on_loop, &submitted}) one->wait();
 
+    const coop::cpu_set nowhere{1023};
+    REFUSED(coop::errc::affinity, loop.timer({.on = coop::on::pool, .cpus = nowhere}, [] {}));
+    REFUSED(coop::errc::affinity, loop.watch(0, {.on = coop::on::pool, .cpus = nowhere}, [](coop::io) {}));
+    REFUSED(coop::errc::invalid, loop.timer({.cpus = nowhere}, [] {}));
+
     MUST(runtime.stop(LONG));
     REFUSED(coop::errc::closed, runtime.start());
     REFUSED(coop::errc::closed, pool.submit([] {}));

@@ -47,7 +47,7 @@ impl Handle {
     /// each run; what would make it shorter later makes the descriptor readable instead.
     ///
     /// # Errors
-    /// [`Error::Closed`] when the loop was stopped and has nothing left to run: it is to be taken out of the foreign one.
+    /// [`Error::Closed`] when the loop was stopped and has nothing left to run or to drop: it is to be taken out of the foreign one.
     /// [`Error::Forked`].
     pub fn backend_timeout(&self) -> Result<Option<Duration>> {
         let shared = &*self.shared;
@@ -66,12 +66,6 @@ impl Handle {
 }
 
 impl Shared {
-    /// Whether a run would find something without looking at timers and descriptors.
-    fn has_work(&self) -> bool {
-        let open = !self.gate.is_closed();
-        !self.posts.is_empty() || (open && self.overdue.load(Ordering::Relaxed))
-    }
-
     /// The end of a run: from here on the foreign loop, if there is one, sleeps in this one's stead.
     pub(super) fn leave(&self) {
         fence(Ordering::SeqCst);

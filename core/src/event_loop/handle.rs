@@ -87,7 +87,8 @@ impl Handle {
     /// when some were missed).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a period of zero or a pool that is not there, [`Error::Closed`], [`Error::Forked`].
+    /// [`Error::Invalid`] for a period of zero or a pool that is not there, [`Error::Affinity`] for a CPU set without a worker,
+    /// [`Error::Closed`], [`Error::Forked`].
     pub fn timer<F>(&self, options: TimerOptions, f: F) -> Result<TimerId, Refused<F>>
     where
         F: FnMut(u64) + Send + 'static,
@@ -99,7 +100,7 @@ impl Handle {
         match place {
             Err(error) => Err(Refused::new(error, f)),
             Ok((place, _inside)) => {
-                let (id, is_next) = self.shared.timers.add(options, place, Box::new(f));
+                let (id, is_next) = self.shared.timers.add(&options, place, Box::new(f));
                 if is_next {
                     self.shared.wake_if_asleep();
                 }
@@ -134,7 +135,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error::Exists`] for a second watch on an fd, [`Error::Os`] for what the system cannot watch,
-    /// [`Error::Invalid`], [`Error::Closed`], [`Error::Forked`].
+    /// [`Error::Invalid`], [`Error::Affinity`] for a CPU set without a worker, [`Error::Closed`], [`Error::Forked`].
     pub fn watch<F>(&self, fd: RawFd, options: WatchOptions, f: F) -> Result<WatchId, Refused<F>>
     where
         F: FnMut(Readiness) + Send + 'static,
@@ -146,7 +147,7 @@ impl Handle {
                 Some(f) => Box::new(f) as super::watch::Callback,
                 None => unreachable!("asked for once"),
             };
-            self.shared.watches.add(fd, options, place, boxed)
+            self.shared.watches.add(fd, &options, place, boxed)
         });
         match (added, f) {
             (Ok(id), _) => Ok(id),
@@ -170,7 +171,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Error::Exists`] if it runs already, [`Error::WouldDeadlock`] from one of its own callbacks, [`Error::Closed`] once it was
-    /// stopped and has run all that it had accepted, [`Error::Forked`].
+    /// stopped and has run all that it had accepted and dropped the rest, [`Error::Forked`].
     pub fn run(&self, mode: RunMode) -> Result<()> {
         self.shared.fork.check()?;
         self.shared.runner.claim()?;
@@ -185,7 +186,7 @@ impl Handle {
         let shared = &self.shared;
         shared.fork.check()?;
         shared.runner.claim()?;
-        if shared.gate.is_closed() && shared.posts.is_empty() {
+        if shared.has_finished() {
             shared.give_back(&mut shared.thread.lock().unwrap_or_else(PoisonError::into_inner));
             return Err(Error::Closed("event loop"));
         }
@@ -207,7 +208,8 @@ impl Handle {
     }
 
     /// Closes the loop, runs nothing itself and returns. From now on posts are refused; the loop finishes the callback at hand
-    /// and the posts accepted so far, then its `run` returns or its thread ends. Any thread, any number of times.
+    /// and the posts accepted so far, drops its timers and watches, then its `run` returns or its thread ends. Any thread, any
+    /// number of times.
     ///
     /// # Errors
     /// [`Error::Forked`].

@@ -6,7 +6,8 @@
 //! # Lifetime
 //!
 //! 1. [`EventLoop`] owns the loop; [`Handle`]s are ways to it and do not keep it open.
-//! 2. A loop that was stopped has finished: it runs what it had accepted and is closed for good.
+//! 2. A loop that was stopped is closed for good: it runs the posts that it had accepted, drops its timers and watches, and has
+//!    finished.
 //! 3. Dropping the [`EventLoop`] stops it, discards what is queued (each callback is dropped, none is run) and waits for
 //!    the callback that is running. From inside one of its own callbacks the drop returns at once, and the rest happens
 //!    when that callback returns.
@@ -43,7 +44,7 @@ use std::{
 
 use self::shared::Shared;
 pub use self::{
-    dispatch::{Dispatcher, On},
+    dispatch::{Dispatcher, On, Target},
     handle::{Handle, WeakHandle},
     run::RunMode,
     timer::{TimerId, TimerOptions},

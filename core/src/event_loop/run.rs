@@ -4,15 +4,16 @@
 //!
 //! 1. Announce the sleep, look at posts and timers for the last time, sleep in the system until something is ready, a timer is due, or
 //!    somebody wakes the loop (wake.rs).
-//! 2. The posts that were there when the turn's work began, in order. Posts made by them come in the next turn, so that
-//!    a chain of posts starves neither sockets nor timers.
-//! 3. The watches that are ready.
-//! 4. The timers that are due.
+//! 2. The watches that are ready.
+//! 3. The timers that are due.
+//! 4. The posts that are there when this part begins, in order: what a watch or a timer woke runs in the same turn. Posts made by
+//!    them come in the next turn, so that a chain of posts starves neither sockets nor timers.
 //!
 //! # Ending
 //!
-//! Once the gate is closed and quiet, nothing new can be posted: the posts that are left run, and the run ends. Timers and
-//! watches do not fire any more; they are dropped with the loop.
+//! Once the gate is closed and quiet, nothing new can be posted: the posts that are left run, then the timers and watches, which
+//! do not fire any more, are dropped, and the run ends. What their drops post is refused like all else. A loop that is stopped and
+//! never run again drops all of it when it is freed.
 
 #![forbid(unsafe_code)]
 
@@ -203,7 +204,7 @@ impl Shared {
 pub(super) fn run(shared: &Arc<Shared>, mode: RunMode) -> Result<()> {
     let release = Release(shared);
     shared.runner.thread.store(thread::number(), Ordering::SeqCst);
-    if shared.gate.is_closed() && shared.posts.is_empty() {
+    if shared.has_finished() {
         return Err(Error::Closed("event loop"));
     }
     let result = {
@@ -236,6 +237,8 @@ fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()>
         }
         let worked = turn(shared, driver, mode)?;
         match mode {
+            // Stopped meanwhile: it finishes first.
+            _ if shared.gate.is_closed() => {}
             RunMode::NoWait => return Ok(()),
             RunMode::Once if worked => return Ok(()),
             _ => {}
@@ -270,7 +273,7 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<bool
         Ok(()) => {}
     }
 
-    let mut worked = run_posts(shared, shared.posts.len());
+    let mut worked = false;
     for event in &driver.events {
         // A callback of this turn has stopped or freed the loop, or this is the child that it forked. An interrupted turn still tells every event: the selector is
         // edge-triggered and would not tell it again.
@@ -290,11 +293,14 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<bool
         shared.timers.expire(&mut driver.expired);
         driver.due.extend(driver.expired.drain(..));
     }
-    // What an interrupt leaves is due in the next turn, what a stop leaves is dropped with the loop.
+    // What an interrupt leaves is due in the next turn, what a stop leaves is dropped.
     while !breaks() {
         let Some(id) = driver.due.pop_front() else { break };
         worked = true;
         timer::fire(shared, id);
+    }
+    if !breaks() {
+        worked |= run_posts(shared, shared.posts.len());
     }
     Ok(worked)
 }
@@ -317,12 +323,17 @@ fn run_posts(shared: &Shared, count: usize) -> bool {
     worked
 }
 
-/// The end of a stopped loop: all that was accepted runs, interrupted or not, unless the owner freed the loop.
+/// The end of a stopped loop: all that was accepted runs, interrupted or not, unless the owner freed the loop; then what waits
+/// is dropped.
 fn finish(shared: &Shared) {
     shared.runner.interrupted.store(false, Ordering::SeqCst);
     // Nobody on this thread is inside the gate: a post leaves it before it returns.
     shared.gate.wait_quiet();
     while !shared.fork.is_forked() && run_posts(shared, usize::MAX) {
         shared.runner.interrupted.store(false, Ordering::SeqCst);
+    }
+    // Freed: the end of the run drops them behind the posts.
+    if !shared.fork.is_forked() && !shared.runner.is_freed() {
+        shared.drop_sources();
     }
 }

@@ -5,7 +5,10 @@
 use std::{
     fmt, io,
     os::fd::{AsRawFd, RawFd},
-    sync::{Arc, Condvar, Mutex, atomic::AtomicBool},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
 };
 
@@ -115,11 +118,32 @@ impl Shared {
         }
     }
 
-    /// Drops all that waits: posts, timers, watches.
+    /// Whether it was stopped and a run would find nothing to run or to drop.
+    pub(super) fn has_finished(&self) -> bool {
+        self.gate.is_closed() && !self.has_work()
+    }
+
+    /// Whether a run would find something without looking at what is due and ready.
+    pub(super) fn has_work(&self) -> bool {
+        if !self.posts.is_empty() {
+            return true;
+        }
+        match self.gate.is_closed() {
+            false => self.overdue.load(Ordering::Relaxed),
+            true => self.timers.len() > 0 || !self.watches.is_empty(),
+        }
+    }
+
+    /// Drops all that waits: posts, timers, watches. The gate is closed and quiet.
     pub(super) fn discard(&self) {
         while let Some(job) = self.posts.pop() {
             job.drop_caught("event loop");
         }
+        self.drop_sources();
+    }
+
+    /// Drops what waits for a time or for the system, with no lock held. The gate is closed and quiet, so no more come.
+    pub(super) fn drop_sources(&self) {
         self.timers.clear();
         self.watches.clear();
     }

@@ -11,11 +11,12 @@ use std::{
 };
 
 mod embed;
+mod ends;
 mod races;
 mod sources;
 
 use super::*;
-use crate::{Error, Job, Priority, Refused};
+use crate::{CpuSet, Error, Job, Priority, Refused};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -29,6 +30,18 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
+}
+
+/// Every place of a loop is this one.
+struct Only(Arc<dyn Target>);
+impl Dispatcher for Only {
+    fn target(&self, _: Priority, _: Option<&CpuSet>) -> Result<Arc<dyn Target>> {
+        Ok(self.0.clone())
+    }
+}
+
+fn loop_of(target: Arc<dyn Target>) -> EventLoop {
+    EventLoop::with_dispatcher(EventLoopOptions::default(), Arc::new(Only(target))).unwrap()
 }
 
 fn counter() -> Arc<AtomicUsize> {

@@ -98,7 +98,7 @@ impl Readiness {
 }
 
 /// How to watch an fd.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct WatchOptions {
     /// The directions.
     pub interest: Interest,
@@ -161,11 +161,15 @@ impl Watches {
         self.referenced.load(Ordering::Relaxed)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots().len() == 0
+    }
+
     /// Registers the fd. The callback is asked for only when nothing can be refused any more.
     pub(super) fn add(
         &self,
         fd: RawFd,
-        options: WatchOptions,
+        options: &WatchOptions,
         place: Place,
         callback: impl FnOnce() -> Callback,
     ) -> Result<WatchId> {
@@ -257,9 +261,9 @@ fn deliver(shared: &Arc<Shared>, id: u64, readiness: Readiness) {
     };
     match place {
         Place::Loop => ready.run(),
-        Place::Pool(pool, priority) => {
+        Place::Pool(pool) => {
             let ready = Box::new(ready);
-            if let Err(refused) = pool.dispatch(priority, Job::new(move || ready.run())) {
+            if let Err(refused) = pool.dispatch(Job::new(move || ready.run())) {
                 tracing::error!(target: "coop", "a watch's callback was dropped: {}", refused.error);
             }
         }

@@ -1,8 +1,8 @@
 //! What a coroutine waits for on a loop: a time, and a file descriptor that is ready.
 //!
 //! Each is a timer or a watch of the loop whose callback wakes the coroutine; it goes on where it belongs. Dropped before
-//! that, the future ends its timer or watch. When the loop is freed, the callback goes with it, and the future answers
-//! [`Error::Closed`].
+//! that, the future ends its timer or watch. When the loop has finished, stopped or freed, the callback goes with it, and the future
+//! answers [`Error::Closed`].
 
 #![forbid(unsafe_code)]
 
@@ -92,9 +92,8 @@ pub struct Sleep {
     timer: Option<(TimerId, Listener<()>)>,
 }
 
-/// Waits until `duration` from now has passed. Awaited it answers [`Error::Closed`] when the loop was stopped before, or is freed
-/// meanwhile, and [`Error::Forked`]. A loop that is stopped meanwhile keeps the timer, and calls it no more: the wait ends when its owner
-/// drops it.
+/// Waits until `duration` from now has passed. Awaited it answers [`Error::Closed`] when the loop was stopped before, or finishes
+/// meanwhile, and [`Error::Forked`]. A loop that is stopped meanwhile and not run any more finishes when it is freed.
 pub fn sleep(event_loop: &Handle, duration: Duration) -> Sleep {
     Sleep { event_loop: event_loop.clone(), at: Instant::now().checked_add(duration), timer: None }
 }
@@ -143,7 +142,7 @@ pub struct Ready {
 /// Waits until a read of the fd would not block. The fd stays the caller's, who keeps it open meanwhile.
 ///
 /// Awaited it answers what [`watch`](Handle::watch) answers: [`Error::Exists`] also when another coroutine waits for the same fd, in either
-/// direction; [`Error::Closed`] when the loop is freed, as for [`sleep`]. One coroutine waits for both directions with [`ready`]; of two, one waits for a
+/// direction; [`Error::Closed`] when the loop finishes, as for [`sleep`]. One coroutine waits for both directions with [`ready`]; of two, one waits for a
 /// duplicate of the fd, as `try_clone` makes it.
 pub fn readable(event_loop: &Handle, fd: RawFd) -> Ready {
     ready(event_loop, fd, Interest::READ)

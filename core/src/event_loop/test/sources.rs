@@ -4,8 +4,8 @@ use super::*;
 
 /// A dispatcher of one thread per job.
 struct Threads;
-impl Dispatcher for Threads {
-    fn dispatch(&self, _: Priority, job: Job) -> Result<(), Refused<Job>> {
+impl Target for Threads {
+    fn dispatch(&self, job: Job) -> Result<(), Refused<Job>> {
         std::thread::spawn(move || job.run());
         Ok(())
     }
@@ -179,23 +179,23 @@ fn a_second_watch_and_what_cannot_be_watched_are_refused_in_words() {
     let read = WatchOptions::new(Interest::READ);
     let fd = reader.as_raw_fd();
     let dropped = counter();
-    let id = event_loop.watch(fd, read, |_| {}).unwrap();
+    let id = event_loop.watch(fd, read.clone(), |_| {}).unwrap();
     let owned = Counted(dropped.clone());
     let refused = event_loop
-        .watch(fd, read, move |_| {
+        .watch(fd, read.clone(), move |_| {
             let _owned = &owned;
         })
         .unwrap_err();
     assert!(matches!(&refused.error, Error::Exists(text) if text.contains(&format!("fd {fd}"))), "{}", refused.error);
     assert_eq!(dropped.load(Ordering::SeqCst), 0, "still the caller's");
     event_loop.cancel_watch(id).unwrap();
-    let again = event_loop.watch(fd, read, |_| {}).unwrap();
+    let again = event_loop.watch(fd, read.clone(), |_| {}).unwrap();
     event_loop.cancel_watch(again).unwrap();
 
     let file = std::fs::File::open("/proc/self/status").unwrap();
     let file = (file.as_raw_fd(), libc::EPERM);
     for (fd, errno) in [file, (9999, libc::EBADF)] {
-        assert_eq!(event_loop.watch(fd, read, |_| {}).unwrap_err().error.os_errno(), Some(errno));
+        assert_eq!(event_loop.watch(fd, read.clone(), |_| {}).unwrap_err().error.os_errno(), Some(errno));
     }
     let none = Interest { readable: false, writable: false };
     assert!(matches!(event_loop.watch(fd, WatchOptions::new(none), |_| {}).unwrap_err().error, Error::Invalid(_)));
@@ -208,7 +208,7 @@ fn an_fd_closed_under_its_watch_does_not_disturb_its_successor() {
     let read = WatchOptions::new(Interest::READ);
     let (reader, _writer) = UnixStream::pair().unwrap();
     let fd = reader.as_raw_fd();
-    let stale = event_loop.watch(fd, read, |_| panic!("told of a closed fd")).unwrap();
+    let stale = event_loop.watch(fd, read.clone(), |_| panic!("told of a closed fd")).unwrap();
     drop(reader);
     let (successor, mut writer) = UnixStream::pair().unwrap();
     if successor.as_raw_fd() == fd {
@@ -223,7 +223,7 @@ fn an_fd_closed_under_its_watch_does_not_disturb_its_successor() {
 
 #[test]
 fn callbacks_in_a_pool_do_not_overlap_and_lose_nothing() {
-    let event_loop = EventLoop::with_dispatcher(EventLoopOptions::default(), Arc::new(Threads)).unwrap();
+    let event_loop = loop_of(Arc::new(Threads));
     let (inside, handle) = (counter(), event_loop.handle());
     let (reader, mut writer) = UnixStream::pair().unwrap();
     reader.set_nonblocking(true).unwrap();
@@ -258,12 +258,12 @@ fn callbacks_in_a_pool_do_not_overlap_and_lose_nothing() {
 #[test]
 fn a_dropped_job_ends_its_source() {
     struct Nowhere;
-    impl Dispatcher for Nowhere {
-        fn dispatch(&self, _: Priority, job: Job) -> Result<(), Refused<Job>> {
+    impl Target for Nowhere {
+        fn dispatch(&self, job: Job) -> Result<(), Refused<Job>> {
             Err(Refused::new(Error::Closed("pool"), job))
         }
     }
-    let event_loop = EventLoop::with_dispatcher(EventLoopOptions::default(), Arc::new(Nowhere)).unwrap();
+    let event_loop = loop_of(Arc::new(Nowhere));
     let dropped = counter();
     let owned = Counted(dropped.clone());
     event_loop
@@ -274,7 +274,7 @@ fn a_dropped_job_ends_its_source() {
     event_loop.run(RunMode::UntilIdle).unwrap();
     assert_eq!(dropped.load(Ordering::SeqCst), 1);
     let bare = new_loop();
-    let refused = bare.timer(TimerOptions { on: On::Pool(Priority::High), ..Default::default() }, |_| {}).unwrap_err();
+    let refused = bare.timer(TimerOptions { on: On::pool(Priority::High), ..Default::default() }, |_| {}).unwrap_err();
     assert!(matches!(refused.error, Error::Invalid(_)));
     let zero = TimerOptions { every: Some(Duration::ZERO), ..Default::default() };
     assert!(matches!(bare.timer(zero, |_| {}).unwrap_err().error, Error::Invalid(_)));

@@ -37,7 +37,7 @@ const TICK_SHIFT: u32 = 18;
 pub(super) type Callback = Box<dyn FnMut(u64) + Send>;
 
 /// When a timer fires and where its callback runs.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct TimerOptions {
     /// From now to the first time; zero is the loop's next turn.
     pub after: Duration,
@@ -94,7 +94,7 @@ impl Timers {
     }
 
     /// Adds a timer; also answers whether it is the next one now, so that a sleeping loop must hear of it.
-    pub(super) fn add(&self, options: TimerOptions, place: Place, callback: Callback) -> (TimerId, bool) {
+    pub(super) fn add(&self, options: &TimerOptions, place: Place, callback: Callback) -> (TimerId, bool) {
         let at_ns = self.now_ns().saturating_add(nanos(options.after));
         let timer = Timer { at_ns, every_ns: options.every.map(nanos), place, callback: Some(callback) };
         // A zero delay is the loop's next turn, not the next tick.
@@ -153,9 +153,9 @@ pub(super) fn fire(shared: &Arc<Shared>, id: u64) {
     };
     match fired {
         (fired, Place::Loop) => fired.run(),
-        (fired, Place::Pool(pool, priority)) => {
+        (fired, Place::Pool(pool)) => {
             let fired = Box::new(fired);
-            if let Err(refused) = pool.dispatch(priority, Job::new(move || fired.run())) {
+            if let Err(refused) = pool.dispatch(Job::new(move || fired.run())) {
                 tracing::error!(target: "coop", "a timer's callback was dropped: {}", refused.error);
             }
         }

@@ -39,24 +39,27 @@ fn a_sleep_that_is_given_up_leaves_no_timer() {
 }
 
 #[test]
-fn a_loop_that_is_gone_wakes_its_sleepers() {
-    let (pool, event_loop) = (pool(1), started_loop());
-    let (handle, (say, said)) = (event_loop.handle(), mpsc::channel());
-    let coroutine = async move {
-        let mut sleep = Box::pin(sleep(&handle, Duration::from_secs(3600)));
-        poll_fn(|cx| {
-            let polled = sleep.as_mut().poll(cx);
-            let _ = say.send(());
-            polled
-        })
-        .await
-    };
-    let mut sleeper = pool.spawn(coroutine).unwrap();
-    said.recv_timeout(LONG).unwrap();
-    let handle = event_loop.handle();
-    drop(event_loop);
-    assert_eq!(sleeper.join(Some(LONG)), Ok(Err(Error::Closed("event loop"))));
-    assert_eq!(block_on(sleep(&handle, Duration::ZERO)), Err(Error::Closed("event loop")));
+fn a_loop_that_is_stopped_or_gone_wakes_its_sleepers() {
+    for free in [false, true] {
+        let (pool, event_loop) = (pool(1), started_loop());
+        let (handle, (say, said)) = (event_loop.handle(), mpsc::channel());
+        let coroutine = async move {
+            let mut sleep = Box::pin(sleep(&handle, Duration::from_secs(3600)));
+            poll_fn(|cx| {
+                let polled = sleep.as_mut().poll(cx);
+                let _ = say.send(());
+                polled
+            })
+            .await
+        };
+        let mut sleeper = pool.spawn(coroutine).unwrap();
+        said.recv_timeout(LONG).unwrap();
+        let handle = event_loop.handle();
+        handle.stop().unwrap();
+        let _kept = (!free).then_some(event_loop);
+        assert_eq!(sleeper.join(Some(LONG)), Ok(Err(Error::Closed("event loop"))));
+        assert_eq!(block_on(sleep(&handle, Duration::ZERO)), Err(Error::Closed("event loop")));
+    }
 }
 
 #[test]
