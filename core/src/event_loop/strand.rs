@@ -10,8 +10,8 @@
 //!
 //! # Invariant
 //!
-//! `turn` is true from the push that finds the queue empty until a turn finds it empty again. One [`Turn`] exists meanwhile, so only
-//! its holder takes anything out.
+//! `turn` is true from the push that finds the queue empty until a turn finds it empty again. One [`Turn`] exists meanwhile, or
+//! somebody holds the strand, so only one thread at a time takes anything out.
 
 #![forbid(unsafe_code)]
 
@@ -68,6 +68,30 @@ impl<T: Ending> Strand<T> {
         let place = on.place(handle.shared.pool.as_ref())?;
         let state = State { queue: VecDeque::new(), turn: false, refused: false };
         Ok(Arc::new(Self { handle: handle.clone(), place, state: Mutex::new(state) }))
+    }
+
+    /// A strand that runs nothing before [`Strand::release`].
+    ///
+    /// # Errors
+    /// As [`Strand::new`].
+    pub fn held(handle: &Handle, on: &On) -> Result<Arc<Self>> {
+        let strand = Self::new(handle, on)?;
+        strand.lock().turn = true;
+        Ok(strand)
+    }
+
+    /// The end of being held.
+    pub fn release(self: &Arc<Self>) {
+        {
+            let mut state = self.lock();
+            if state.queue.is_empty() {
+                state.turn = false;
+                return;
+            }
+        }
+        if self.queue_turn().is_err() {
+            self.run(usize::MAX);
+        }
     }
 
     /// The loop.

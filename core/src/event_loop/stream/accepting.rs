@@ -3,10 +3,10 @@
 //! # What holds
 //!
 //! * [`Accept::accepted`] is called for each connection, in their order, one call after another, at the listener's place
-//!   ([`Strand`]); and once for each time that the system refuses, with the error. The listener goes on after that.
+//!   ([`Strand`]). When the process has no descriptor left it is told so once, and the listener tries again after each pause.
 //! * Connections that nobody has taken yet are few ([`MOST`]): the others stay in the system's backlog.
 //! * When it is dropped, the listener is closed, and no call begins any more; connections on their way are closed.
-//! * When the loop ends, one last call tells [`Error::Closed`](crate::Error::Closed).
+//! * When the loop ends, or the listener is broken, one last call tells that.
 
 #![forbid(unsafe_code)]
 
@@ -19,7 +19,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{Listener, Stream};
+use super::{Listener, Stream, listener::is_exhausted};
 use crate::{
     error::{Error, Result},
     event_loop::{
@@ -55,6 +55,8 @@ struct State {
     closed: AtomicBool,
     /// As many wait as may.
     full: AtomicBool,
+    /// It was told that the system has no descriptor left, and none has come since.
+    refused: AtomicBool,
 }
 
 impl<A: Accept> fmt::Debug for Accepting<A> {
@@ -69,7 +71,7 @@ impl<A: Accept> Accepting<A> {
     /// # Errors
     /// Those of [`Strand::new`] and [`post`](crate::event_loop::Handle::post); `accept` was not called, and is the caller's.
     pub fn new(listener: Listener, on: &On, accept: &Arc<A>) -> Result<Arc<Self>> {
-        let strand = Strand::new(listener.handle(), on)?;
+        let strand = Strand::new(listener.event_loop(), on)?;
         let this = Arc::new_cyclic(|this: &Weak<Self>| Self {
             listener,
             accept: accept.clone(),
@@ -85,6 +87,11 @@ impl<A: Accept> Accepting<A> {
     /// The listener.
     pub fn listener(&self) -> &Listener {
         &self.listener
+    }
+
+    /// Who is called.
+    pub fn accept(&self) -> &Arc<A> {
+        &self.accept
     }
 
     /// Looks again in a turn of the loop.
@@ -113,11 +120,21 @@ impl<A: Accept> Accepting<A> {
                     return;
                 }
             }
-            let result = match self.listener.poll_accept(cx) {
+            let result = match self.listener.poll_accept_ready(cx) {
                 Poll::Pending => return,
-                Poll::Ready(result) => result.map(|(stream, _)| stream),
+                Poll::Ready(ready) => ready.and_then(|()| self.listener.try_accept()),
             };
-            *ended = matches!(result, Err(Error::Closed(_) | Error::Forked(_)));
+            match &result {
+                Ok(_) => self.state.refused.store(false, Ordering::Relaxed),
+                Err(Error::WouldBlock(_)) => continue,
+                Err(Error::Closed(_) | Error::Forked(_)) => *ended = true,
+                Err(Error::Os { errno, .. }) if is_exhausted(*errno) => {
+                    if self.state.refused.swap(true, Ordering::Relaxed) {
+                        continue;
+                    }
+                }
+                Err(_) => *ended = true,
+            }
             arrived.push(Arrived {
                 result,
                 accept: self.accept.clone(),

@@ -77,13 +77,24 @@ impl<O: Operation> fmt::Debug for Operations<O> {
 }
 
 impl<O: Operation> Operations<O> {
-    /// A stream whose operations end at a place of its loop.
+    /// A stream whose operations end at a place of its loop, handed to `f`: no end is told before `f` has returned.
     ///
     /// # Errors
-    /// Those of [`Strand::new`]; the stream is dropped.
-    pub fn new(stream: Stream, on: &On) -> Result<Arc<Self>> {
-        let strand = Strand::new(stream.handle(), on)?;
-        Ok(Arc::new_cyclic(|this: &Weak<Self>| {
+    /// Those of [`Strand::new`]; `f` comes back.
+    pub fn hand_over<F: FnOnce(Arc<Self>)>(stream: Stream, on: &On, f: F) -> Result<(), Refused<F>> {
+        match Strand::held(stream.event_loop(), on) {
+            Err(error) => Err(Refused::new(error, f)),
+            Ok(strand) => {
+                f(Self::with(stream, strand.clone()));
+                strand.release();
+                Ok(())
+            }
+        }
+    }
+
+    /// A stream whose operations end on a strand of its loop.
+    pub fn with(stream: Stream, strand: Arc<Strand<Ended<O>>>) -> Arc<Self> {
+        Arc::new_cyclic(|this: &Weak<Self>| {
             let side = |direction| Side {
                 slot: Mutex::new(None),
                 busy: Arc::new(AtomicBool::new(false)),
@@ -91,7 +102,7 @@ impl<O: Operation> Operations<O> {
                 waker: Waker::from(Arc::new(Ready { operations: this.clone(), direction })),
             };
             Self { stream, read: side(Direction::Read), write: side(Direction::Write), strand }
-        }))
+        })
     }
 
     /// The stream, for what does not wait.
@@ -273,7 +284,8 @@ impl Drop for Later {
 }
 
 /// An operation that is over and has not been told.
-struct Ended<O> {
+#[derive(Debug)]
+pub struct Ended<O> {
     operation: O,
     result: Result<()>,
     busy: Arc<AtomicBool>,
