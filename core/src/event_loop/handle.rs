@@ -49,7 +49,7 @@ impl Handle {
     }
 
     /// Enters the gate for the time that it takes to add something.
-    fn enter(&self) -> Result<Inside<'_>> {
+    pub(super) fn enter(&self) -> Result<Inside<'_>> {
         self.shared.fork.check()?;
         self.shared.gate.enter().ok_or(Error::Closed("event loop"))
     }

@@ -19,7 +19,8 @@
 //!
 //! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
 //! callbacks, `watch.rs` file descriptors, `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/`
-//! datagrams in batches.
+//! datagrams in batches, `io.rs` sockets whose futures wait at a record each (`readiness.rs`), `stream/` connections, `wait.rs` times and
+//! descriptors as futures.
 
 // Not forbidden: `udp/batch.rs` below it is the one file with raw sockets.
 #![deny(unsafe_code)]
@@ -27,10 +28,14 @@
 mod dispatch;
 mod embed;
 mod handle;
+mod io;
+mod readiness;
 mod run;
 mod shared;
+pub mod stream;
 mod timer;
 pub mod udp;
+mod wait;
 mod wake;
 mod watch;
 
@@ -46,8 +51,11 @@ use self::shared::Shared;
 pub use self::{
     dispatch::{Dispatcher, On, Target},
     handle::{Handle, WeakHandle},
+    io::{Io, When, WhenReady},
+    readiness::{Direction, Seen},
     run::RunMode,
     timer::{TimerId, TimerOptions},
+    wait::{Late, Ready, Sleep, readable, ready, sleep, timeout, writable},
     watch::{Interest, Readiness, WatchId, WatchOptions},
 };
 use crate::{

@@ -9,6 +9,8 @@
 //! * Callbacks of one watch never overlap. While one runs in the pool, the fd is not watched (level), or what happens is kept
 //!   and told when it returns (edge).
 //!
+//! The table holds sockets too, whose futures wait at a [`Record`] each: what holds of one watch per fd holds of both kinds.
+//!
 //! The selector underneath is edge-triggered; a level-triggered watch is registered anew after each callback, which
 //! makes the system look at the fd again.
 
@@ -27,6 +29,7 @@ use mio::{Token, event::Event, unix::SourceFd};
 
 use super::{
     dispatch::{On, Place},
+    readiness::Record,
     shared::Shared,
 };
 use crate::{
@@ -133,11 +136,52 @@ struct Watch {
     missed: Option<Readiness>,
 }
 
+/// What is told of an fd's readiness.
+enum Entry {
+    Watch(Watch),
+    Socket(RawFd, Arc<Record>),
+}
+
+impl Entry {
+    fn fd(&self) -> RawFd {
+        match self {
+            Self::Watch(watch) => watch.fd,
+            Self::Socket(fd, _) => *fd,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    entries: Slots<Entry>,
+    /// For each fd the entry that the system knows it by, or 0. One that was closed under its watch may have been watched anew since:
+    /// then the first watch has nothing registered any more.
+    by_fd: Vec<u64>,
+}
+
+impl Table {
+    fn watch(&mut self, id: u64) -> Option<&mut Watch> {
+        match self.entries.get_mut(id) {
+            Some(Entry::Watch(watch)) => Some(watch),
+            _ => None,
+        }
+    }
+
+    fn registered(&mut self, fd: RawFd) -> &mut u64 {
+        // Not negative: checked when it was added.
+        let index = usize::try_from(fd).unwrap_or(0);
+        if self.by_fd.len() <= index {
+            self.by_fd.resize(index + 1, 0);
+        }
+        &mut self.by_fd[index]
+    }
+}
+
 pub(super) struct Watches {
     registry: mio::Registry,
-    slots: Mutex<Slots<Watch>>,
-    /// How many there are that a loop waits for before it is idle; changed under the lock of `slots`.
-    referenced: AtomicUsize,
+    table: Mutex<Table>,
+    /// How many there are that a loop waits for before it is idle.
+    referenced: Arc<AtomicUsize>,
 }
 
 impl fmt::Debug for Watches {
@@ -148,15 +192,15 @@ impl fmt::Debug for Watches {
 
 impl Watches {
     pub(super) fn new(registry: mio::Registry) -> Self {
-        Self { registry, slots: Mutex::new(Slots::new()), referenced: AtomicUsize::new(0) }
+        Self { registry, table: Mutex::default(), referenced: Arc::default() }
     }
 
-    fn slots(&self) -> MutexGuard<'_, Slots<Watch>> {
+    fn table(&self) -> MutexGuard<'_, Table> {
         // Nothing under the lock runs foreign code, so a poisoned lock guards a whole table.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many there are, but for those that are unref.
+    /// How many a loop waits for before it is idle: watches, but for those that are unref, and sockets that somebody waits for.
     pub(super) fn referenced(&self) -> usize {
         self.referenced.load(Ordering::Relaxed)
     }
@@ -174,22 +218,36 @@ impl Watches {
         callback: impl FnOnce() -> Callback,
     ) -> Result<WatchId> {
         let interest = options.interest.to_mio()?;
+        let watch =
+            Watch { fd, interest, edge: options.edge, unref: options.unref, place, callback: None, missed: None };
+        let mut table = self.table();
+        // An event that comes before the callback is in place waits for the lock.
+        let id = self.register(&mut table, Entry::Watch(watch), interest)?;
+        if let Some(watch) = table.watch(id) {
+            watch.callback = Some(callback());
+            self.referenced.fetch_add(usize::from(!watch.unref), Ordering::Relaxed);
+        }
+        Ok(WatchId(id))
+    }
+
+    /// Registers a socket: edge-triggered, both directions.
+    pub(super) fn add_socket(&self, fd: RawFd) -> Result<(u64, Arc<Record>)> {
+        let record = Arc::new(Record::new(self.referenced.clone()));
+        let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        #[cfg(target_os = "linux")]
+        let interest = interest | mio::Interest::PRIORITY;
+        let id = self.register(&mut self.table(), Entry::Socket(fd, record.clone()), interest)?;
+        Ok((id, record))
+    }
+
+    fn register(&self, table: &mut Table, entry: Entry, interest: mio::Interest) -> Result<u64> {
+        let fd = entry.fd();
         if fd < 0 {
             return Err(Error::Invalid(format!("file descriptor {fd} is negative")));
         }
-        let mut slots = self.slots();
-        // An event that comes before the callback is in place waits for the lock.
-        let id = slots.insert(Watch {
-            fd,
-            interest,
-            edge: options.edge,
-            unref: options.unref,
-            place,
-            callback: None,
-            missed: None,
-        });
+        let id = table.entries.insert(entry);
         if let Err(error) = self.registry.register(&mut SourceFd(&fd), Token(id as usize), interest) {
-            slots.remove(id);
+            table.entries.remove(id);
             return Err(match error.raw_os_error() {
                 Some(libc::EEXIST) => {
                     Error::Exists(format!("fd {fd} has a watch already: one watch covers both directions"))
@@ -201,58 +259,89 @@ impl Watches {
                 _ => Error::os(format!("watch fd {fd}"), &error),
             });
         }
-        if let Some(watch) = slots.get_mut(id) {
-            watch.callback = Some(callback());
-            self.referenced.fetch_add(usize::from(!watch.unref), Ordering::Relaxed);
-        }
-        Ok(WatchId(id))
+        *table.registered(fd) = id;
+        Ok(id)
     }
 
     pub(super) fn cancel(&self, id: WatchId) -> Result<()> {
-        let watch = {
-            let mut slots = self.slots();
-            let watch = slots.remove(id.0).ok_or(Error::Stale("io_watch"))?;
-            self.deregister(&watch);
-            watch
+        let callback = {
+            let mut table = self.table();
+            let callback = table.watch(id.0).ok_or(Error::Stale("io_watch"))?.callback.take();
+            self.remove(&mut table, id.0);
+            callback
         };
-        drop_callback(watch.callback);
+        drop_callback(callback);
         Ok(())
     }
 
-    /// Drops every watch's callback.
-    pub(super) fn clear(&self) {
-        let watches = {
-            let mut slots = self.slots();
-            let watches = slots.take_all();
-            watches.iter().for_each(|watch| self.deregister(watch));
-            watches
-        };
-        watches.into_iter().for_each(|watch| drop_callback(watch.callback));
+    pub(super) fn remove_socket(&self, id: u64) {
+        let removed = self.remove(&mut self.table(), id);
+        drop(removed);
     }
 
-    fn deregister(&self, watch: &Watch) {
-        self.referenced.fetch_sub(usize::from(!watch.unref), Ordering::Relaxed);
+    fn remove(&self, table: &mut Table, id: u64) -> Option<Entry> {
+        let entry = table.entries.remove(id)?;
+        self.deregister(table, id, &entry);
+        Some(entry)
+    }
+
+    /// Drops every watch's callback, and tells every socket.
+    pub(super) fn clear(&self) {
+        let entries = {
+            let mut table = self.table();
+            let entries = table.entries.take_all();
+            entries.iter().for_each(|(id, entry)| self.deregister(&mut table, *id, entry));
+            entries
+        };
+        for (_, entry) in entries {
+            match entry {
+                Entry::Watch(watch) => drop_callback(watch.callback),
+                Entry::Socket(_, record) => record.tell_gone(),
+            }
+        }
+    }
+
+    fn deregister(&self, table: &mut Table, id: u64, entry: &Entry) {
+        if let Entry::Watch(watch) = entry {
+            self.referenced.fetch_sub(usize::from(!watch.unref), Ordering::Relaxed);
+        }
+        let fd = entry.fd();
         // Under the table's lock: a moment later the number may be another file's, with a watch of its own. Refused for an
         // fd that was closed first; then there is nothing to undo.
-        let _ = self.registry.deregister(&mut SourceFd(&watch.fd));
+        if *table.registered(fd) == id {
+            *table.registered(fd) = 0;
+            let _ = self.registry.deregister(&mut SourceFd(&fd));
+        }
     }
 
-    /// Makes the system look at the fd again.
-    fn rearm(&self, id: u64, watch: &Watch) -> std::io::Result<()> {
-        self.registry.reregister(&mut SourceFd(&watch.fd), Token(id as usize), watch.interest)
+    /// Makes the system look at the fd again. False if it was closed under its watch, which then stays, silent, until it is
+    /// cancelled.
+    fn rearm(&self, table: &mut Table, id: u64) -> bool {
+        let Some(Watch { fd, interest, .. }) = table.watch(id) else { return true };
+        let (fd, interest) = (*fd, *interest);
+        *table.registered(fd) == id
+            && self.registry.reregister(&mut SourceFd(&fd), Token(id as usize), interest).is_ok()
     }
 }
 
 /// Runs the callback of a watch whose fd is ready, here or in the pool.
 pub(super) fn ready(shared: &Arc<Shared>, event: &Event) {
-    deliver(shared, event.token().0 as u64, Readiness::of(event));
+    let id = event.token().0 as u64;
+    let record = match shared.watches.table().entries.get_mut(id) {
+        Some(Entry::Socket(_, record)) => Some(record.clone()),
+        _ => None,
+    };
+    match record {
+        Some(record) => record.tell_event(event),
+        None => deliver(shared, id, Readiness::of(event)),
+    }
 }
 
 fn deliver(shared: &Arc<Shared>, id: u64, readiness: Readiness) {
     let (ready, place) = {
-        let mut slots = shared.watches.slots();
+        let mut table = shared.watches.table();
         // Cancelled by a callback that ran before it in the same turn.
-        let Some(watch) = slots.get_mut(id) else { return };
+        let Some(watch) = table.watch(id) else { return };
         let Some(callback) = watch.callback.take() else {
             watch.missed = Some(watch.missed.unwrap_or_default().and(readiness));
             return;
@@ -281,7 +370,7 @@ struct Ready {
 impl Ready {
     fn run(mut self) {
         // Cancelled while it was queued in the pool: `Drop` drops the callback. From this look on it has begun.
-        if self.shared.watches.slots().get_mut(self.id).is_none() {
+        if self.shared.watches.table().watch(self.id).is_none() {
             return;
         }
         let Some(mut callback) = self.callback.take() else { return };
@@ -290,24 +379,24 @@ impl Ready {
             // It forked, and this is the child: the lock may be held for ever.
             return std::mem::forget(callback);
         }
-        let mut slots = self.shared.watches.slots();
-        let Some(watch) = slots.get_mut(self.id) else {
-            drop(slots);
+        let mut table = self.shared.watches.table();
+        let Some(watch) = table.watch(self.id) else {
+            drop(table);
             return drop_callback(Some(callback));
         };
         watch.callback = Some(callback);
         let missed = watch.missed.take();
         if !watch.edge {
-            // What was missed shows again now if it still holds. The fd may have been closed under the watch: it stays, silent,
-            // until it is cancelled.
-            let (fd, rearmed) = (watch.fd, self.shared.watches.rearm(self.id, watch));
-            drop(slots);
-            if let Err(error) = rearmed {
-                tracing::warn!(target: "coop", "fd {fd} was closed under its watch: {error}");
+            // What was missed shows again now if it still holds.
+            let fd = watch.fd;
+            let is_armed = self.shared.watches.rearm(&mut table, self.id);
+            drop(table);
+            if !is_armed {
+                tracing::warn!(target: "coop", "fd {fd} was closed under its watch");
             }
             return;
         }
-        drop(slots);
+        drop(table);
         if let Some(missed) = missed {
             deliver(&self.shared, self.id, missed);
         }

@@ -16,9 +16,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{
+    dispatch::On,
+    handle::Handle,
+    timer::{TimerId, TimerOptions},
+    watch::{Interest, Readiness, WatchId, WatchOptions},
+};
 use crate::{
     error::{Error, Result},
-    event_loop::{Handle, Interest, On, Readiness, TimerId, TimerOptions, WatchId, WatchOptions},
     job::caught,
 };
 
@@ -125,6 +130,43 @@ impl Drop for Sleep {
         if let Some((id, _)) = mem::take(&mut self.timer) {
             // Stale when it has fired.
             let _ = self.event_loop.cancel_timer(id);
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A future with a time by which it must have ended; made by [`timeout`].
+    #[derive(Debug)]
+    #[must_use = "nothing happens until it is awaited"]
+    pub struct Late<F> {
+        #[pin]
+        future: F,
+        sleep: Option<Sleep>,
+        duration: Duration,
+    }
+}
+
+/// Awaits the future for no longer than `duration`: then it answers [`Error::Timeout`], and the future is dropped with it. `None` is for
+/// ever. Otherwise it answers what [`sleep`] answers when the loop ends.
+pub fn timeout<F: Future>(event_loop: &Handle, duration: Option<Duration>, future: F) -> Late<F> {
+    let sleep = duration.map(|duration| sleep(event_loop, duration));
+    Late { future, sleep, duration: duration.unwrap_or(Duration::MAX) }
+}
+
+impl<F: Future> Future for Late<F> {
+    type Output = Result<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(done) = this.future.poll(cx) {
+            return Poll::Ready(Ok(done));
+        }
+        match this.sleep.as_mut().map(|sleep| Pin::new(sleep).poll(cx)) {
+            None | Some(Poll::Pending) => Poll::Pending,
+            Some(Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+            Some(Poll::Ready(Ok(()))) => {
+                Poll::Ready(Err(Error::Timeout(format!("not done within {:?}", this.duration))))
+            }
         }
     }
 }
