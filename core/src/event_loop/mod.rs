@@ -32,6 +32,7 @@ mod io;
 mod readiness;
 mod run;
 mod shared;
+mod strand;
 pub mod stream;
 mod timer;
 pub mod udp;
@@ -54,6 +55,7 @@ pub use self::{
     io::{Io, When, WhenReady},
     readiness::{Direction, Seen},
     run::RunMode,
+    strand::{Ending, Strand},
     timer::{TimerId, TimerOptions},
     wait::{Late, Ready, Sleep, readable, ready, sleep, timeout, writable},
     watch::{Interest, Readiness, WatchId, WatchOptions},

@@ -11,7 +11,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{
         Arc, Mutex, TryLockError, Weak,
         atomic::{AtomicBool, Ordering},
@@ -128,7 +128,7 @@ impl<A: Accept> Accepting<A> {
                 Ok(_) => self.state.refused.store(false, Ordering::Relaxed),
                 Err(Error::WouldBlock(_)) => continue,
                 Err(Error::Closed(_) | Error::Forked(_)) => *ended = true,
-                Err(Error::Os { errno, .. }) if is_exhausted(*errno) => {
+                Err(Error::Os { errno, .. }) if is_exhausted(&io::Error::from_raw_os_error(*errno)) => {
                     if self.state.refused.swap(true, Ordering::Relaxed) {
                         continue;
                     }

@@ -46,13 +46,16 @@
 //!
 //! # Where things are
 //!
-//! `address.rs` where an end is, `options.rs` what can be asked for, `listener.rs` accepting, `connect.rs` connecting.
+//! `address.rs` where an end is, `options.rs` what can be asked for, `listener.rs` accepting, `connect.rs` connecting;
+//! `operation.rs` and `accepting.rs` the same with callbacks, for languages that have no futures.
 
 #![forbid(unsafe_code)]
 
+mod accepting;
 mod address;
 mod connect;
 mod listener;
+mod operation;
 mod options;
 #[cfg(all(test, not(loom)))]
 mod test;
@@ -69,8 +72,10 @@ use std::{
 use socket2::{Socket, Type};
 
 pub use self::{
+    accepting::{Accept, Accepting, MOST},
     address::Address,
     listener::Listener,
+    operation::{Ended, Operation, Operations},
     options::{ConnectOptions, KeepAlive, ListenOptions, StreamOptions},
 };
 use super::{Direction, Handle, Io};
