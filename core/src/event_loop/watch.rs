@@ -206,7 +206,7 @@ impl Watches {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.slots().len() == 0
+        self.table().entries.len() == 0
     }
 
     /// Registers the fd. The callback is asked for only when nothing can be refused any more.
