@@ -60,8 +60,7 @@ pub struct coop_resolve_callback {
     pub drop: Option<unsafe extern "C" fn(arg: *mut c_void)>,
 }
 
-pub(crate) type Connected =
-    unsafe extern "C" fn(arg: *mut c_void, error: *const coop_error, stream: *mut coop_stream);
+pub(crate) type Connected = unsafe extern "C" fn(arg: *mut c_void, error: *const coop_error, stream: *mut coop_stream);
 type Resolved =
     unsafe extern "C" fn(arg: *mut c_void, error: *const coop_error, addresses: *const coop_address, count: usize);
 
@@ -157,9 +156,11 @@ pub unsafe extern "C" fn coop_event_loop_connect_unix(
         // SAFETY: options are NULL or as long as they say, and so is what they point to.
         let (options, made) = unsafe { connect_options(options) }?;
         if options.local.is_some() {
-            return Err(Error::Invalid("coop_connect_options.local beside a Unix socket: it has no address to connect from".into()));
+            return Err(Error::Invalid(
+                "coop_connect_options.local beside a Unix socket: it has no address to connect from".into(),
+            ));
         }
-        let connecting = handle.connect_unix(path, &options);
+        let connecting = handle.connect_unix(&path, &options);
         begin_connecting(&handle, made, connecting, callback)
     })
 }
@@ -347,5 +348,27 @@ struct Answer<T, W> {
 impl<T: Send + 'static, W: Told<T>> Ending for Answer<T, W> {
     fn tell(self) {
         self.who.tell(self.result);
+    }
+}
+
+/*TEMP*/
+trait Soon {
+    fn connect(&self, host: &str, port: u16, options: &ConnectOptions) -> impl Future<Output = Result<Stream>> + Send;
+    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = Result<Vec<SocketAddr>>> + Send;
+}
+impl Soon for Handle {
+    fn connect(&self, host: &str, port: u16, options: &ConnectOptions) -> impl Future<Output = Result<Stream>> + Send {
+        let (h, host, options) = (self.clone(), host.to_owned(), options.clone());
+        async move {
+            let a = h.resolve(&host, port).await?;
+            h.connect_addr(a[0], &options).await
+        }
+    }
+    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = Result<Vec<SocketAddr>>> + Send {
+        let host = host.to_owned();
+        async move {
+            use std::net::ToSocketAddrs;
+            (host.as_str(), port).to_socket_addrs().map(|a| a.collect()).map_err(|e| Error::Resolve(e.to_string()))
+        }
     }
 }

@@ -1,10 +1,6 @@
 //! `coop_listener`: accepts connections and hands each to a callback.
 
-use std::{
-    ffi::c_char,
-    os::fd::AsRawFd,
-    sync::Arc,
-};
+use std::{ffi::c_char, os::fd::AsRawFd, sync::Arc};
 
 use coop_core::{
     Error, Result,
@@ -110,7 +106,7 @@ pub unsafe extern "C" fn coop_listener_new(
         }
         let listener = match (address, path) {
             (Some(address), None) => handle.listen(address, &how)?,
-            (None, Some(path)) => handle.listen_unix(path, &how)?,
+            (None, Some(path)) => handle.listen_unix(&path, &how)?,
             _ => {
                 return Err(Error::Invalid(
                     "coop_listener_options: one of address and path says where to listen".into(),
@@ -118,10 +114,7 @@ pub unsafe extern "C" fn coop_listener_new(
             }
         };
         let run: Option<Connected> = callback.r#fn;
-        let accept = Arc::new(OnAccept {
-            callback: Foreign::new(run, callback.arg, callback.drop)?,
-            on: made.on,
-        });
+        let accept = Arc::new(OnAccept { callback: Foreign::new(run, callback.arg, callback.drop)?, on: made.on });
         match Accepting::new(listener, &accept.on, &accept) {
             Ok(accepting) => {
                 let object = coop_listener { fork: ForkGuard::new("listener"), accepting };

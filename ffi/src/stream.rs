@@ -261,9 +261,7 @@ pub unsafe extern "C" fn coop_stream_cancel(stream: *mut coop_stream, which: u32
         // SAFETY: a stream that is not freed yet; a callback may free it.
         let operations = unsafe { coop_stream::operations(stream) }?;
         if which == 0 || which & !(COOP_IO_READ | COOP_IO_WRITE) != 0 {
-            return Err(Error::Invalid(format!(
-                "which is {which}: COOP_IO_READ is 1, COOP_IO_WRITE is 2, both is 3"
-            )));
+            return Err(Error::Invalid(format!("which is {which}: COOP_IO_READ is 1, COOP_IO_WRITE is 2, both is 3")));
         }
         let mut ended = false;
         if which & COOP_IO_READ != 0 {
@@ -465,7 +463,9 @@ unsafe fn room<'a>(buffer: *mut c_void, length: usize) -> Result<&'a mut [u8]> {
         return Err(null("buffer"));
     }
     if length == 0 || isize::try_from(length).is_err() {
-        return Err(Error::Invalid(format!("length is {length}: there must be room for a byte, and no more than memory has")));
+        return Err(Error::Invalid(format!(
+            "length is {length}: there must be room for a byte, and no more than memory has"
+        )));
     }
     // SAFETY: not NULL, not too large, and writable by the caller's promise.
     Ok(unsafe { std::slice::from_raw_parts_mut(buffer.cast::<u8>(), length) })

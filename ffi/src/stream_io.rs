@@ -1,10 +1,6 @@
 //! What is under way on a stream: C's buffers, and the callback that is told how it ended.
 
-use std::{
-    ffi::c_void,
-    os::fd::{BorrowedFd, OwnedFd, IntoRawFd},
-    slice,
-};
+use std::{ffi::c_void, os::fd::OwnedFd, slice};
 
 use coop_core::{
     Result,
@@ -102,9 +98,15 @@ impl Io {
                 }
                 Ok(self.done == self.length)
             }
-            What::Send(_) => todo_send(self, stream),
-            What::Receive { .. } => todo_receive(self, stream),
+            What::Send(_) | What::Receive { .. } => Err(coop_core::Error::Unsupported("soon".into())),
         }
+    }
+}
+
+impl Io {
+    /// It was not accepted: the argument is C's.
+    pub(crate) fn forget(self) {
+        std::mem::forget(self.callback);
     }
 }
 

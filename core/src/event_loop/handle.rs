@@ -13,7 +13,7 @@ use super::{
     run::RunMode,
     shared::Shared,
     timer::{TimerId, TimerOptions},
-    watch::{Readiness, WatchId, WatchOptions},
+    watch::{Callback, Interest, KIND, Readiness, WatchId, WatchOptions},
 };
 use crate::{
     error::{Error, Refused, Result},
@@ -140,14 +140,23 @@ impl Handle {
     where
         F: FnMut(Readiness) + Send + 'static,
     {
+        self.source(KIND, fd, options, f, |mut f| Box::new(move |_, _, readiness| f(readiness))).map(WatchId)
+    }
+
+    /// [`Handle::watch`] for any source that has a descriptor: its callback is made of `f` when nothing can be refused any more.
+    pub(super) fn source<F>(
+        &self,
+        kind: &'static str,
+        fd: RawFd,
+        options: WatchOptions,
+        f: F,
+        make: impl FnOnce(F) -> Callback,
+    ) -> Result<u64, Refused<F>> {
         let place = self.enter().and_then(|inside| Ok((options.on.place(self.shared.pool.as_ref())?, inside)));
         let mut f = Some(f);
         let added = place.and_then(|(place, _inside)| {
-            let boxed = || match f.take() {
-                Some(f) => Box::new(f) as super::watch::Callback,
-                None => unreachable!("asked for once"),
-            };
-            self.shared.watches.add(fd, &options, place, boxed)
+            let callback = || make(f.take().unwrap_or_else(|| unreachable!("asked for once")));
+            self.shared.watches.add(kind, fd, &options, place, callback)
         });
         match (added, f) {
             (Ok(id), _) => Ok(id),
@@ -156,13 +165,32 @@ impl Handle {
         }
     }
 
+    /// Refuses what needs the loop later, before anything is made for it.
+    pub(super) fn check_open(&self) -> Result<()> {
+        self.enter().map(drop)
+    }
+
+    /// Watches other directions of the fd from now on: what is ready in them is told anew.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for no direction, [`Error::Stale`] if the watch has ended, [`Error::Os`] if the fd was closed under it,
+    /// [`Error::Forked`].
+    pub fn set_watch_interest(&self, id: WatchId, interest: Interest) -> Result<()> {
+        self.shared.fork.check()?;
+        self.shared.watches.set_interest(id.0, interest)
+    }
+
     /// Ends a watch: its callback does not begin any more, and is dropped now, or when it returns if it is running.
     ///
     /// # Errors
     /// [`Error::Stale`] if it has ended already.
     pub fn cancel_watch(&self, id: WatchId) -> Result<()> {
+        self.cancel_source(KIND, id.0)
+    }
+
+    pub(super) fn cancel_source(&self, kind: &'static str, id: u64) -> Result<()> {
         self.shared.fork.check()?;
-        self.shared.watches.cancel(id)?;
+        self.shared.watches.cancel(kind, id)?;
         self.shared.wake_if_idle();
         Ok(())
     }

@@ -10,9 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod children;
 mod embed;
 mod ends;
+mod events;
 mod races;
+mod signals;
 mod sources;
 
 use super::*;

@@ -19,14 +19,13 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{Listener, Stream, listener::is_exhausted};
+use super::{Listener, Stream, listener::is_exhausted, operation::Later};
 use crate::{
     error::{Error, Result},
     event_loop::{
         dispatch::On,
         strand::{Ending, Strand},
     },
-    job::Job,
 };
 
 /// How many connections may wait for the callback.
@@ -96,8 +95,7 @@ impl<A: Accept> Accepting<A> {
 
     /// Looks again in a turn of the loop.
     fn later(&self) -> Result<()> {
-        let waker = self.waker.clone();
-        self.strand.handle().post_made(waker, |waker| Job::new(move || waker.wake())).map_err(|refused| refused.error)
+        Later::post(self.strand.handle(), &self.waker)
     }
 
     /// On the loop's thread: takes what has come.

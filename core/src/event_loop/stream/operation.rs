@@ -33,7 +33,7 @@ use super::Stream;
 use crate::{
     error::{Error, Refused, Result},
     event_loop::{
-        Direction,
+        Direction, Handle,
         dispatch::On,
         strand::{Ending, Strand},
     },
@@ -231,17 +231,14 @@ impl<O: Operation> Operations<O> {
         if !side.woken.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let later = Later(Some(side.waker.clone()));
-        self.strand.handle().post_made(later, |later| Job::new(move || drop(later))).map_err(|mut refused| {
-            refused.value.0 = None;
-            refused.error
-        })
+        Later::post(self.strand.handle(), &side.waker)
     }
 
     /// Ends what is under way on this side. False if nothing is.
     fn end(&self, direction: Direction, error: Error) -> bool {
         let side = self.side(direction);
         let Some(operation) = side.lock().take() else { return false };
+        self.stream.io().forget_polled(direction);
         self.strand.push_promised(side.ended(operation, Err(error)));
         true
     }
@@ -273,7 +270,17 @@ impl<O: Operation> Side<O> {
 }
 
 /// Wakes in its turn; also if the loop ends before, which is then found out.
-struct Later(Option<Waker>);
+pub(super) struct Later(Option<Waker>);
+
+impl Later {
+    pub(super) fn post(handle: &Handle, waker: &Waker) -> Result<()> {
+        let later = Self(Some(waker.clone()));
+        handle.post_made(later, |later| Job::new(move || drop(later))).map_err(|mut refused| {
+            refused.value.0 = None;
+            refused.error
+        })
+    }
+}
 
 impl Drop for Later {
     fn drop(&mut self) {

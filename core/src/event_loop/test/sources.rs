@@ -3,7 +3,7 @@
 use super::*;
 
 /// A dispatcher of one thread per job.
-struct Threads;
+pub(super) struct Threads;
 impl Target for Threads {
     fn dispatch(&self, job: Job) -> Result<(), Refused<Job>> {
         std::thread::spawn(move || job.run());
