@@ -252,7 +252,7 @@ pub(crate) fn hand_over(callback: &Foreign<Connected>, on: &On, result: Result<S
     let error = match result {
         Err(error) => error,
         Ok(stream) => {
-            let give = |operations: Arc<Operations<Io>>| {
+            let give = |operations: Arc<Operations<Stream, Io>>| {
                 call(std::ptr::null(), Box::into_raw(Box::new(coop_stream::new(operations))));
             };
             match Operations::hand_over(stream, on, give) {

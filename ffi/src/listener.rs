@@ -1,12 +1,12 @@
 //! `coop_listener`: accepts connections and hands each to a callback.
 
-use std::{ffi::c_char, os::fd::AsRawFd, sync::Arc};
+use std::{ffi::c_char, mem, os::fd::AsRawFd, sync::Arc};
 
 use coop_core::{
     Error, Result,
     event_loop::{
-        On,
-        stream::{Accept, Accepting, ListenOptions, Stream},
+        Direction, On, Strand,
+        stream::{Accept, Accepting, ListenOptions, Listener, Operation, Operations, Stream},
     },
     fork::ForkGuard,
 };
@@ -27,7 +27,16 @@ use crate::{
 #[derive(Debug)]
 pub struct coop_listener {
     fork: ForkGuard,
-    accepting: Arc<Accepting<OnAccept>>,
+    accepts: Accepts,
+}
+
+/// Who asks for connections.
+#[derive(Debug)]
+enum Accepts {
+    /// Nobody has to: the callback takes each.
+    Each(Arc<Accepting<OnAccept>>),
+    /// coop_listener_accept, one at a time.
+    Asked(Arc<Operations<Listener, Asked>>, On),
 }
 
 /// Where to listen, and how. Zero in any field but size is the default.
@@ -66,7 +75,8 @@ unsafe impl Options for coop_listener_options {
 /// Listens, and hands each connection to the callback.
 ///
 /// options: copied. callback: called for each connection, one call after another; the listener owns callback.arg if this answers COOP_OK. It
-/// may be called before out is set. out: set to the listener, which the caller frees with coop_listener_free.
+/// may be called before out is set. With fn NULL there is none (arg and drop are not looked at): connections wait for coop_listener_accept.
+/// out: set to the listener, which the caller frees with coop_listener_free.
 ///
 /// When the process has no file descriptor left, the callback is told so once (COOP_E_OS, EMFILE); connections wait, and it tries again every
 /// 100 ms. When the loop ends, the callback is told COOP_E_CLOSED, the last time. While a callback in the pool is slow, what comes waits in
@@ -113,23 +123,74 @@ pub unsafe extern "C" fn coop_listener_new(
                 ));
             }
         };
-        let run: Option<Connected> = callback.r#fn;
-        let accept = Arc::new(OnAccept { callback: Foreign::new(run, callback.arg, callback.drop)?, on: made.on });
-        match Accepting::new(listener, &accept.on, &accept) {
-            Ok(accepting) => {
-                let object = coop_listener { fork: ForkGuard::new("listener"), accepting };
-                // SAFETY: `out` is there, and is a place for a pointer.
-                unsafe { give(object, out) };
-                Ok(())
-            }
-            Err(error) => {
-                // Nothing was called: the argument is still C's.
-                if let Some(accept) = Arc::into_inner(accept) {
-                    std::mem::forget(accept.callback);
+        let accepts = match callback.r#fn {
+            None => Accepts::Asked(Operations::with(listener, Strand::new(&handle, &made.on)?), made.on),
+            Some(run) => {
+                // Refuses what the callback would be refused, before anything is owned.
+                let strand = Strand::new(&handle, &made.on)?;
+                let callback = Foreign::own(run, callback.arg, callback.drop);
+                let accept = Arc::new(OnAccept { callback, on: made.on });
+                match Accepting::new(listener, strand, &accept) {
+                    Ok(accepting) => Accepts::Each(accepting),
+                    Err(error) => {
+                        // Nothing was called: the argument is still C's.
+                        if let Some(accept) = Arc::into_inner(accept) {
+                            mem::forget(accept.callback);
+                        }
+                        return Err(error);
+                    }
                 }
-                Err(error)
             }
-        }
+        };
+        // SAFETY: `out` is there, and is a place for a pointer.
+        unsafe { give(coop_listener { fork: ForkGuard::new("listener"), accepts }, out) };
+        Ok(())
+    })
+}
+
+/// Takes one connection, once there is one. For a listener without a callback of its own.
+///
+/// callback: told once, after this call, with the stream or the error; the listener owns callback.arg if this answers COOP_OK. While the
+/// process has no file descriptor left it waits for one.
+///
+/// Any thread. COOP_E_EXISTS while one is being waited for (until its callback begins), and for a listener whose callback takes what comes;
+/// COOP_E_NULL, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED. The callback is told COOP_E_CANCELLED by coop_listener_cancel and
+/// coop_listener_free, COOP_E_CLOSED if the loop ends before, COOP_E_OS.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_listener_accept(
+    listener: *mut coop_listener,
+    callback: coop_stream_callback,
+) -> coop_status {
+    guard!({
+        // SAFETY: a listener that is not freed yet.
+        let (operations, on) = match &unsafe { coop_listener::behind(listener) }?.accepts {
+            // The callback may free the listener.
+            Accepts::Asked(operations, on) => (operations.clone(), on.clone()),
+            Accepts::Each(_) => {
+                return Err(Error::Exists("the listener has a callback of its own, which takes what comes".into()));
+            }
+        };
+        let run: Option<Connected> = callback.r#fn;
+        let callback = Foreign::new(run, callback.arg, callback.drop)?;
+        operations.start(Direction::Read, Asked { callback, on, stream: None }).map_err(|not_taken| {
+            mem::forget(not_taken.value.callback);
+            not_taken.error
+        })
+    })
+}
+
+/// Ends the wait of coop_listener_accept: its callback is told COOP_E_CANCELLED, not inside this call. The listener goes on.
+///
+/// Any thread. COOP_E_STALE if there is none, or it has ended already; COOP_E_NULL, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_listener_cancel(listener: *mut coop_listener) -> coop_status {
+    guard!({
+        // SAFETY: a listener that is not freed yet.
+        let ended = match &unsafe { coop_listener::behind(listener) }?.accepts {
+            Accepts::Asked(operations, _) => operations.clone().cancel(Direction::Read),
+            Accepts::Each(_) => false,
+        };
+        if ended { Ok(()) } else { Err(Error::Stale("accept")) }
     })
 }
 
@@ -146,9 +207,9 @@ pub unsafe extern "C" fn coop_listener_free(listener: *mut coop_listener) {
         }
         // SAFETY: made by coop_listener_new and freed once.
         let object = unsafe { take(listener) };
-        if object.fork.check().is_err() {
+        if let (Err(_), Accepts::Each(accepting)) = (object.fork.check(), &object.accepts) {
             // The parent's callback is not dropped here.
-            std::mem::forget(object.accepting.accept().clone());
+            mem::forget(accepting.accept().clone());
         }
         drop(object);
         Ok(())
@@ -164,7 +225,7 @@ pub unsafe extern "C" fn coop_listener_address(listener: *const coop_listener, o
         // SAFETY: a listener that is not freed yet.
         let object = unsafe { coop_listener::behind(listener) }?;
         wanted(out, "out")?;
-        let address = coop_address::maybe(object.accepting.listener().local_addr().as_ip().as_ref());
+        let address = coop_address::maybe(object.listener().local_addr().as_ip().as_ref());
         // SAFETY: `out` is there, and is a place for an address.
         unsafe { out.write(address) };
         Ok(())
@@ -178,7 +239,7 @@ pub unsafe extern "C" fn coop_listener_fd(listener: *const coop_listener) -> i32
     let mut fd = COOP_OK;
     let status = guard!({
         // SAFETY: a listener that is not freed yet.
-        fd = unsafe { coop_listener::behind(listener) }?.accepting.listener().as_raw_fd();
+        fd = unsafe { coop_listener::behind(listener) }?.listener().as_raw_fd();
         Ok(())
     });
     if status == COOP_OK { fd } else { status }
@@ -192,6 +253,37 @@ impl coop_listener {
         let object = unsafe { borrow(pointer, "listener") }?;
         object.fork.check()?;
         Ok(object)
+    }
+
+    fn listener(&self) -> &Listener {
+        match &self.accepts {
+            Accepts::Each(accepting) => accepting.listener(),
+            Accepts::Asked(operations, _) => operations.source(),
+        }
+    }
+}
+
+/// One connection that was asked for.
+struct Asked {
+    callback: Foreign<Connected>,
+    on: On,
+    stream: Option<Stream>,
+}
+
+impl Operation<Listener> for Asked {
+    fn attempt(&mut self, listener: &Listener) -> Result<bool> {
+        match listener.try_accept() {
+            Ok(stream) => self.stream = Some(stream),
+            // The listener tells when it is worth another attempt.
+            Err(_) if listener.is_paused() => return Err(Error::WouldBlock("listener")),
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+
+    fn end(self, result: Result<()>) {
+        let stream = result.and_then(|()| self.stream.ok_or(Error::Closed("listener")));
+        hand_over(&self.callback, &self.on, stream);
     }
 }
 

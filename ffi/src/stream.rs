@@ -42,7 +42,7 @@ pub const COOP_STREAM_DESCRIPTORS: usize = 253;
 #[derive(Debug)]
 pub struct coop_stream {
     fork: ForkGuard,
-    operations: Arc<Operations<Io>>,
+    operations: Arc<Operations<Stream, Io>>,
 }
 
 /// How a stream is, and where its callbacks run. Zero in any field but size is the default.
@@ -216,7 +216,7 @@ pub unsafe extern "C" fn coop_stream_try_read(
         wanted(count, "count")?;
         // SAFETY: the buffer has that many bytes, which the caller leaves to this call.
         let room = unsafe { room(buffer, length) }?;
-        let came = operations.stream().try_read(room)?;
+        let came = operations.source().try_read(room)?;
         // SAFETY: `count` is there, and is a place for a number.
         unsafe { count.write(came) };
         Ok(())
@@ -242,7 +242,7 @@ pub unsafe extern "C" fn coop_stream_try_write(
         wanted(count, "count")?;
         // SAFETY: as long as told.
         let data = unsafe { array(data.cast::<u8>(), length, "data") }?;
-        let taken = if data.is_empty() { 0 } else { operations.stream().try_write(data)? };
+        let taken = if data.is_empty() { 0 } else { operations.source().try_write(data)? };
         // SAFETY: `count` is there, and is a place for a number.
         unsafe { count.write(taken) };
         Ok(())
@@ -286,7 +286,7 @@ pub unsafe extern "C" fn coop_stream_shutdown(stream: *mut coop_stream) -> coop_
         if operations.is_busy(Direction::Write) {
             return Err(Error::Exists("a write to this stream is under way: shut it down when that is told".into()));
         }
-        operations.stream().shutdown(Shutdown::Write)
+        operations.source().shutdown(Shutdown::Write)
     })
 }
 
@@ -313,7 +313,7 @@ pub unsafe extern "C" fn coop_stream_fd(stream: *const coop_stream) -> i32 {
     let mut fd = COOP_OK;
     let status = guard!({
         // SAFETY: a stream that is not freed yet.
-        fd = unsafe { coop_stream::behind(stream) }?.stream().as_raw_fd();
+        fd = unsafe { coop_stream::behind(stream) }?.source().as_raw_fd();
         Ok(())
     });
     if status == COOP_OK { fd } else { status }
@@ -327,7 +327,7 @@ pub unsafe extern "C" fn coop_stream_set_nodelay(stream: *mut coop_stream, nodel
     guard!({
         // SAFETY: a stream that is not freed yet.
         let operations = unsafe { coop_stream::behind(stream) }?;
-        operations.stream().set_nodelay(options::flag(nodelay, "nodelay")?)
+        operations.source().set_nodelay(options::flag(nodelay, "nodelay")?)
     })
 }
 
@@ -339,7 +339,7 @@ pub unsafe extern "C" fn coop_stream_set_keepalive(stream: *mut coop_stream, idl
     guard!({
         // SAFETY: a stream that is not freed yet.
         let operations = unsafe { coop_stream::behind(stream) }?;
-        operations.stream().set_keepalive(keepalive(options::duration(idle_ns, "idle_ns")?))
+        operations.source().set_keepalive(keepalive(options::duration(idle_ns, "idle_ns")?))
     })
 }
 
@@ -353,7 +353,7 @@ pub unsafe extern "C" fn coop_stream_set_linger(stream: *mut coop_stream, linger
     guard!({
         // SAFETY: a stream that is not freed yet.
         let operations = unsafe { coop_stream::behind(stream) }?;
-        operations.stream().set_linger(options::timeout(linger_ns, "linger_ns")?.map(whole_seconds))
+        operations.source().set_linger(options::timeout(linger_ns, "linger_ns")?.map(whole_seconds))
     })
 }
 
@@ -481,7 +481,7 @@ unsafe fn address_of(
     // SAFETY: the caller's promise.
     let operations = unsafe { coop_stream::behind(stream) }?;
     wanted(out, "out")?;
-    let address = ask(operations.stream())?;
+    let address = ask(operations.source())?;
     // SAFETY: `out` is there, and is a place for an address.
     unsafe { out.write(coop_address::maybe(address.as_ref())) };
     Ok(())
@@ -561,13 +561,13 @@ pub(crate) unsafe fn stream_options(options: *const coop_stream_options) -> Resu
 
 impl coop_stream {
     /// A stream for C.
-    pub(crate) fn new(operations: Arc<Operations<Io>>) -> Self {
+    pub(crate) fn new(operations: Arc<Operations<Stream, Io>>) -> Self {
         Self { fork: ForkGuard::new("stream"), operations }
     }
 
     /// # Safety
     /// `pointer` is NULL or a stream that is not freed before the borrow ends.
-    unsafe fn behind<'a>(pointer: *const Self) -> Result<&'a Operations<Io>> {
+    unsafe fn behind<'a>(pointer: *const Self) -> Result<&'a Operations<Stream, Io>> {
         // SAFETY: the caller's promise.
         let object = unsafe { borrow(pointer, "stream") }?;
         object.fork.check()?;
@@ -578,7 +578,7 @@ impl coop_stream {
     ///
     /// # Safety
     /// `pointer` is NULL or a stream that is not freed yet.
-    unsafe fn operations(pointer: *const Self) -> Result<Arc<Operations<Io>>> {
+    unsafe fn operations(pointer: *const Self) -> Result<Arc<Operations<Stream, Io>>> {
         // SAFETY: the caller's promise.
         let object = unsafe { borrow(pointer, "stream") }?;
         object.fork.check()?;

@@ -110,7 +110,7 @@ impl Io {
     }
 }
 
-impl Operation for Io {
+impl Operation<Stream> for Io {
     fn attempt(&mut self, stream: &Stream) -> Result<bool> {
         // The bytes change hands: from the caller's thread to this one, and from this one to the callback's.
         tsan::taken_over(self.callback.arg);

@@ -22,10 +22,7 @@ use std::{
 use super::{Listener, Stream, listener::is_exhausted, operation::Later};
 use crate::{
     error::{Error, Result},
-    event_loop::{
-        dispatch::On,
-        strand::{Ending, Strand},
-    },
+    event_loop::strand::{Ending, Strand},
 };
 
 /// How many connections may wait for the callback.
@@ -68,9 +65,8 @@ impl<A: Accept> Accepting<A> {
     /// Begins: `accept` is called from now on, on another stack than this one.
     ///
     /// # Errors
-    /// Those of [`Strand::new`] and [`post`](crate::event_loop::Handle::post); `accept` was not called, and is the caller's.
-    pub fn new(listener: Listener, on: &On, accept: &Arc<A>) -> Result<Arc<Self>> {
-        let strand = Strand::new(listener.event_loop(), on)?;
+    /// Those of [`post`](crate::event_loop::Handle::post); `accept` was not called, and is the caller's.
+    pub fn new(listener: Listener, strand: Arc<Strand<Arrived<A>>>, accept: &Arc<A>) -> Result<Arc<Self>> {
         let this = Arc::new_cyclic(|this: &Weak<Self>| Self {
             listener,
             accept: accept.clone(),
@@ -153,7 +149,8 @@ impl<A: Accept> Drop for Accepting<A> {
 }
 
 /// A connection on its way to the callback.
-struct Arrived<A> {
+#[derive(Debug)]
+pub struct Arrived<A> {
     result: Result<Stream>,
     accept: Arc<A>,
     state: Arc<State>,

@@ -72,10 +72,10 @@ use std::{
 use socket2::{Socket, Type};
 
 pub use self::{
-    accepting::{Accept, Accepting, MOST},
+    accepting::{Accept, Accepting, Arrived, MOST},
     address::Address,
     listener::Listener,
-    operation::{Ended, Operation, Operations},
+    operation::{Ended, Operation, Operations, Source},
     options::{ConnectOptions, KeepAlive, ListenOptions, StreamOptions},
 };
 use super::{Direction, Handle, Io};

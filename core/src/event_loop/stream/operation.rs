@@ -1,8 +1,8 @@
-//! Reads and writes of a stream that end in a callback: what C and C++ have instead of futures.
+//! Reads, writes and accepts that end in a callback: what C and C++ have instead of futures.
 //!
 //! # What holds
 //!
-//! * A side (reads, writes) has one operation at a time, from the call that starts it until its [`Operation::end`] begins; a second
+//! * A side (reads, which accepts are, and writes) has one operation at a time, from the call that starts it until its [`Operation::end`] begins; a second
 //!   one is refused. So what is not read stays in the system's buffers, and its sender waits.
 //! * An operation is tried at once in the call that starts it, and then on the loop's thread whenever its side is ready. It is not
 //!   allocated for: it lies in its side.
@@ -21,7 +21,9 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    fmt, mem,
+    fmt,
+    marker::PhantomData,
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak,
         atomic::{AtomicBool, Ordering, fence},
@@ -29,7 +31,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::Stream;
+use super::{Listener, Stream};
 use crate::{
     error::{Error, Refused, Result},
     event_loop::{
@@ -43,21 +45,58 @@ use crate::{
 /// System calls in one go: then others of the loop have their turn.
 const AT_ONCE: usize = 16;
 
-/// What is to be done on a side of a stream.
-pub trait Operation: Send + 'static {
-    /// One system call. True: it is over; false: there is more to do. [`Error::WouldBlock`]: when the side is ready.
-    fn attempt(&mut self, stream: &Stream) -> Result<bool>;
+/// A socket of a loop: [`Stream`], [`Listener`].
+pub trait Source: fmt::Debug + Send + Sync + 'static {
+    /// Its loop.
+    fn event_loop(&self) -> &Handle;
+    /// Ready when an attempt is worth while. Of those who poll, the last is woken.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::Forked`].
+    fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<Result<()>>;
+    /// Whoever polled last waits no longer.
+    fn forget_polled(&self, direction: Direction);
+}
 
-    /// Told once, at the stream's place.
+impl Source for Stream {
+    fn event_loop(&self) -> &Handle {
+        self.event_loop()
+    }
+    fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.io().poll_ready(direction, cx).map_ok(|_| ())
+    }
+    fn forget_polled(&self, direction: Direction) {
+        self.io().forget_polled(direction);
+    }
+}
+
+impl Source for Listener {
+    fn event_loop(&self) -> &Handle {
+        self.event_loop()
+    }
+    fn poll_ready(&self, _: Direction, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.poll_accept_ready(cx)
+    }
+    fn forget_polled(&self, direction: Direction) {
+        self.io.forget_polled(direction);
+    }
+}
+
+/// What is to be done on a side of a source.
+pub trait Operation<S>: Send + 'static {
+    /// One system call. True: it is over; false: there is more to do. [`Error::WouldBlock`]: when the side is ready.
+    fn attempt(&mut self, source: &S) -> Result<bool>;
+
+    /// Told once, at the source's place.
     fn end(self, result: Result<()>);
 }
 
-/// A stream and its operations; see the module's text. Dropping it closes the stream.
-pub struct Operations<O: Operation> {
-    stream: Stream,
+/// A source and its operations; see the module's text. Dropping it closes the source.
+pub struct Operations<S: Source, O: Operation<S>> {
+    source: S,
     read: Side<O>,
     write: Side<O>,
-    strand: Arc<Strand<Ended<O>>>,
+    strand: Arc<Strand<Ended<S, O>>>,
 }
 
 struct Side<O> {
@@ -70,30 +109,30 @@ struct Side<O> {
     waker: Waker,
 }
 
-impl<O: Operation> fmt::Debug for Operations<O> {
+impl<S: Source, O: Operation<S>> fmt::Debug for Operations<S, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Operations").field("stream", &self.stream).finish_non_exhaustive()
+        f.debug_struct("Operations").field("source", &self.source).finish_non_exhaustive()
     }
 }
 
-impl<O: Operation> Operations<O> {
+impl<S: Source, O: Operation<S>> Operations<S, O> {
     /// A stream whose operations end at a place of its loop, handed to `f`: no end is told before `f` has returned.
     ///
     /// # Errors
     /// Those of [`Strand::new`]; `f` comes back.
-    pub fn hand_over<F: FnOnce(Arc<Self>)>(stream: Stream, on: &On, f: F) -> Result<(), Refused<F>> {
-        match Strand::held(stream.event_loop(), on) {
+    pub fn hand_over<F: FnOnce(Arc<Self>)>(source: S, on: &On, f: F) -> Result<(), Refused<F>> {
+        match Strand::held(source.event_loop(), on) {
             Err(error) => Err(Refused::new(error, f)),
             Ok(strand) => {
-                f(Self::with(stream, strand.clone()));
+                f(Self::with(source, strand.clone()));
                 strand.release();
                 Ok(())
             }
         }
     }
 
-    /// A stream whose operations end on a strand of its loop.
-    pub fn with(stream: Stream, strand: Arc<Strand<Ended<O>>>) -> Arc<Self> {
+    /// A source whose operations end on a strand of its loop.
+    pub fn with(source: S, strand: Arc<Strand<Ended<S, O>>>) -> Arc<Self> {
         Arc::new_cyclic(|this: &Weak<Self>| {
             let side = |direction| Side {
                 slot: Mutex::new(None),
@@ -101,13 +140,13 @@ impl<O: Operation> Operations<O> {
                 woken: AtomicBool::new(false),
                 waker: Waker::from(Arc::new(Ready { operations: this.clone(), direction })),
             };
-            Self { stream, read: side(Direction::Read), write: side(Direction::Write), strand }
+            Self { source, read: side(Direction::Read), write: side(Direction::Write), strand }
         })
     }
 
-    /// The stream, for what does not wait.
-    pub fn stream(&self) -> &Stream {
-        &self.stream
+    /// The source, for what does not wait.
+    pub fn source(&self) -> &S {
+        &self.source
     }
 
     /// Starts an operation.
@@ -121,8 +160,8 @@ impl<O: Operation> Operations<O> {
         }
         if side.busy.swap(true, Ordering::AcqRel) {
             let what = match direction {
-                Direction::Read => "a read of this stream is under way: one at a time",
-                Direction::Write => "a write to this stream is under way: one at a time",
+                Direction::Read => "a read of it is under way: one at a time",
+                Direction::Write => "a write to it is under way: one at a time",
             };
             return Err(Refused::new(Error::Exists(what.into()), operation));
         }
@@ -177,20 +216,14 @@ impl<O: Operation> Operations<O> {
         let waker = &self.side(direction).waker;
         let cx = &mut Context::from_waker(waker);
         for _ in 0..AT_ONCE {
-            match operation.attempt(&self.stream) {
+            match operation.attempt(&self.source) {
                 Ok(true) => return Poll::Ready(Ok(())),
                 Ok(false) => {}
-                Err(Error::WouldBlock(_)) => {
-                    let ready = match direction {
-                        Direction::Read => self.stream.poll_read_ready(cx),
-                        Direction::Write => self.stream.poll_write_ready(cx),
-                    };
-                    match ready {
-                        Poll::Pending => return Poll::Pending,
-                        Poll::Ready(Ok(())) => {}
-                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    }
-                }
+                Err(Error::WouldBlock(_)) => match self.source.poll_ready(direction, cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                },
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
@@ -200,7 +233,7 @@ impl<O: Operation> Operations<O> {
     }
 
     /// Goes on with what is under way. What is over by this is to be told.
-    fn progress(&self, direction: Direction) -> Option<Ended<O>> {
+    fn progress(&self, direction: Direction) -> Option<Ended<S, O>> {
         let side = self.side(direction);
         side.woken.store(true, Ordering::Relaxed);
         // Against `look_again`: one of the two sees the other.
@@ -238,13 +271,13 @@ impl<O: Operation> Operations<O> {
     fn end(&self, direction: Direction, error: Error) -> bool {
         let side = self.side(direction);
         let Some(operation) = side.lock().take() else { return false };
-        self.stream.io().forget_polled(direction);
+        self.source.forget_polled(direction);
         self.strand.push_promised(side.ended(operation, Err(error)));
         true
     }
 }
 
-impl<O: Operation> Drop for Operations<O> {
+impl<S: Source, O: Operation<S>> Drop for Operations<S, O> {
     fn drop(&mut self) {
         if self.strand.handle().shared.fork.is_forked() {
             // The parent's thread may have held the locks.
@@ -258,14 +291,14 @@ impl<O: Operation> Drop for Operations<O> {
     }
 }
 
-impl<O: Operation> Side<O> {
+impl<O> Side<O> {
     fn lock(&self) -> MutexGuard<'_, Option<O>> {
         // Poisoned by an operation that panicked: it is still there, and is ended like any other.
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ended(&self, operation: O, result: Result<()>) -> Ended<O> {
-        Ended { operation, result, busy: self.busy.clone() }
+    fn ended<S>(&self, operation: O, result: Result<()>) -> Ended<S, O> {
+        Ended { operation, result, busy: self.busy.clone(), source: PhantomData }
     }
 }
 
@@ -292,13 +325,14 @@ impl Drop for Later {
 
 /// An operation that is over and has not been told.
 #[derive(Debug)]
-pub struct Ended<O> {
+pub struct Ended<S, O> {
     operation: O,
     result: Result<()>,
     busy: Arc<AtomicBool>,
+    source: PhantomData<fn(S)>,
 }
 
-impl<O: Operation> Ending for Ended<O> {
+impl<S: Source, O: Operation<S>> Ending for Ended<S, O> {
     fn tell(self) {
         // From here on the next one may be started, by the end itself for one.
         self.busy.store(false, Ordering::Release);
@@ -307,12 +341,12 @@ impl<O: Operation> Ending for Ended<O> {
 }
 
 /// A side's waker. Weak: a stream that is freed while it waits is gone at once.
-struct Ready<O: Operation> {
-    operations: Weak<Operations<O>>,
+struct Ready<S: Source, O: Operation<S>> {
+    operations: Weak<Operations<S, O>>,
     direction: Direction,
 }
 
-impl<O: Operation> Wake for Ready<O> {
+impl<S: Source, O: Operation<S>> Wake for Ready<S, O> {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
