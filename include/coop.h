@@ -1775,7 +1775,8 @@ coop_status coop_io_watch_cancel(coop_event_loop *event_loop, coop_io_watch_id i
  Listens, and hands each connection to the callback.
 
  options: copied. callback: called for each connection, one call after another; the listener owns callback.arg if this answers COOP_OK. It
- may be called before out is set. out: set to the listener, which the caller frees with coop_listener_free.
+ may be called before out is set. With fn NULL there is none (arg and drop are not looked at): connections wait for coop_listener_accept.
+ out: set to the listener, which the caller frees with coop_listener_free.
 
  When the process has no file descriptor left, the callback is told so once (COOP_E_OS, EMFILE); connections wait, and it tries again every
  100 ms. When the loop ends, the callback is told COOP_E_CLOSED, the last time. While a callback in the pool is slow, what comes waits in
@@ -1789,6 +1790,26 @@ coop_status coop_listener_new(coop_event_loop *event_loop,
                               const coop_listener_options *options,
                               coop_stream_callback callback,
                               coop_listener **out);
+
+/*
+ Takes one connection, once there is one. For a listener without a callback of its own.
+
+ callback: told once, after this call, with the stream or the error; the listener owns callback.arg if this answers COOP_OK. While the
+ process has no file descriptor left it waits for one.
+
+ Any thread. COOP_E_EXISTS while one is being waited for (until its callback begins), and for a listener whose callback takes what comes;
+ COOP_E_NULL, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED. The callback is told COOP_E_CANCELLED by coop_listener_cancel and
+ coop_listener_free, COOP_E_CLOSED if the loop ends before, COOP_E_OS.
+ */
+coop_status coop_listener_accept(coop_listener *listener,
+                                 coop_stream_callback callback);
+
+/*
+ Ends the wait of coop_listener_accept: its callback is told COOP_E_CANCELLED, not inside this call. The listener goes on.
+
+ Any thread. COOP_E_STALE if there is none, or it has ended already; COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_listener_cancel(coop_listener *listener);
 
 /*
  Stops listening and releases the listener: its callback does not begin any more, and its argument is dropped now; if it is running (it
