@@ -130,8 +130,7 @@ pub unsafe extern "C" fn coop_event_loop_connect(
         let host = unsafe { options::text(host, host_length, "host") }?.ok_or_else(|| null("host"))?;
         // SAFETY: options are NULL or as long as they say, and so is what they point to.
         let (options, made) = unsafe { connect_options(options) }?;
-        let event_loop = handle.clone();
-        let connecting = async move { event_loop.connect(&host, port, &options).await };
+        let connecting = handle.connect(&host, port, &options);
         begin_connecting(&handle, made, connecting, callback)
     })
 }
@@ -189,8 +188,7 @@ pub unsafe extern "C" fn coop_event_loop_resolve(
         let read = unsafe { options::read(options) }?;
         // SAFETY: its CPU set is as long as it says.
         let on = unsafe { place(read.on, read.priority, read.cpus) }?;
-        let event_loop = handle.clone();
-        let resolving = async move { event_loop.resolve(&host, port).await };
+        let resolving = handle.resolve(&host, port);
         let run: Option<Resolved> = callback.r#fn;
         let tell = Foreign::new(run, callback.arg, callback.drop)?;
         begin(&handle, &on, resolving, ToldAddresses(tell))
@@ -348,27 +346,5 @@ struct Answer<T, W> {
 impl<T: Send + 'static, W: Told<T>> Ending for Answer<T, W> {
     fn tell(self) {
         self.who.tell(self.result);
-    }
-}
-
-/*TEMP*/
-trait Soon {
-    fn connect(&self, host: &str, port: u16, options: &ConnectOptions) -> impl Future<Output = Result<Stream>> + Send;
-    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = Result<Vec<SocketAddr>>> + Send;
-}
-impl Soon for Handle {
-    fn connect(&self, host: &str, port: u16, options: &ConnectOptions) -> impl Future<Output = Result<Stream>> + Send {
-        let (h, host, options) = (self.clone(), host.to_owned(), options.clone());
-        async move {
-            let a = h.resolve(&host, port).await?;
-            h.connect_addr(a[0], &options).await
-        }
-    }
-    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = Result<Vec<SocketAddr>>> + Send {
-        let host = host.to_owned();
-        async move {
-            use std::net::ToSocketAddrs;
-            (host.as_str(), port).to_socket_addrs().map(|a| a.collect()).map_err(|e| Error::Resolve(e.to_string()))
-        }
     }
 }

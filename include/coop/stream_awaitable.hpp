@@ -64,8 +64,10 @@ public:
 
 private:
     static void told(void *arg, const coop_error *failed, std::size_t count) noexcept {
-        transfer *const self = static_cast<transfer *>(static_cast<record *>(arg)->awaiter);
-        tell(arg, [&] { return failed ? result<std::size_t>(coop::error::of(*failed)) : result<std::size_t>(self->done_ + count); });
+        tell(arg, [&](later &awaiter) {
+            const std::size_t before = static_cast<transfer &>(awaiter).done_;
+            return failed ? result<std::size_t>(coop::error::of(*failed)) : result<std::size_t>(before + count);
+        });
     }
 
     coop_stream *stream_;
@@ -84,7 +86,7 @@ protected:
     static void told(void *arg, const coop_error *failed, coop_stream *made) noexcept {
         Stream stream(made);
         // Nobody waits any more: the stream is closed here.
-        later<Stream>::tell(arg, [&] {
+        later<Stream>::tell(arg, [&](later<Stream> &) {
             return failed ? result<Stream>(coop::error::of(*failed)) : result<Stream>(std::move(stream));
         });
     }
@@ -138,7 +140,7 @@ public:
 
 private:
     static void told(void *arg, const coop_error *failed, const coop_address *addresses, std::size_t count) noexcept {
-        tell(arg, [&] {
+        tell(arg, [&](later &) {
             using found = std::vector<address>;
             return failed ? result<found>(coop::error::of(*failed)) : result<found>(found(addresses, addresses + count));
         });

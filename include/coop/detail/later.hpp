@@ -55,7 +55,7 @@ protected:
         return false;
     }
 
-    // In the callback. read() makes the result; not called if nobody waits any more: then false.
+    // In the callback. read(awaiter) makes the result; not called if nobody waits any more: then false.
     template <class Read>
     static bool tell(void *arg, Read &&read) noexcept {
         take_over(arg);
@@ -64,7 +64,7 @@ protected:
         delete told;
         if (!mine.awaiter) return false;
         mine.awaiter->record_ = nullptr;
-        mine.awaiter->result_ = read();
+        mine.awaiter->result_ = read(*mine.awaiter);
         go_on(nullptr, mine.where, mine.frame);
         return true;
     }

@@ -46,8 +46,8 @@
 //!
 //! # Where things are
 //!
-//! `address.rs` where an end is, `options.rs` what can be asked for, `listener.rs` accepting, `connect.rs` connecting;
-//! `operation.rs` and `accepting.rs` the same with callbacks, for languages that have no futures.
+//! `address.rs` where an end is, `options.rs` what can be asked for, `listener.rs` accepting, `connect.rs` connecting to an address and `race.rs` to a
+//! name, `unix.rs` the file of a Unix listener; `operation.rs` and `accepting.rs` the same with callbacks, for languages without futures.
 
 #![forbid(unsafe_code)]
 
@@ -57,6 +57,7 @@ mod connect;
 mod listener;
 mod operation;
 mod options;
+mod race;
 #[cfg(all(test, not(loom)))]
 mod test;
 mod unix;
