@@ -201,8 +201,8 @@ pub unsafe extern "C" fn coop_stream_write(
 ///
 /// buffer, length: where to, and its bytes, from 1. count: set to how many came; 0 is the end.
 ///
-/// Any thread; not while a read is under way, which may take some of it. COOP_E_WOULD_BLOCK if nothing is there, COOP_E_NULL,
-/// COOP_E_INVALID for no length, COOP_E_OS, COOP_E_FORKED.
+/// Any thread. COOP_E_WOULD_BLOCK if nothing is there, COOP_E_EXISTS while a read is under way, COOP_E_NULL, COOP_E_INVALID for no length,
+/// COOP_E_OS, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_stream_try_read(
     stream: *mut coop_stream,
@@ -216,6 +216,7 @@ pub unsafe extern "C" fn coop_stream_try_read(
         wanted(count, "count")?;
         // SAFETY: the buffer has that many bytes, which the caller leaves to this call.
         let room = unsafe { room(buffer, length) }?;
+        operations.check_idle(Direction::Read)?;
         let came = operations.source().try_read(room)?;
         // SAFETY: `count` is there, and is a place for a number.
         unsafe { count.write(came) };
@@ -227,8 +228,8 @@ pub unsafe extern "C" fn coop_stream_try_read(
 ///
 /// data, length: what to write. count: set to how many bytes were taken, perhaps fewer than length.
 ///
-/// Any thread; not while a write is under way, whose bytes it may come between. COOP_E_WOULD_BLOCK if the system takes nothing now,
-/// COOP_E_NULL, COOP_E_OS, COOP_E_FORKED.
+/// Any thread. COOP_E_WOULD_BLOCK if the system takes nothing now, COOP_E_EXISTS while a write is under way, COOP_E_NULL, COOP_E_OS,
+/// COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_stream_try_write(
     stream: *mut coop_stream,
@@ -242,6 +243,7 @@ pub unsafe extern "C" fn coop_stream_try_write(
         wanted(count, "count")?;
         // SAFETY: as long as told.
         let data = unsafe { array(data.cast::<u8>(), length, "data") }?;
+        operations.check_idle(Direction::Write)?;
         let taken = if data.is_empty() { 0 } else { operations.source().try_write(data)? };
         // SAFETY: `count` is there, and is a place for a number.
         unsafe { count.write(taken) };
@@ -283,9 +285,7 @@ pub unsafe extern "C" fn coop_stream_shutdown(stream: *mut coop_stream) -> coop_
     guard!({
         // SAFETY: a stream that is not freed yet.
         let operations = unsafe { coop_stream::behind(stream) }?;
-        if operations.is_busy(Direction::Write) {
-            return Err(Error::Exists("a write to this stream is under way: shut it down when that is told".into()));
-        }
+        operations.check_idle(Direction::Write)?;
         operations.source().shutdown(Shutdown::Write)
     })
 }
@@ -363,7 +363,8 @@ pub unsafe extern "C" fn coop_stream_set_linger(stream: *mut coop_stream, linger
 /// this call, so that the caller may close its own at once.
 ///
 /// Any thread. As coop_stream_write; COOP_E_INVALID for no byte, no descriptor, too many or one that is not open; COOP_E_OS if the process
-/// has no file descriptor left. The callback is told COOP_E_OS for what is no Unix socket.
+/// has no file descriptor left. The callback is told COOP_E_INVALID for what is no
+/// Unix socket.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_stream_send_descriptors(
     stream: *mut coop_stream,
@@ -392,11 +393,12 @@ pub unsafe extern "C" fn coop_stream_send_descriptors(
 
 /// Reads from a Unix socket, with the descriptors that come.
 ///
-/// As coop_stream_read; it is the one read. descriptors, capacity: where to, and room for how many; what has no room is closed. count: how
-/// many came. Both stay where they are until the callback is told, and are set then. What came is the caller's, who closes it; each is
-/// closed on exec.
+/// As coop_stream_read; it is the one read. descriptors, capacity: where to, and room for how many. count: set to 0 now, and then to how many
+/// came. All three stay where they are until the callback is told. What came is the caller's, who closes it; each is closed on exec. If more
+/// come than there is room for, all are closed, and the callback is told COOP_E_QUEUE_FULL and how many bytes came.
 ///
-/// Any thread. As coop_stream_read; COOP_E_INVALID for a capacity of 0 or more than COOP_STREAM_DESCRIPTORS.
+/// Any thread. As coop_stream_read; COOP_E_INVALID for a capacity of 0 or more than COOP_STREAM_DESCRIPTORS. The callback is told
+/// COOP_E_INVALID for what is no Unix socket.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_stream_receive_descriptors(
     stream: *mut coop_stream,
@@ -416,6 +418,8 @@ pub unsafe extern "C" fn coop_stream_receive_descriptors(
             )));
         }
         let what = What::Receive { to: descriptors, capacity, count };
+        // SAFETY: `count` is there, and is a place for a number.
+        unsafe { count.write(0) };
         // SAFETY: the caller's promises are those of `start`; the places live as long as the buffer.
         unsafe { start(stream, what, buffer.cast(), length, callback) }
     })

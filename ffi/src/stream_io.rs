@@ -3,7 +3,7 @@
 use std::{ffi::c_void, os::fd::OwnedFd, slice};
 
 use coop_core::{
-    Result,
+    Error, Result,
     event_loop::stream::{Operation, Stream},
 };
 
@@ -98,7 +98,36 @@ impl Io {
                 }
                 Ok(self.done == self.length)
             }
-            What::Send(_) | What::Receive { .. } => Err(coop_core::Error::Unsupported("soon".into())),
+            What::Send(descriptors) => {
+                // SAFETY: the bytes are this operation's until its end is told; nobody writes to them.
+                let data = unsafe { slice::from_raw_parts(self.data, self.length) };
+                if descriptors.is_empty() {
+                    self.done += stream.try_write(&data[self.done..])?;
+                } else {
+                    let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+                    self.done = stream.try_send_with_fds(data, &borrowed)?;
+                    // They have gone with the first byte.
+                    descriptors.clear();
+                }
+                Ok(self.done == self.length)
+            }
+            What::Receive { to, capacity, count } => {
+                let (to, capacity, count) = (*to, *capacity, *count);
+                let came = stream.try_recv_with_fds(self.room(), capacity)?;
+                self.done = came.bytes;
+                if came.truncated {
+                    return Err(Error::QueueFull { what: "room for descriptors", capacity: format!("{capacity} descriptors") });
+                }
+                for (index, descriptor) in came.descriptors.into_iter().take(capacity).enumerate() {
+                    // SAFETY: below the capacity, for which C has room until the end is told.
+                    let place = unsafe { to.add(index) };
+                    // SAFETY: as above.
+                    unsafe { place.write(descriptor.into_raw_fd()) };
+                    // SAFETY: a place for a number, until the end is told.
+                    unsafe { count.write(index + 1) };
+                }
+                Ok(true)
+            }
         }
     }
 }

@@ -114,7 +114,6 @@ static void refused_calls(coop_event_loop *loop) {
     CHECK_STATUS(coop_listener_new(loop, &both, opens(&never), &listener), COOP_E_INVALID);
     coop_listener_options here = {.size = sizeof here, .address = "127.0.0.1:0", .address_length = 11};
     coop_stream_callback no_function = {NULL, NULL, NULL};
-    CHECK_STATUS(coop_listener_new(loop, &here, no_function, &listener), COOP_E_NULL);
     CHECK_STATUS(coop_listener_new(loop, &here, opens(&never), NULL), COOP_E_NULL);
     CHECK_STATUS(coop_event_loop_connect(loop, NULL, NULL, 0, 1, opens(&never)), COOP_E_NULL);
     CHECK_STATUS(coop_event_loop_connect(loop, NULL, "a\0b", 3, 1, opens(&never)), COOP_E_INVALID);
@@ -147,6 +146,45 @@ static void refused_calls(coop_event_loop *loop) {
     CHECK_OK(coop_event_loop_connect_unix(loop, NULL, "/nowhere/at/all", 15, opens(&no_path)));
     latch_wait(&no_path.over);
     CHECK_EQ(no_path.os_errno, ENOENT);
+}
+
+/* One connection at a time, when it is asked for: the others wait in the system. */
+static void on_request(coop_event_loop *loop) {
+    coop_listener_options here = {.size = sizeof here, .address = "127.0.0.1:0", .address_length = 11};
+    coop_stream_callback none = {NULL, NULL, NULL};
+    coop_listener *listener;
+    CHECK_OK(coop_listener_new(loop, &here, none, &listener));
+    CHECK_STATUS(coop_listener_cancel(listener), COOP_E_STALE);
+    CHECK_STATUS(coop_listener_accept(listener, none), COOP_E_NULL);
+    opening_stream clients[3], accepted[3];
+    for (int i = 0; i < 3; i++) {
+        opening_stream fresh = OPENING_STREAM;
+        clients[i] = accepted[i] = fresh;
+        CHECK_OK(coop_event_loop_connect(loop, NULL, "127.0.0.1", 9, port_of(listener), opens(&clients[i])));
+        opened(&clients[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(coop_listener_accept(listener, opens(&accepted[i])));
+        opened(&accepted[i]);
+        while (__atomic_load_n(&accepted[i].dropped, __ATOMIC_SEQ_CST) == 0) usleep(100);
+    }
+    opening_stream waiting = OPENING_STREAM, second = OPENING_STREAM;
+    CHECK_OK(coop_listener_accept(listener, opens(&waiting)));
+    CHECK_STATUS(coop_listener_accept(listener, opens(&second)), COOP_E_EXISTS);
+    CHECK_OK(coop_listener_cancel(listener));
+    latch_wait(&waiting.over);
+    CHECK_EQ(waiting.status, COOP_E_CANCELLED);
+    opening_stream last = OPENING_STREAM;
+    while (coop_listener_accept(listener, opens(&last)) == COOP_E_EXISTS) usleep(100);
+    coop_listener_free(listener);
+    latch_wait(&last.over);
+    CHECK_EQ(last.status, COOP_E_CANCELLED);
+    for (int i = 0; i < 3; i++) {
+        coop_stream_free(clients[i].stream);
+        coop_stream_free(accepted[i].stream);
+    }
+    while (__atomic_load_n(&last.dropped, __ATOMIC_SEQ_CST) == 0) usleep(100);
+    CHECK_EQ(second.told + second.dropped, 0);
 }
 
 /* Names. */
@@ -312,6 +350,7 @@ int main(void) {
     many();
     coop_event_loop *loop = started_loop();
     refused_calls(loop);
+    on_request(loop);
     names(loop);
     unix_path(loop);
     no_descriptors(loop);

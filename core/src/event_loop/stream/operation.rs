@@ -159,11 +159,7 @@ impl<S: Source, O: Operation<S>> Operations<S, O> {
             return Err(Refused::new(error, operation));
         }
         if side.busy.swap(true, Ordering::AcqRel) {
-            let what = match direction {
-                Direction::Read => "a read of it is under way: one at a time",
-                Direction::Write => "a write to it is under way: one at a time",
-            };
-            return Err(Refused::new(Error::Exists(what.into()), operation));
+            return Err(Refused::new(is_busy(direction), operation));
         }
         let result = {
             let mut slot = side.lock();
@@ -193,9 +189,12 @@ impl<S: Source, O: Operation<S>> Operations<S, O> {
         self.end(direction, Error::Cancelled("operation"))
     }
 
-    /// Whether this side has an operation whose end has not begun.
-    pub fn is_busy(&self, direction: Direction) -> bool {
-        self.side(direction).busy.load(Ordering::Acquire)
+    /// For attempts beside the operations.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] while this side has an operation whose end has not begun.
+    pub fn check_idle(&self, direction: Direction) -> Result<()> {
+        if self.side(direction).busy.load(Ordering::Acquire) { Err(is_busy(direction)) } else { Ok(()) }
     }
 
     fn check(&self) -> Result<()> {
@@ -275,6 +274,14 @@ impl<S: Source, O: Operation<S>> Operations<S, O> {
         self.strand.push_promised(side.ended(operation, Err(error)));
         true
     }
+}
+
+#[cold]
+fn is_busy(direction: Direction) -> Error {
+    Error::Exists(match direction {
+        Direction::Read => "a read is under way: one at a time".into(),
+        Direction::Write => "a write is under way: one at a time".into(),
+    })
 }
 
 impl<S: Source, O: Operation<S>> Drop for Operations<S, O> {
