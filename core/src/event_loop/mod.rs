@@ -34,6 +34,7 @@ mod handle;
 mod io;
 mod kernel;
 mod news;
+mod observe;
 mod readiness;
 mod run;
 mod shared;
@@ -61,6 +62,7 @@ pub use self::{
     event::Event,
     handle::{Handle, WeakHandle},
     io::{Io, When, WhenReady},
+    observe::{CallbackKind, LoopStats, SlowCallback},
     readiness::{Direction, Seen},
     run::RunMode,
     signal::{SignalId, Signals},

@@ -217,8 +217,8 @@ impl Watches {
         self.referenced.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.table().entries.len() == 0
+    pub(super) fn len(&self) -> usize {
+        self.table().entries.len()
     }
 
     /// Registers the fd. The callback is asked for only when nothing can be refused any more.
@@ -311,7 +311,7 @@ impl Watches {
     pub(super) fn set_ref(&self, id: WatchId, referenced: bool) -> Result<()> {
         let mut table = self.table();
         let watch = table.watch(id.0).ok_or(Error::Stale("io_watch"))?;
-        match (std::mem::replace(&mut watch.unref, !referenced), referenced) {
+        match (mem::replace(&mut watch.unref, !referenced), referenced) {
             (true, true) => self.referenced.fetch_add(1, Ordering::Relaxed),
             (false, false) => self.referenced.fetch_sub(1, Ordering::Relaxed),
             _ => 0,
