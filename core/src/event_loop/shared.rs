@@ -17,6 +17,7 @@ use crossbeam_queue::SegQueue;
 use super::{
     dispatch::Dispatcher,
     observe::Observed,
+    resolve::Resolver,
     run::{Driver, Runner, WAKE},
     timer::Timers,
     wake::WakeFlag,
@@ -46,6 +47,7 @@ pub(super) struct Shared {
     pub(super) timers: Timers,
     pub(super) watches: Watches,
     pub(super) observed: Observed,
+    pub(super) resolver: Arc<Resolver>,
     pub(super) pool: Option<Arc<dyn Dispatcher>>,
     pub(super) runner: Runner,
     /// Held by whoever runs the loop.
@@ -86,6 +88,7 @@ impl Shared {
             timers: Timers::new(),
             watches: Watches::new(registry),
             observed: Observed::new(),
+            resolver: Arc::default(),
             pool,
             runner: Runner::new(),
             driver: Mutex::new(Driver::new(poll)),

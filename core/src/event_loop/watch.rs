@@ -221,6 +221,11 @@ impl Watches {
         self.table().entries.len()
     }
 
+    /// [`Watches::referenced`], for other things that it waits for.
+    pub(super) fn referenced_by(&self) -> Arc<AtomicUsize> {
+        self.referenced.clone()
+    }
+
     /// Registers the fd. The callback is asked for only when nothing can be refused any more.
     pub(super) fn add(
         &self,
