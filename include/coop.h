@@ -175,11 +175,6 @@
 #define COOP_FOREVER -1
 
 /*
- How many descriptors go with one coop_stream_send_descriptors.
- */
-#define COOP_STREAM_DESCRIPTORS 253
-
-/*
  In coop_datagram.flags, of one that came: it was longer than the library takes and is cut.
  */
 #define COOP_DATAGRAM_TRUNCATED 1
@@ -2252,8 +2247,8 @@ const char *coop_last_error(void);
 int32_t coop_last_os_errno(void);
 
 /*
- Makes a stream of a connected socket that the caller has: of socketpair, of an inherited descriptor, of one that came through
- coop_stream_receive_descriptors.
+ Makes a stream of a connected socket that the caller has: of socketpair, of an inherited descriptor, of one that came over a
+ Unix socket.
 
  options: copied; NULL is all defaults. fd: the stream's if this answers COOP_OK, who makes it non-blocking and closes it; else the
  caller's, unchanged but for that. out: set to the stream, which the caller frees with coop_stream_free.
@@ -2325,8 +2320,8 @@ coop_status coop_stream_write(coop_stream *stream,
 
  buffer, length: where to, and its bytes, from 1. count: set to how many came; 0 is the end.
 
- Any thread; not while a read is under way, which may take some of it. COOP_E_WOULD_BLOCK if nothing is there, COOP_E_NULL,
- COOP_E_INVALID for no length, COOP_E_OS, COOP_E_FORKED.
+ Any thread. COOP_E_WOULD_BLOCK if nothing is there, COOP_E_EXISTS while a read is under way, COOP_E_NULL, COOP_E_INVALID for no length,
+ COOP_E_OS, COOP_E_FORKED.
  */
 coop_status coop_stream_try_read(coop_stream *stream,
                                  void *buffer,
@@ -2338,8 +2333,8 @@ coop_status coop_stream_try_read(coop_stream *stream,
 
  data, length: what to write. count: set to how many bytes were taken, perhaps fewer than length.
 
- Any thread; not while a write is under way, whose bytes it may come between. COOP_E_WOULD_BLOCK if the system takes nothing now,
- COOP_E_NULL, COOP_E_OS, COOP_E_FORKED.
+ Any thread. COOP_E_WOULD_BLOCK if the system takes nothing now, COOP_E_EXISTS while a write is under way, COOP_E_NULL, COOP_E_OS,
+ COOP_E_FORKED.
  */
 coop_status coop_stream_try_write(coop_stream *stream,
                                   const void *data,
@@ -2407,39 +2402,6 @@ coop_status coop_stream_set_keepalive(coop_stream *stream,
  */
 coop_status coop_stream_set_linger(coop_stream *stream,
                                    int64_t linger_ns);
-
-/*
- Writes to a Unix socket, and sends descriptors with the first byte: the peer gets its own copies of them.
-
- As coop_stream_write; it is the one write. data, length: from 1 byte. descriptors, count: at most COOP_STREAM_DESCRIPTORS; duplicated in
- this call, so that the caller may close its own at once.
-
- Any thread. As coop_stream_write; COOP_E_INVALID for no byte, no descriptor, too many or one that is not open; COOP_E_OS if the process
- has no file descriptor left. The callback is told COOP_E_OS for what is no Unix socket.
- */
-coop_status coop_stream_send_descriptors(coop_stream *stream,
-                                         const void *data,
-                                         size_t length,
-                                         const int32_t *descriptors,
-                                         size_t count,
-                                         coop_io_callback callback);
-
-/*
- Reads from a Unix socket, with the descriptors that come.
-
- As coop_stream_read; it is the one read. descriptors, capacity: where to, and room for how many; what has no room is closed. count: how
- many came. Both stay where they are until the callback is told, and are set then. What came is the caller's, who closes it; each is
- closed on exec.
-
- Any thread. As coop_stream_read; COOP_E_INVALID for a capacity of 0 or more than COOP_STREAM_DESCRIPTORS.
- */
-coop_status coop_stream_receive_descriptors(coop_stream *stream,
-                                            void *buffer,
-                                            size_t length,
-                                            int32_t *descriptors,
-                                            size_t capacity,
-                                            size_t *count,
-                                            coop_io_callback callback);
 
 /*
  As coop_pool_submit, for a task that somebody waits for or cancels. Costs a little more.

@@ -1,6 +1,6 @@
 //! What is under way on a stream: C's buffers, and the callback that is told how it ended.
 
-use std::{ffi::c_void, os::fd::OwnedFd, slice};
+use std::{ffi::c_void, slice};
 
 use coop_core::{
     Result,
