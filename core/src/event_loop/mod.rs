@@ -17,17 +17,19 @@
 //!
 //! # Where things are
 //!
-//! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
+//! `handle.rs` the calls, `inbox.rs` the posts that wait, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
 //! callbacks, `watch.rs` file descriptors, `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/`
 //! datagrams in batches, `io.rs` sockets whose futures wait at a record each (`readiness.rs`), `stream/` connections, `wait.rs` times and
 //! descriptors as futures.
 
-// Not forbidden: `udp/batch.rs` below it is the one file with raw sockets.
+// Not forbidden: `inbox.rs` is a queue, and `udp/batch.rs` below it is the one file with raw sockets.
 #![deny(unsafe_code)]
 
 mod dispatch;
 mod embed;
 mod handle;
+#[allow(unsafe_code, reason = "a queue file")]
+mod inbox;
 mod io;
 mod readiness;
 mod run;

@@ -12,10 +12,9 @@ use std::{
     thread::JoinHandle,
 };
 
-use crossbeam_queue::SegQueue;
-
 use super::{
     dispatch::Dispatcher,
+    inbox::Inbox,
     run::{Driver, Runner, WAKE},
     timer::Timers,
     wake::WakeFlag,
@@ -25,7 +24,6 @@ use crate::{
     error::{Error, Result},
     fork::ForkGuard,
     gate::Gate,
-    job::Job,
 };
 
 pub(super) struct Shared {
@@ -33,7 +31,7 @@ pub(super) struct Shared {
     pub(super) name: String,
     /// Open until `stop`; passed by every post, so that stop knows when the last accepted one is in the queue.
     pub(super) gate: Gate,
-    pub(super) posts: SegQueue<Job>,
+    pub(super) posts: Inbox,
     pub(super) wake_flag: WakeFlag,
     waker: mio::Waker,
     /// The selector's; open for as long as the driver is there.
@@ -75,7 +73,7 @@ impl Shared {
             fork: ForkGuard::new("event loop"),
             name,
             gate: Gate::new(),
-            posts: SegQueue::new(),
+            posts: Inbox::new(),
             wake_flag: WakeFlag::new(),
             waker,
             backend_fd: poll.as_raw_fd(),
@@ -136,8 +134,11 @@ impl Shared {
 
     /// Drops all that waits: posts, timers, watches. The gate is closed and quiet.
     pub(super) fn discard(&self) {
-        while let Some(job) = self.posts.pop() {
-            job.drop_caught("event loop");
+        // Whoever else has it is a run of a freed loop, and does this when it ends.
+        if let Some(mut posts) = self.posts.consume() {
+            while let Some(job) = posts.pop() {
+                job.drop_caught("event loop");
+            }
         }
         self.drop_sources();
     }
