@@ -5,7 +5,7 @@
 //! * A post *claims* a place and then fills it. Places are taken out in the order in which they were claimed, so posts of one thread
 //!   keep theirs, and each is taken out once.
 //! * Closing and claiming change one word: what was claimed before it was closed will be filled, and is there for the consumer;
-//!   later claims are refused.
+//!   later claims are refused, but for those of callers whom the loop waits for by its gate ([`Claim::inside`]).
 //! * The fill is the last that its poster touches of the queue: the job may run at once and free the loop.
 //! * A claim is a sequentially consistent change, so whoever looks at the loop's announcement after it ([`Claim::new`], wake.rs) needs no
 //!   fence.
@@ -98,11 +98,22 @@ impl<'a> Claim<'a> {
     /// The next place, or `None` if the queue was closed.
     #[inline]
     pub(super) fn new(inbox: &'a Inbox) -> Option<Self> {
+        Self::next(inbox, CLOSED)
+    }
+
+    /// The next place, closed or not: for a caller whom the consumer waits for otherwise before its last look.
+    pub(super) fn inside(inbox: &'a Inbox) -> Self {
+        Self::next(inbox, 0).unwrap_or_else(|| unreachable!("nothing refuses it"))
+    }
+
+    /// The next place, unless one of these bits is set.
+    #[inline]
+    fn next(inbox: &'a Inbox, refuse: usize) -> Option<Self> {
         let mut next: *mut Block = ptr::null_mut();
         let backoff = Backoff::new();
         let claimed = loop {
             let word = inbox.tail.word.load(Ordering::Acquire);
-            if word & CLOSED != 0 {
+            if word & refuse != 0 {
                 break None;
             }
             let offset = word / ONE % LAP;
@@ -401,6 +412,8 @@ mod test {
         }
         assert_eq!(ran.load(Ordering::Relaxed), accepted);
         assert!(!push(&inbox, || ()), "closed");
+        Claim::inside(&inbox).fill(Job::new(|| ()));
+        assert_eq!(inbox.len(), 1, "the loop waits for it");
     }
 }
 

@@ -18,23 +18,31 @@
 //! # Where things are
 //!
 //! `handle.rs` the calls, `inbox.rs` the posts that wait, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
-//! callbacks, `watch.rs` file descriptors, `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/`
-//! datagrams in batches, `io.rs` sockets whose futures wait at a record each (`readiness.rs`), `stream/` connections, `wait.rs` times and
-//! descriptors as futures.
+//! callbacks, `watch.rs` file descriptors, `event.rs`, `child.rs` and `signal/` what is watched by descriptors of its own (`kernel.rs`),
+//! `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/` datagrams in batches, `io.rs` sockets whose
+//! futures wait at a record each (`readiness.rs`), `stream/` connections, `resolve.rs` names, `wait.rs` times and descriptors as futures,
+//! `news.rs` what a callback tells a future.
 
-// Not forbidden: `inbox.rs` is a queue, and `udp/batch.rs` below it is the one file with raw sockets.
+// Not forbidden: `inbox.rs` is a queue, `udp/batch.rs` below it is the one file with raw sockets, `signal/disposition.rs` has the process's handler.
 #![deny(unsafe_code)]
 
+pub mod child;
 mod dispatch;
 mod embed;
+pub mod event;
 mod handle;
 #[allow(unsafe_code, reason = "a queue file")]
 mod inbox;
 mod io;
+mod kernel;
+mod news;
 mod readiness;
+mod resolve;
 mod run;
 mod shared;
+pub mod signal;
 pub mod stream;
+mod through;
 mod timer;
 pub mod udp;
 mod wait;
@@ -51,11 +59,15 @@ use std::{
 
 use self::shared::Shared;
 pub use self::{
+    child::{ChildId, ExitStatus, exited},
     dispatch::{Dispatcher, On, Target},
+    event::Event,
     handle::{Handle, WeakHandle},
     io::{Io, When, WhenReady},
     readiness::{Direction, Seen},
+    resolve::Resolve,
     run::RunMode,
+    signal::{SignalId, Signals},
     timer::{TimerId, TimerOptions},
     wait::{Late, Ready, Sleep, readable, ready, sleep, timeout, writable},
     watch::{Interest, Readiness, WatchId, WatchOptions},

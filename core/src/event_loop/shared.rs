@@ -15,6 +15,7 @@ use std::{
 use super::{
     dispatch::Dispatcher,
     inbox::Inbox,
+    resolve::Resolver,
     run::{Driver, Runner, WAKE},
     timer::Timers,
     wake::WakeFlag,
@@ -29,7 +30,7 @@ use crate::{
 pub(super) struct Shared {
     pub(super) fork: ForkGuard,
     pub(super) name: String,
-    /// Open until `stop`; passed by every post, so that stop knows when the last accepted one is in the queue.
+    /// Open until `stop`; passed by whoever adds something but a post, so that stop knows when the last accepted one is in its place.
     pub(super) gate: Gate,
     pub(super) posts: Inbox,
     pub(super) wake_flag: WakeFlag,
@@ -42,6 +43,7 @@ pub(super) struct Shared {
     pub(super) overdue: AtomicBool,
     pub(super) timers: Timers,
     pub(super) watches: Watches,
+    pub(super) resolver: Arc<Resolver>,
     pub(super) pool: Option<Arc<dyn Dispatcher>>,
     pub(super) runner: Runner,
     /// Held by whoever runs the loop.
@@ -81,6 +83,7 @@ impl Shared {
             overdue: AtomicBool::new(false),
             timers: Timers::new(),
             watches: Watches::new(registry),
+            resolver: Arc::default(),
             pool,
             runner: Runner::new(),
             driver: Mutex::new(Driver::new(poll)),
@@ -99,7 +102,7 @@ impl Shared {
 
     /// Whether nothing is left that a run until idle waits for.
     pub(super) fn is_idle(&self) -> bool {
-        self.posts.is_empty() && self.watches.referenced() == 0 && self.timers.len() == 0
+        self.posts.is_empty() && self.watches.referenced() == 0 && self.timers.referenced() == 0
     }
 
     /// Wakes a loop that may sleep for the sake of what has just ended; call it after a source has gone.

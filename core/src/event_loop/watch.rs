@@ -4,6 +4,10 @@
 //!
 //! * One watch covers both directions of an fd; a second one on it is refused. Cancel a watch before closing its fd: the system
 //!   forgets a closed fd by itself, and the number may soon be another file's.
+//! * An fd that is closed under its watch all the same harms nobody else. The watch is silent, and no loop waits for it, from the moment
+//!   that this shows: when the number is watched anew, or the system is to look at the fd again. The number may be watched anew at
+//!   once, and only the new watch is told. While a duplicate keeps the old file open, though, the system goes on to tell of that file, and until the
+//!   number is watched anew nothing shows that the fd was closed.
 //! * A level-triggered watch (the default) is told again for as long as the fd is ready; an edge-triggered one once
 //!   for each change, and must read or write until it would block.
 //! * Callbacks of one watch never overlap. While one runs in the pool, the fd is not watched (level), or what happens is kept
@@ -17,7 +21,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    fmt,
+    fmt, mem,
     os::fd::RawFd,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -38,7 +42,11 @@ use crate::{
     slots::Slots,
 };
 
-pub(super) type Callback = Box<dyn FnMut(Readiness) + Send>;
+/// Told which watch it is of, which it may [end](Watches::end).
+pub(super) type Callback = Box<dyn FnMut(&Arc<Shared>, u64, Readiness) + Send>;
+
+/// What a watch is called that is not made for another source.
+pub(super) const KIND: &str = "io_watch";
 
 /// Which directions to watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +133,11 @@ impl WatchOptions {
 pub struct WatchId(pub u64);
 
 struct Watch {
+    /// What its owner knows it as.
+    kind: &'static str,
     fd: RawFd,
+    /// The fd is known to have been closed under it: it is silent until it is cancelled, and nobody waits for it.
+    lost: bool,
     interest: mio::Interest,
     edge: bool,
     unref: bool,
@@ -205,6 +217,11 @@ impl Watches {
         self.referenced.load(Ordering::Relaxed)
     }
 
+    /// [`Watches::referenced`], for other things that it waits for.
+    pub(super) fn referenced_by(&self) -> Arc<AtomicUsize> {
+        self.referenced.clone()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.table().entries.len() == 0
     }
@@ -212,14 +229,24 @@ impl Watches {
     /// Registers the fd. The callback is asked for only when nothing can be refused any more.
     pub(super) fn add(
         &self,
+        kind: &'static str,
         fd: RawFd,
         options: &WatchOptions,
         place: Place,
         callback: impl FnOnce() -> Callback,
-    ) -> Result<WatchId> {
+    ) -> Result<u64> {
         let interest = options.interest.to_mio()?;
-        let watch =
-            Watch { fd, interest, edge: options.edge, unref: options.unref, place, callback: None, missed: None };
+        let watch = Watch {
+            kind,
+            fd,
+            lost: false,
+            interest,
+            edge: options.edge,
+            unref: options.unref,
+            place,
+            callback: None,
+            missed: None,
+        };
         let mut table = self.table();
         // An event that comes before the callback is in place waits for the lock.
         let id = self.register(&mut table, Entry::Watch(watch), interest)?;
@@ -227,7 +254,7 @@ impl Watches {
             watch.callback = Some(callback());
             self.referenced.fetch_add(usize::from(!watch.unref), Ordering::Relaxed);
         }
-        Ok(WatchId(id))
+        Ok(id)
     }
 
     /// Registers a socket: edge-triggered, both directions.
@@ -259,18 +286,64 @@ impl Watches {
                 _ => Error::os(format!("watch fd {fd}"), &error),
             });
         }
-        *table.registered(fd) = id;
+        // The system knows another file by this number now: whoever watched the number before has lost its own.
+        let before = mem::replace(table.registered(fd), id);
+        self.lose(table, before);
         Ok(id)
     }
 
-    pub(super) fn cancel(&self, id: WatchId) -> Result<()> {
+    /// The fd was closed under this watch.
+    fn lose(&self, table: &mut Table, id: u64) {
+        if let Some(watch) = table.watch(id).filter(|watch| !watch.lost) {
+            watch.lost = true;
+            self.referenced.fetch_sub(usize::from(!watch.unref), Ordering::Relaxed);
+            tracing::warn!(target: "coop", "fd {} was closed under its watch", watch.fd);
+        }
+    }
+
+    pub(super) fn cancel(&self, kind: &'static str, id: u64) -> Result<()> {
         let callback = {
             let mut table = self.table();
-            let callback = table.watch(id.0).ok_or(Error::Stale("io_watch"))?.callback.take();
-            self.remove(&mut table, id.0);
+            let watch = table.watch(id).filter(|watch| watch.kind == kind).ok_or(Error::Stale(kind))?;
+            let callback = watch.callback.take();
+            self.remove(&mut table, id);
             callback
         };
         drop_callback(callback);
+        Ok(())
+    }
+
+    pub(super) fn set_ref(&self, id: WatchId, referenced: bool) -> Result<()> {
+        let mut table = self.table();
+        let watch = table.watch(id.0).ok_or(Error::Stale("io_watch"))?;
+        match (std::mem::replace(&mut watch.unref, !referenced), referenced) {
+            (true, true) => self.referenced.fetch_add(1, Ordering::Relaxed),
+            (false, false) => self.referenced.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+        Ok(())
+    }
+
+    /// Ends a watch from inside its callback, which is dropped when it returns. False: it was cancelled meanwhile.
+    pub(super) fn end(&self, id: u64) -> bool {
+        // Its callback is out, so what is dropped here under the lock is no foreign code.
+        self.remove(&mut self.table(), id).is_some()
+    }
+
+    /// Looks for other directions from now on.
+    pub(super) fn set_interest(&self, id: u64, interest: Interest) -> Result<()> {
+        let interest = interest.to_mio()?;
+        let mut table = self.table();
+        let watch = table.watch(id).filter(|watch| watch.kind == KIND).ok_or(Error::Stale(KIND))?;
+        watch.interest = interest;
+        // A level-triggered one whose callback runs is looked at again when that returns, in the new directions.
+        let (fd, later) = (watch.fd, watch.callback.is_none() && !watch.edge);
+        if watch.lost || (!later && !self.rearm(&mut table, id)) {
+            return Err(Error::Os {
+                context: format!("watch fd {fd}: it was closed under its watch"),
+                errno: libc::EBADF,
+            });
+        }
         Ok(())
     }
 
@@ -302,7 +375,9 @@ impl Watches {
     }
 
     fn deregister(&self, table: &mut Table, id: u64, entry: &Entry) {
-        if let Entry::Watch(watch) = entry {
+        if let Entry::Watch(watch) = entry
+            && !watch.lost
+        {
             self.referenced.fetch_sub(usize::from(!watch.unref), Ordering::Relaxed);
         }
         let fd = entry.fd();
@@ -319,8 +394,12 @@ impl Watches {
     fn rearm(&self, table: &mut Table, id: u64) -> bool {
         let Some(Watch { fd, interest, .. }) = table.watch(id) else { return true };
         let (fd, interest) = (*fd, *interest);
-        *table.registered(fd) == id
-            && self.registry.reregister(&mut SourceFd(&fd), Token(id as usize), interest).is_ok()
+        let armed = *table.registered(fd) == id
+            && self.registry.reregister(&mut SourceFd(&fd), Token(id as usize), interest).is_ok();
+        if !armed {
+            self.lose(table, id);
+        }
+        armed
     }
 }
 
@@ -340,8 +419,9 @@ pub(super) fn ready(shared: &Arc<Shared>, event: &Event) {
 fn deliver(shared: &Arc<Shared>, id: u64, readiness: Readiness) {
     let (ready, place) = {
         let mut table = shared.watches.table();
-        // Cancelled by a callback that ran before it in the same turn.
-        let Some(watch) = table.watch(id) else { return };
+        // Cancelled by a callback that ran before it in the same turn; or told of a file that a duplicate keeps open, while the
+        // number is another watch's.
+        let Some(watch) = table.watch(id).filter(|watch| !watch.lost) else { return };
         let Some(callback) = watch.callback.take() else {
             watch.missed = Some(watch.missed.unwrap_or_default().and(readiness));
             return;
@@ -374,10 +454,10 @@ impl Ready {
             return;
         }
         let Some(mut callback) = self.callback.take() else { return };
-        job::caught("watch", || callback(self.readiness));
+        job::caught("watch", || callback(&self.shared, self.id, self.readiness));
         if self.shared.fork.is_forked() {
             // It forked, and this is the child: the lock may be held for ever.
-            return std::mem::forget(callback);
+            return mem::forget(callback);
         }
         let mut table = self.shared.watches.table();
         let Some(watch) = table.watch(self.id) else {
@@ -388,11 +468,11 @@ impl Ready {
         let missed = watch.missed.take();
         if !watch.edge {
             // What was missed shows again now if it still holds.
-            let fd = watch.fd;
-            let is_armed = self.shared.watches.rearm(&mut table, self.id);
+            let armed = self.shared.watches.rearm(&mut table, self.id);
             drop(table);
-            if !is_armed {
-                tracing::warn!(target: "coop", "fd {fd} was closed under its watch");
+            if !armed {
+                // It may have been the last one that a run until idle waited for.
+                self.shared.wake_if_idle();
             }
             return;
         }
@@ -408,7 +488,7 @@ impl Drop for Ready {
         if self.callback.is_some() {
             // Dropped unrun, with the pool that it was queued in; or cancelled there.
             drop_callback(self.callback.take());
-            let _ = self.shared.watches.cancel(WatchId(self.id));
+            self.shared.watches.end(self.id);
             self.shared.wake_if_idle();
         }
     }
