@@ -36,6 +36,7 @@ mod inbox;
 mod io;
 mod kernel;
 mod news;
+mod observe;
 mod readiness;
 mod resolve;
 mod run;
@@ -64,6 +65,7 @@ pub use self::{
     event::Event,
     handle::{Handle, WeakHandle},
     io::{Io, When, WhenReady},
+    observe::{CallbackKind, LoopStats, SlowCallback},
     readiness::{Direction, Seen},
     resolve::Resolve,
     run::RunMode,
