@@ -16,19 +16,27 @@
 
 mod address;
 mod callback;
+mod child;
+mod connect;
 mod ctrl_c;
 mod detached;
 mod errors;
+mod event;
 mod event_loop;
 mod exit;
 mod future;
+mod line;
+mod listener;
 mod log;
 mod pool;
 mod port;
 mod posts;
 mod report;
 mod runtime;
+mod signal;
 mod sleep;
+mod stream;
+mod stream_options;
 mod thread_state;
 mod timer;
 mod wait;
@@ -43,12 +51,16 @@ mod _libcoop {
 
     #[pymodule_export]
     use super::{
+        event::Event,
         event_loop::EventLoop,
         future::Operation,
+        listener::Listener,
         log::flush,
         pool::NativePool,
         port::{Batch, PortContext, PortSet, PortStats},
         runtime::Runtime,
+        signal::Signal,
+        stream::Stream,
         thread_state::{after_fork, leave_threads},
         timer::Timer,
         watch::Watch,
