@@ -129,7 +129,8 @@ impl EventLoop {
         let py = callback.py();
         let callback = Callback::new(callback, args)?;
         let every = repeat.map(|seconds| wait::delay("repeat", seconds)).transpose()?;
-        let options = TimerOptions { after: wait::delay("delay", delay)?, every, on: On::Default };
+        let options =
+            TimerOptions { after: wait::delay("delay", delay)?, every, on: On::Default, ..TimerOptions::default() };
         let mut callback = Some(callback);
         let told = move |_| match every {
             Some(_) => callback.iter().for_each(|callback| callback.call("a timer")),
