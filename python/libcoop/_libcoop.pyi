@@ -437,7 +437,9 @@ class Listener:
         """The descriptor, which stays the listener's. Raises Closed."""
     @property
     def local_address(self) -> Address | str | bytes:
-        """Where it listens, with the port that it was given: (host, port), or a Unix socket's path; also when closed."""
+        """Where it listens, with the port that it was given: (host, port), or a Unix socket's path; also when
+        closed.
+        """
     @property
     def closed(self) -> bool:
         """Whether it was closed."""

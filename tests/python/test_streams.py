@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import libcoop
 import pytest
@@ -158,7 +159,7 @@ def test_a_cancelled_one_lets_the_next_go_on(ends: Ends) -> None:
 
 def test_close_ends_what_waits(ends: Ends) -> None:
     stream, plain = ends
-    waiting = [stream.read(), stream.read_exactly(9), stream.write(LARGE), stream.shutdown()]
+    waiting: list[libcoop.Future[Any]] = [stream.read(), stream.read_exactly(9), stream.write(LARGE), stream.shutdown()]
     stream.close()
     stream.close()
     for future in waiting:
@@ -177,7 +178,7 @@ def test_close_ends_what_waits(ends: Ends) -> None:
 @pytest.mark.parametrize("end", ["stop", "close"])
 def test_the_loops_end_ends_what_waits(running_loop: EventLoop, ends: Ends, listener: Listener, end: str) -> None:
     stream, _ = ends
-    waiting = [stream.read(), stream.write(LARGE), listener.accept()]
+    waiting: list[libcoop.Future[Any]] = [stream.read(), stream.write(LARGE), listener.accept()]
     getattr(running_loop, end)()
     for future in waiting:
         with pytest.raises(libcoop.Closed, match="the event loop is closed"):
