@@ -34,6 +34,7 @@ mod handle;
 mod io;
 mod kernel;
 mod news;
+mod observe;
 mod readiness;
 mod resolve;
 mod run;
@@ -62,6 +63,7 @@ pub use self::{
     event::Event,
     handle::{Handle, WeakHandle},
     io::{Io, When, WhenReady},
+    observe::{CallbackKind, LoopStats, SlowCallback},
     readiness::{Direction, Seen},
     resolve::Resolve,
     run::RunMode,

@@ -16,6 +16,7 @@ use crossbeam_queue::SegQueue;
 
 use super::{
     dispatch::Dispatcher,
+    observe::Observed,
     resolve::Resolver,
     run::{Driver, Runner, WAKE},
     timer::Timers,
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     pub(super) overdue: AtomicBool,
     pub(super) timers: Timers,
     pub(super) watches: Watches,
+    pub(super) observed: Observed,
     pub(super) resolver: Arc<Resolver>,
     pub(super) pool: Option<Arc<dyn Dispatcher>>,
     pub(super) runner: Runner,
@@ -85,6 +87,7 @@ impl Shared {
             overdue: AtomicBool::new(false),
             timers: Timers::new(),
             watches: Watches::new(registry),
+            observed: Observed::new(),
             resolver: Arc::default(),
             pool,
             runner: Runner::new(),
@@ -133,7 +136,7 @@ impl Shared {
         }
         match self.gate.is_closed() {
             false => self.overdue.load(Ordering::Relaxed),
-            true => self.timers.len() > 0 || !self.watches.is_empty(),
+            true => self.timers.len() > 0 || self.watches.len() > 0,
         }
     }
 
@@ -143,6 +146,7 @@ impl Shared {
             job.drop_caught("event loop");
         }
         self.drop_sources();
+        self.observed.clear();
     }
 
     /// Drops what waits for a time or for the system, with no lock held. The gate is closed and quiet, so no more come.
