@@ -53,7 +53,8 @@ async fn connect(event_loop: &Handle, port: u16) -> MultiplexedConnection {
     stream.set_nodelay(true).unwrap();
     // Its own timeouts want tokio's timer.
     let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
-    let made = MultiplexedConnection::new_with_config(&RedisConnectionInfo::default(), stream, config);
+    let info = RedisConnectionInfo::default();
+    let made = MultiplexedConnection::new_with_config(&info, stream, config);
     let (connection, driver) = made.await.unwrap();
     event_loop.spawn(driver).unwrap();
     connection
