@@ -48,11 +48,12 @@
 //!
 //! `address.rs` where an end is, `options.rs` what can be asked for, `listener.rs` accepting, `connect.rs` connecting to an address and `race.rs` to a
 //! name, `unix.rs` the file of a Unix listener, `transfer.rs` reading and writing, `descriptors.rs` files over Unix sockets, `split.rs` halves,
-//! `traits.rs` and `hyper.rs` the traits of others.
+//! `traits.rs` and `hyper.rs` the traits of others; `operation.rs` and `accepting.rs` the same with callbacks, for languages without futures.
 
 // Not forbidden: `hyper.rs` fills a buffer that is not initialized.
 #![deny(unsafe_code)]
 
+mod accepting;
 mod address;
 mod connect;
 mod descriptors;
@@ -60,6 +61,7 @@ mod descriptors;
 #[allow(unsafe_code, reason = "a read buffer of hyper's")]
 mod hyper;
 mod listener;
+mod operation;
 mod options;
 mod race;
 mod split;
@@ -79,9 +81,11 @@ use std::{
 use socket2::{Socket, Type};
 
 pub use self::{
+    accepting::{Accept, Accepting, Arrived, MOST},
     address::Address,
     descriptors::{MAX_DESCRIPTORS, WithDescriptors},
     listener::Listener,
+    operation::{Ended, Operation, Operations, Source},
     options::{ConnectOptions, KeepAlive, ListenOptions, StreamOptions},
     split::{ReadHalf, WriteHalf},
 };
