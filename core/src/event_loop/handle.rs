@@ -72,14 +72,17 @@ impl Handle {
     /// [`Handle::post_job`] for a job that is made of `value` when nothing can be refused any more; `make` runs no foreign code.
     #[inline]
     pub(crate) fn post_made<V>(&self, value: V, make: impl FnOnce(V) -> Job) -> Result<(), Refused<V>> {
-        match self.enter() {
-            Ok(_inside) => {
-                self.shared.posts.push(make(value));
-                // Still inside the gate: the job may run at once and free the loop, which waits until nobody is inside.
-                self.shared.wake_if_asleep();
+        if let Err(error) = self.shared.fork.check() {
+            return Err(Refused::new(error, value));
+        }
+        // From the push on nothing of `self` is touched: the job may have run, and freed the loop.
+        match self.shared.posts.push(value, make, || self.shared.clone()) {
+            Ok(None) => Ok(()),
+            Ok(Some(asleep)) => {
+                asleep.wake();
                 Ok(())
             }
-            Err(error) => Err(Refused::new(error, value)),
+            Err(value) => Err(Refused::new(Error::Closed("event loop"), value)),
         }
     }
 
@@ -215,6 +218,8 @@ impl Handle {
     /// [`Error::Forked`].
     pub fn stop(&self) -> Result<()> {
         self.shared.fork.check()?;
+        // In this order: whoever sees the gate closed knows that nothing is posted any more.
+        self.shared.posts.close();
         if self.shared.gate.close() {
             self.shared.wake();
         }
@@ -266,6 +271,6 @@ impl Handle {
 
     /// Whether `stop` was called.
     pub fn is_stopped(&self) -> bool {
-        self.shared.gate.is_closed()
+        self.shared.posts.is_closed()
     }
 }

@@ -17,16 +17,17 @@
 //!
 //! # Where things are
 //!
-//! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
+//! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `posts.rs` the queue of posts, `wake.rs` the wake-up, `timer/` the wheel and its
 //! callbacks, `watch.rs` file descriptors, `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/`
 //! datagrams in batches.
 
-// Not forbidden: `udp/batch.rs` below it is the one file with raw sockets.
+// Not forbidden: `posts.rs` is a queue file, and `udp/batch.rs` the one with raw sockets.
 #![deny(unsafe_code)]
 
 mod dispatch;
 mod embed;
 mod handle;
+mod posts;
 mod run;
 mod shared;
 mod timer;
@@ -50,10 +51,7 @@ pub use self::{
     timer::{TimerId, TimerOptions},
     watch::{Interest, Readiness, WatchId, WatchOptions},
 };
-use crate::{
-    error::{Error, Result},
-    time::Deadline,
-};
+use crate::error::{Error, Result};
 
 /// How to make a loop.
 #[derive(Debug, Clone)]
@@ -131,16 +129,20 @@ impl Drop for EventLoop {
         if self.handle.is_loop_thread() {
             // The run discards the rest when this callback returns; its own thread then ends by itself.
             drop(shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take());
-            // Whoever posted the callback that this is may not have returned from that yet.
+            // Whoever added the source whose callback this is may not have returned from that yet.
             return shared.gate.wait_quiet();
         }
         if self.left {
             drop(shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take());
-            return shared.discard_if_idle();
+            shared.discard_if_idle();
+            return;
         }
-        let _ = self.handle.join(None);
-        debug_assert!(shared.wait_run_ended(Deadline::NEVER));
-        shared.gate.wait_quiet();
-        shared.discard();
+        // Until nobody runs it, who then runs what it accepts no more: it is freed.
+        loop {
+            let _ = self.handle.join(None);
+            if shared.discard_if_idle() {
+                return;
+            }
+        }
     }
 }

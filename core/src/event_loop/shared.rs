@@ -12,13 +12,11 @@ use std::{
     thread::JoinHandle,
 };
 
-use crossbeam_queue::SegQueue;
-
 use super::{
     dispatch::Dispatcher,
+    posts::Posts,
     run::{Driver, Runner, WAKE},
     timer::Timers,
-    wake::WakeFlag,
     watch::Watches,
 };
 use crate::{
@@ -31,10 +29,10 @@ use crate::{
 pub(super) struct Shared {
     pub(super) fork: ForkGuard,
     pub(super) name: String,
-    /// Open until `stop`; passed by every post, so that stop knows when the last accepted one is in the queue.
+    /// Open until `stop`, which closes the posts before it; passed by whoever adds a timer or a watch, so that the end of the loop
+    /// knows when the last one is there.
     pub(super) gate: Gate,
-    pub(super) posts: SegQueue<Job>,
-    pub(super) wake_flag: WakeFlag,
+    pub(super) posts: Posts<Job>,
     waker: mio::Waker,
     /// The selector's; open for as long as the driver is there.
     pub(super) backend_fd: RawFd,
@@ -75,8 +73,7 @@ impl Shared {
             fork: ForkGuard::new("event loop"),
             name,
             gate: Gate::new(),
-            posts: SegQueue::new(),
-            wake_flag: WakeFlag::new(),
+            posts: Posts::new(),
             waker,
             backend_fd: poll.as_raw_fd(),
             embedded: AtomicBool::new(false),
@@ -91,10 +88,10 @@ impl Shared {
         })
     }
 
-    /// Wakes the loop if it sleeps, or is about to; call it after adding work.
+    /// Wakes the loop if it sleeps, or is about to; call it after adding work other than a post.
     #[inline]
     pub(super) fn wake_if_asleep(&self) {
-        if self.wake_flag.must_wake() {
+        if self.posts.word().must_wake() {
             self.wake();
         }
     }
@@ -107,7 +104,7 @@ impl Shared {
     /// Wakes a loop that may sleep for the sake of what has just ended; call it after a source has gone.
     pub(super) fn wake_if_idle(&self) {
         // While nobody runs it, no run until idle is to be ended: one that begins later looks for itself.
-        if self.wake_flag.is_asleep() && self.runner.is_running() && self.is_idle() {
+        if self.posts.word().is_asleep() && self.runner.is_running() && self.is_idle() {
             self.wake_if_asleep();
         }
     }
@@ -134,11 +131,13 @@ impl Shared {
         }
     }
 
-    /// Drops all that waits: posts, timers, watches. The gate is closed and quiet.
+    /// Drops all that waits: posts, timers, watches. For whoever may run the loop, when it is closed and the gate quiet.
     pub(super) fn discard(&self) {
-        while let Some(job) = self.posts.pop() {
+        let mut taker = self.posts.take();
+        while let Some(job) = taker.next() {
             job.drop_caught("event loop");
         }
+        drop(taker);
         self.drop_sources();
     }
 
