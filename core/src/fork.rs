@@ -42,6 +42,12 @@ impl Process {
     }
 }
 
+/// A number of this process, never 0, which no other process shares that could see this one's memory: not one that was forked, nor one that
+/// shares it (vfork) or was made without the library's knowledge. Async-signal-safe; costs a system call.
+pub(crate) fn process_number() -> u64 {
+    FORKS.load(Ordering::Relaxed) << 32 | u64::from(nix::unistd::getpid().as_raw().unsigned_abs())
+}
+
 /// Remembers the process that an object was made in.
 #[derive(Debug, Clone, Copy)]
 pub struct ForkGuard {

@@ -91,12 +91,12 @@ impl<T> Slots<T> {
         slot.value.take()
     }
 
-    /// Takes every value out.
-    pub(crate) fn take_all(&mut self) -> Vec<T> {
+    /// Takes every value out, with the id that it had.
+    pub(crate) fn take_all(&mut self) -> Vec<(u64, T)> {
         let in_use = (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX))
             .filter(|index| self.slots[*index as usize].value.is_some());
         let ids: Vec<u64> = in_use.map(|index| self.id_at(index)).collect();
-        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+        ids.into_iter().filter_map(|id| Some((id, self.remove(id)?))).collect()
     }
 }
 
@@ -117,6 +117,6 @@ mod test {
         for nonsense in [0, 7, u64::MAX, 1 << 32] {
             assert_eq!(slots.get_mut(nonsense), None);
         }
-        assert_eq!((slots.len(), slots.take_all(), slots.len()), (1, vec!["second"], 0));
+        assert_eq!((slots.len(), slots.take_all(), slots.len()), (1, vec![(second, "second")], 0));
     }
 }

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections.abc import Generator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class _Operation(Protocol):
+    def cancel(self) -> None: ...
 
 
 class Future(concurrent.futures.Future[T]):
@@ -35,3 +39,16 @@ class Future(concurrent.futures.Future[T]):
 
     def _on_cancel(self) -> None:
         """What ends the operation when its future was cancelled. For subclasses; no lock is held."""
+
+
+class LoopFuture(Future[T]):
+    """A future of an event loop's operation, which ends when it is cancelled."""
+
+    def __init__(self, operation: _Operation) -> None:
+        super().__init__()
+        self._operation = operation
+
+    def _on_cancel(self) -> None:
+        # Those in `concurrent.futures.wait` hear of it now, not when the loop comes to it.
+        self.set_running_or_notify_cancel()
+        self._operation.cancel()

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, Self, TypeVarTuple, final
 from typing_extensions import Buffer, CapsuleType, disjoint_base
 
 from libcoop._enums import Mode, RunMode
+from libcoop._future import Future as LoopFuture
 from libcoop._ports import Address, Port
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "WRITE",
     "Batch",
     "EventLoop",
+    "Operation",
     "Pool",
     "PortContext",
     "PortSet",
@@ -94,6 +96,23 @@ class EventLoop:
 
         Raises Exists for a second watch on a descriptor, Os for one that is closed or cannot be watched (a regular
         file), ValueError, TypeError, Closed after `stop`, Forked.
+        """
+    def sleep(self, delay: float) -> LoopFuture[None]:
+        """A future that ends with None when `delay` seconds have passed; cancelled, it ends its timer.
+
+        Like every future of a loop it ends while somebody runs the loop, and with Closed when the loop is over first.
+        Any thread. Raises ValueError for a delay below 0, Closed after `stop`, Forked.
+        """
+    def readable(self, fd: int | _HasFileno) -> LoopFuture[int]:
+        """A future that ends when a file descriptor, or what has `fileno()`, can be read without waiting, with what it
+        is ready for: READ, ERROR, HANG_UP.
+
+        The descriptor stays the caller's, who keeps it open until then, or cancels the future first. Any thread. Raises
+        as `watch`: Exists also while another future waits for the same descriptor.
+        """
+    def writable(self, fd: int | _HasFileno) -> LoopFuture[int]:
+        """A future that ends when a write to a file descriptor would not wait, with WRITE, ERROR, HANG_UP; otherwise as
+        `readable`.
         """
     def run(self, mode: RunMode = ...) -> None:
         """Runs the loop in this thread, until it is stopped or as `mode` says: a libcoop.RunMode, DEFAULT by default.
@@ -174,6 +193,12 @@ class Watch:
     @property
     def id(self) -> int:
         """Slot and generation; never 0."""
+
+@final
+class Operation:
+    """What a future of an event loop stands for."""
+    def cancel(self) -> None:
+        """Ends it, for its future was cancelled; again is fine."""
 
 @final
 class Pool:

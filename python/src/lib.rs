@@ -16,17 +16,23 @@
 
 mod address;
 mod callback;
+mod ctrl_c;
 mod detached;
 mod errors;
 mod event_loop;
 mod exit;
+mod future;
 mod log;
 mod pool;
 mod port;
+mod posts;
 mod report;
 mod runtime;
+mod sleep;
 mod thread_state;
+mod timer;
 mod wait;
+mod watch;
 
 use pyo3::prelude::*;
 
@@ -37,12 +43,15 @@ mod _libcoop {
 
     #[pymodule_export]
     use super::{
-        event_loop::{EventLoop, Timer, Watch},
+        event_loop::EventLoop,
+        future::Operation,
         log::flush,
         pool::NativePool,
         port::{Batch, PortContext, PortSet, PortStats},
         runtime::Runtime,
         thread_state::{after_fork, leave_threads},
+        timer::Timer,
+        watch::Watch,
     };
 
     #[pymodule_init]
@@ -51,9 +60,9 @@ mod _libcoop {
         module.add("__version__", coop_core::VERSION)?;
         module.add("ERRORS", coop_core::error::ERRORS.to_vec())?;
         module.add("coop_api", super::port::coop_api(module.py())?)?;
-        module.add("READ", super::event_loop::READ)?;
-        module.add("WRITE", super::event_loop::WRITE)?;
-        module.add("ERROR", super::event_loop::ERROR)?;
-        module.add("HANG_UP", super::event_loop::HANG_UP)
+        module.add("READ", super::watch::READ)?;
+        module.add("WRITE", super::watch::WRITE)?;
+        module.add("ERROR", super::watch::ERROR)?;
+        module.add("HANG_UP", super::watch::HANG_UP)
     }
 }

@@ -12,8 +12,8 @@ use super::{
     dispatch::On,
     run::RunMode,
     shared::Shared,
-    timer::{TimerId, TimerOptions},
-    watch::{Readiness, WatchId, WatchOptions},
+    timer::{self, TimerId, TimerOptions},
+    watch::{Callback, Interest, KIND, Readiness, WatchId, WatchOptions},
 };
 use crate::{
     error::{Error, Refused, Result},
@@ -49,7 +49,7 @@ impl Handle {
     }
 
     /// Enters the gate for the time that it takes to add something.
-    fn enter(&self) -> Result<Inside<'_>> {
+    pub(super) fn enter(&self) -> Result<Inside<'_>> {
         self.shared.fork.check()?;
         self.shared.gate.enter().ok_or(Error::Closed("event loop"))
     }
@@ -97,13 +97,13 @@ impl Handle {
         F: FnMut(u64) + Send + 'static,
     {
         let place = self.enter().and_then(|inside| match options.every {
-            Some(Duration::ZERO) => Err(Error::Invalid("a timer's period must be longer than 0".into())),
+            Some(Duration::ZERO) => Err(zero_period()),
             _ => Ok((options.on.place(self.shared.pool.as_ref())?, inside)),
         });
         match place {
             Err(error) => Err(Refused::new(error, f)),
             Ok((place, _inside)) => {
-                let (id, is_next) = self.shared.timers.add(&options, place, Box::new(f));
+                let (id, is_next) = self.shared.timers.add(&options, place, timer::Callback::new(f));
                 if is_next {
                     self.shared.wake_if_asleep();
                 }
@@ -120,16 +120,89 @@ impl Handle {
                 f();
             }
         };
-        Ok(self.timer(TimerOptions { after, every: None, on: On::Default }, once)?)
+        Ok(self.timer(TimerOptions { after, ..TimerOptions::default() }, once)?)
     }
 
     /// Ends a timer: its callback does not begin any more, and is dropped now, or when it returns if it is running.
     ///
     /// # Errors
-    /// [`Error::Stale`] if it has ended already.
+    /// [`Error::Stale`] if it has ended already, [`Error::Invalid`] for a local timer of a loop that another thread runs,
+    /// [`Error::Forked`].
     pub fn cancel_timer(&self, id: TimerId) -> Result<()> {
         self.shared.fork.check()?;
         self.shared.timers.cancel(id)?;
+        self.shared.wake_if_idle();
+        Ok(())
+    }
+
+    /// [`Handle::timer`] by one of the loop's own callbacks, on its thread: without a lock and without a look at the clock. Its delay
+    /// counts from the first such call of this turn, so it may fire earlier by as long as the turn has lasted since. Its callback runs on the
+    /// loop's thread. While the loop runs, only that thread cancels it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] from anywhere else, for a period of zero and for a place in the pool; [`Error::Closed`],
+    /// [`Error::Forked`].
+    #[inline]
+    pub fn timer_local<F>(&self, options: &TimerOptions, f: F) -> Result<TimerId, Refused<F>>
+    where
+        F: FnMut(u64) + Send + 'static,
+    {
+        let mut f = Some(f);
+        let added = self.may_add_local(options).and_then(|()| {
+            self.shared.timers.add_local(options, || match f.take() {
+                Some(f) => timer::Callback::new(f),
+                None => unreachable!("asked for once"),
+            })
+        });
+        match (added, f) {
+            (Ok(id), _) => Ok(id),
+            (Err(error), Some(f)) => Err(Refused::new(error, f)),
+            (Err(_), None) => unreachable!("the callback is taken last"),
+        }
+    }
+
+    #[inline]
+    fn may_add_local(&self, options: &TimerOptions) -> Result<()> {
+        self.shared.fork.check()?;
+        match (&options.on, options.every) {
+            (On::Pool { .. }, _) => {
+                Err(Error::Invalid("a local timer's callback runs on the loop's thread, not in a pool".into()))
+            }
+            (_, Some(Duration::ZERO)) => Err(zero_period()),
+            // This thread is the one that ends the loop: no gate is needed against that.
+            _ if self.shared.gate.is_closed() => Err(Error::Closed("event loop")),
+            _ => Ok(()),
+        }
+    }
+
+    /// [`Handle::cancel_timer`] by one of the loop's own callbacks, on its thread: of a local timer without a lock.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if it has ended already, [`Error::Invalid`] from anywhere else, [`Error::Forked`].
+    #[inline]
+    pub fn cancel_timer_local(&self, id: TimerId) -> Result<()> {
+        self.shared.fork.check()?;
+        self.shared.timers.cancel_local(id)
+    }
+
+    /// Whether a run until idle waits for a timer: at first it does, unless [`TimerOptions::unref`] says otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if it has ended already, [`Error::Invalid`] as [`Handle::cancel_timer`], [`Error::Forked`].
+    pub fn set_timer_ref(&self, id: TimerId, referenced: bool) -> Result<()> {
+        self.shared.fork.check()?;
+        self.shared.timers.set_ref(id, referenced)?;
+        self.shared.wake_if_idle();
+        Ok(())
+    }
+
+    /// Whether a run until idle waits for a watch: at first it does, unless [`WatchOptions::unref`] says otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if it has ended already, [`Error::Forked`].
+    pub fn set_watch_ref(&self, id: WatchId, referenced: bool) -> Result<()> {
+        self.shared.fork.check()?;
+        self.shared.watches.set_ref(id, referenced)?;
         self.shared.wake_if_idle();
         Ok(())
     }
@@ -143,14 +216,23 @@ impl Handle {
     where
         F: FnMut(Readiness) + Send + 'static,
     {
+        self.source(KIND, fd, options, f, |mut f| Box::new(move |_, _, readiness| f(readiness))).map(WatchId)
+    }
+
+    /// [`Handle::watch`] for any source that has a descriptor: its callback is made of `f` when nothing can be refused any more.
+    pub(super) fn source<F>(
+        &self,
+        kind: &'static str,
+        fd: RawFd,
+        options: WatchOptions,
+        f: F,
+        make: impl FnOnce(F) -> Callback,
+    ) -> Result<u64, Refused<F>> {
         let place = self.enter().and_then(|inside| Ok((options.on.place(self.shared.pool.as_ref())?, inside)));
         let mut f = Some(f);
         let added = place.and_then(|(place, _inside)| {
-            let boxed = || match f.take() {
-                Some(f) => Box::new(f) as super::watch::Callback,
-                None => unreachable!("asked for once"),
-            };
-            self.shared.watches.add(fd, &options, place, boxed)
+            let callback = || make(f.take().unwrap_or_else(|| unreachable!("asked for once")));
+            self.shared.watches.add(kind, fd, &options, place, callback)
         });
         match (added, f) {
             (Ok(id), _) => Ok(id),
@@ -159,13 +241,32 @@ impl Handle {
         }
     }
 
+    /// Refuses what needs the loop later, before anything is made for it.
+    pub(super) fn check_open(&self) -> Result<()> {
+        self.enter().map(drop)
+    }
+
+    /// Watches other directions of the fd from now on: what is ready in them is told anew.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for no direction, [`Error::Stale`] if the watch has ended, [`Error::Os`] if the fd was closed under it,
+    /// [`Error::Forked`].
+    pub fn set_watch_interest(&self, id: WatchId, interest: Interest) -> Result<()> {
+        self.shared.fork.check()?;
+        self.shared.watches.set_interest(id.0, interest)
+    }
+
     /// Ends a watch: its callback does not begin any more, and is dropped now, or when it returns if it is running.
     ///
     /// # Errors
     /// [`Error::Stale`] if it has ended already.
     pub fn cancel_watch(&self, id: WatchId) -> Result<()> {
+        self.cancel_source(KIND, id.0)
+    }
+
+    pub(super) fn cancel_source(&self, kind: &'static str, id: u64) -> Result<()> {
         self.shared.fork.check()?;
-        self.shared.watches.cancel(id)?;
+        self.shared.watches.cancel(kind, id)?;
         self.shared.wake_if_idle();
         Ok(())
     }
@@ -273,4 +374,8 @@ impl Handle {
     pub fn is_stopped(&self) -> bool {
         self.shared.posts.is_closed()
     }
+}
+
+fn zero_period() -> Error {
+    Error::Invalid("a timer's period must be longer than 0".into())
 }

@@ -17,21 +17,34 @@
 //!
 //! # Where things are
 //!
-//! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `posts.rs` the queue of posts, `wake.rs` the wake-up, `timer/` the wheel and its
-//! callbacks, `watch.rs` file descriptors, `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/`
-//! datagrams in batches.
+//! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `posts.rs` the queue of posts, `wake.rs` the
+//! wake-up, `timer/` the wheel and its callbacks, `watch.rs` file descriptors, `event.rs`, `child.rs` and `signal/` what is watched by
+//! descriptors of its own (`kernel.rs`), `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/` datagrams
+//! in batches, `io.rs` sockets whose futures wait at a record each (`readiness.rs`), `stream/` connections, `resolve.rs` names, `wait.rs`
+//! times and descriptors as futures, `news.rs` what a callback tells a future.
 
-// Not forbidden: `posts.rs` is a queue file, and `udp/batch.rs` the one with raw sockets.
+// Not forbidden: `posts.rs` is a queue file, `udp/batch.rs` the one with raw sockets, `signal/disposition.rs` has the process's handler.
 #![deny(unsafe_code)]
 
+pub mod child;
 mod dispatch;
 mod embed;
+pub mod event;
 mod handle;
+mod io;
+mod kernel;
+mod news;
 mod posts;
+mod readiness;
+mod resolve;
 mod run;
 mod shared;
+pub mod signal;
+pub mod stream;
+mod through;
 mod timer;
 pub mod udp;
+mod wait;
 mod wake;
 mod watch;
 
@@ -45,10 +58,17 @@ use std::{
 
 use self::shared::Shared;
 pub use self::{
+    child::{ChildId, ExitStatus, exited},
     dispatch::{Dispatcher, On, Target},
+    event::Event,
     handle::{Handle, WeakHandle},
+    io::{Io, When, WhenReady},
+    readiness::{Direction, Seen},
+    resolve::Resolve,
     run::RunMode,
+    signal::{SignalId, Signals},
     timer::{TimerId, TimerOptions},
+    wait::{Late, Ready, Sleep, readable, ready, sleep, timeout, writable},
     watch::{Interest, Readiness, WatchId, WatchOptions},
 };
 use crate::error::{Error, Result};

@@ -4,10 +4,16 @@
 //!
 //! * One watch covers both directions of an fd; a second one on it is refused. Cancel a watch before closing its fd: the system
 //!   forgets a closed fd by itself, and the number may soon be another file's.
+//! * An fd that is closed under its watch all the same harms nobody else. The watch is silent, and no loop waits for it, from the moment
+//!   that this shows: when the number is watched anew, or the system is to look at the fd again. The number may be watched anew at
+//!   once, and only the new watch is told. While a duplicate keeps the old file open, though, the system goes on to tell of that file, and until the
+//!   number is watched anew nothing shows that the fd was closed.
 //! * A level-triggered watch (the default) is told again for as long as the fd is ready; an edge-triggered one once
 //!   for each change, and must read or write until it would block.
 //! * Callbacks of one watch never overlap. While one runs in the pool, the fd is not watched (level), or what happens is kept
 //!   and told when it returns (edge).
+//!
+//! The table holds sockets too, whose futures wait at a [`Record`] each: what holds of one watch per fd holds of both kinds.
 //!
 //! The selector underneath is edge-triggered; a level-triggered watch is registered anew after each callback, which
 //! makes the system look at the fd again.
@@ -15,7 +21,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    fmt,
+    fmt, mem,
     os::fd::RawFd,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -27,6 +33,7 @@ use mio::{Token, event::Event, unix::SourceFd};
 
 use super::{
     dispatch::{On, Place},
+    readiness::Record,
     shared::Shared,
 };
 use crate::{
@@ -35,7 +42,11 @@ use crate::{
     slots::Slots,
 };
 
-pub(super) type Callback = Box<dyn FnMut(Readiness) + Send>;
+/// Told which watch it is of, which it may [end](Watches::end).
+pub(super) type Callback = Box<dyn FnMut(&Arc<Shared>, u64, Readiness) + Send>;
+
+/// What a watch is called that is not made for another source.
+pub(super) const KIND: &str = "io_watch";
 
 /// Which directions to watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +133,11 @@ impl WatchOptions {
 pub struct WatchId(pub u64);
 
 struct Watch {
+    /// What its owner knows it as.
+    kind: &'static str,
     fd: RawFd,
+    /// The fd is known to have been closed under it: it is silent until it is cancelled, and nobody waits for it.
+    lost: bool,
     interest: mio::Interest,
     edge: bool,
     unref: bool,
@@ -133,11 +148,52 @@ struct Watch {
     missed: Option<Readiness>,
 }
 
+/// What is told of an fd's readiness.
+enum Entry {
+    Watch(Watch),
+    Socket(RawFd, Arc<Record>),
+}
+
+impl Entry {
+    fn fd(&self) -> RawFd {
+        match self {
+            Self::Watch(watch) => watch.fd,
+            Self::Socket(fd, _) => *fd,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    entries: Slots<Entry>,
+    /// For each fd the entry that the system knows it by, or 0. One that was closed under its watch may have been watched anew since:
+    /// then the first watch has nothing registered any more.
+    by_fd: Vec<u64>,
+}
+
+impl Table {
+    fn watch(&mut self, id: u64) -> Option<&mut Watch> {
+        match self.entries.get_mut(id) {
+            Some(Entry::Watch(watch)) => Some(watch),
+            _ => None,
+        }
+    }
+
+    fn registered(&mut self, fd: RawFd) -> &mut u64 {
+        // Not negative: checked when it was added.
+        let index = usize::try_from(fd).unwrap_or(0);
+        if self.by_fd.len() <= index {
+            self.by_fd.resize(index + 1, 0);
+        }
+        &mut self.by_fd[index]
+    }
+}
+
 pub(super) struct Watches {
     registry: mio::Registry,
-    slots: Mutex<Slots<Watch>>,
-    /// How many there are that a loop waits for before it is idle; changed under the lock of `slots`.
-    referenced: AtomicUsize,
+    table: Mutex<Table>,
+    /// How many there are that a loop waits for before it is idle.
+    referenced: Arc<AtomicUsize>,
 }
 
 impl fmt::Debug for Watches {
@@ -148,48 +204,77 @@ impl fmt::Debug for Watches {
 
 impl Watches {
     pub(super) fn new(registry: mio::Registry) -> Self {
-        Self { registry, slots: Mutex::new(Slots::new()), referenced: AtomicUsize::new(0) }
+        Self { registry, table: Mutex::default(), referenced: Arc::default() }
     }
 
-    fn slots(&self) -> MutexGuard<'_, Slots<Watch>> {
+    fn table(&self) -> MutexGuard<'_, Table> {
         // Nothing under the lock runs foreign code, so a poisoned lock guards a whole table.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many there are, but for those that are unref.
+    /// How many a loop waits for before it is idle: watches, but for those that are unref, and sockets that somebody waits for.
     pub(super) fn referenced(&self) -> usize {
         self.referenced.load(Ordering::Relaxed)
     }
 
+    /// [`Watches::referenced`], for other things that it waits for.
+    pub(super) fn referenced_by(&self) -> Arc<AtomicUsize> {
+        self.referenced.clone()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.slots().len() == 0
+        self.table().entries.len() == 0
     }
 
     /// Registers the fd. The callback is asked for only when nothing can be refused any more.
     pub(super) fn add(
         &self,
+        kind: &'static str,
         fd: RawFd,
         options: &WatchOptions,
         place: Place,
         callback: impl FnOnce() -> Callback,
-    ) -> Result<WatchId> {
+    ) -> Result<u64> {
         let interest = options.interest.to_mio()?;
-        if fd < 0 {
-            return Err(Error::Invalid(format!("file descriptor {fd} is negative")));
-        }
-        let mut slots = self.slots();
-        // An event that comes before the callback is in place waits for the lock.
-        let id = slots.insert(Watch {
+        let watch = Watch {
+            kind,
             fd,
+            lost: false,
             interest,
             edge: options.edge,
             unref: options.unref,
             place,
             callback: None,
             missed: None,
-        });
+        };
+        let mut table = self.table();
+        // An event that comes before the callback is in place waits for the lock.
+        let id = self.register(&mut table, Entry::Watch(watch), interest)?;
+        if let Some(watch) = table.watch(id) {
+            watch.callback = Some(callback());
+            self.referenced.fetch_add(usize::from(!watch.unref), Ordering::Relaxed);
+        }
+        Ok(id)
+    }
+
+    /// Registers a socket: edge-triggered, both directions.
+    pub(super) fn add_socket(&self, fd: RawFd) -> Result<(u64, Arc<Record>)> {
+        let record = Arc::new(Record::new(self.referenced.clone()));
+        let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        #[cfg(target_os = "linux")]
+        let interest = interest | mio::Interest::PRIORITY;
+        let id = self.register(&mut self.table(), Entry::Socket(fd, record.clone()), interest)?;
+        Ok((id, record))
+    }
+
+    fn register(&self, table: &mut Table, entry: Entry, interest: mio::Interest) -> Result<u64> {
+        let fd = entry.fd();
+        if fd < 0 {
+            return Err(Error::Invalid(format!("file descriptor {fd} is negative")));
+        }
+        let id = table.entries.insert(entry);
         if let Err(error) = self.registry.register(&mut SourceFd(&fd), Token(id as usize), interest) {
-            slots.remove(id);
+            table.entries.remove(id);
             return Err(match error.raw_os_error() {
                 Some(libc::EEXIST) => {
                     Error::Exists(format!("fd {fd} has a watch already: one watch covers both directions"))
@@ -201,58 +286,142 @@ impl Watches {
                 _ => Error::os(format!("watch fd {fd}"), &error),
             });
         }
-        if let Some(watch) = slots.get_mut(id) {
-            watch.callback = Some(callback());
-            self.referenced.fetch_add(usize::from(!watch.unref), Ordering::Relaxed);
-        }
-        Ok(WatchId(id))
+        // The system knows another file by this number now: whoever watched the number before has lost its own.
+        let before = mem::replace(table.registered(fd), id);
+        self.lose(table, before);
+        Ok(id)
     }
 
-    pub(super) fn cancel(&self, id: WatchId) -> Result<()> {
-        let watch = {
-            let mut slots = self.slots();
-            let watch = slots.remove(id.0).ok_or(Error::Stale("io_watch"))?;
-            self.deregister(&watch);
-            watch
+    /// The fd was closed under this watch.
+    fn lose(&self, table: &mut Table, id: u64) {
+        if let Some(watch) = table.watch(id).filter(|watch| !watch.lost) {
+            watch.lost = true;
+            self.referenced.fetch_sub(usize::from(!watch.unref), Ordering::Relaxed);
+            tracing::warn!(target: "coop", "fd {} was closed under its watch", watch.fd);
+        }
+    }
+
+    pub(super) fn cancel(&self, kind: &'static str, id: u64) -> Result<()> {
+        let callback = {
+            let mut table = self.table();
+            let watch = table.watch(id).filter(|watch| watch.kind == kind).ok_or(Error::Stale(kind))?;
+            let callback = watch.callback.take();
+            self.remove(&mut table, id);
+            callback
         };
-        drop_callback(watch.callback);
+        drop_callback(callback);
         Ok(())
     }
 
-    /// Drops every watch's callback.
-    pub(super) fn clear(&self) {
-        let watches = {
-            let mut slots = self.slots();
-            let watches = slots.take_all();
-            watches.iter().for_each(|watch| self.deregister(watch));
-            watches
+    pub(super) fn set_ref(&self, id: WatchId, referenced: bool) -> Result<()> {
+        let mut table = self.table();
+        let watch = table.watch(id.0).ok_or(Error::Stale("io_watch"))?;
+        match (std::mem::replace(&mut watch.unref, !referenced), referenced) {
+            (true, true) => self.referenced.fetch_add(1, Ordering::Relaxed),
+            (false, false) => self.referenced.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
         };
-        watches.into_iter().for_each(|watch| drop_callback(watch.callback));
+        Ok(())
     }
 
-    fn deregister(&self, watch: &Watch) {
-        self.referenced.fetch_sub(usize::from(!watch.unref), Ordering::Relaxed);
+    /// Ends a watch from inside its callback, which is dropped when it returns. False: it was cancelled meanwhile.
+    pub(super) fn end(&self, id: u64) -> bool {
+        // Its callback is out, so what is dropped here under the lock is no foreign code.
+        self.remove(&mut self.table(), id).is_some()
+    }
+
+    /// Looks for other directions from now on.
+    pub(super) fn set_interest(&self, id: u64, interest: Interest) -> Result<()> {
+        let interest = interest.to_mio()?;
+        let mut table = self.table();
+        let watch = table.watch(id).filter(|watch| watch.kind == KIND).ok_or(Error::Stale(KIND))?;
+        watch.interest = interest;
+        // A level-triggered one whose callback runs is looked at again when that returns, in the new directions.
+        let (fd, later) = (watch.fd, watch.callback.is_none() && !watch.edge);
+        if watch.lost || (!later && !self.rearm(&mut table, id)) {
+            return Err(Error::Os {
+                context: format!("watch fd {fd}: it was closed under its watch"),
+                errno: libc::EBADF,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_socket(&self, id: u64) {
+        let removed = self.remove(&mut self.table(), id);
+        drop(removed);
+    }
+
+    fn remove(&self, table: &mut Table, id: u64) -> Option<Entry> {
+        let entry = table.entries.remove(id)?;
+        self.deregister(table, id, &entry);
+        Some(entry)
+    }
+
+    /// Drops every watch's callback, and tells every socket.
+    pub(super) fn clear(&self) {
+        let entries = {
+            let mut table = self.table();
+            let entries = table.entries.take_all();
+            entries.iter().for_each(|(id, entry)| self.deregister(&mut table, *id, entry));
+            entries
+        };
+        for (_, entry) in entries {
+            match entry {
+                Entry::Watch(watch) => drop_callback(watch.callback),
+                Entry::Socket(_, record) => record.tell_gone(),
+            }
+        }
+    }
+
+    fn deregister(&self, table: &mut Table, id: u64, entry: &Entry) {
+        if let Entry::Watch(watch) = entry
+            && !watch.lost
+        {
+            self.referenced.fetch_sub(usize::from(!watch.unref), Ordering::Relaxed);
+        }
+        let fd = entry.fd();
         // Under the table's lock: a moment later the number may be another file's, with a watch of its own. Refused for an
         // fd that was closed first; then there is nothing to undo.
-        let _ = self.registry.deregister(&mut SourceFd(&watch.fd));
+        if *table.registered(fd) == id {
+            *table.registered(fd) = 0;
+            let _ = self.registry.deregister(&mut SourceFd(&fd));
+        }
     }
 
-    /// Makes the system look at the fd again.
-    fn rearm(&self, id: u64, watch: &Watch) -> std::io::Result<()> {
-        self.registry.reregister(&mut SourceFd(&watch.fd), Token(id as usize), watch.interest)
+    /// Makes the system look at the fd again. False if it was closed under its watch, which then stays, silent, until it is
+    /// cancelled.
+    fn rearm(&self, table: &mut Table, id: u64) -> bool {
+        let Some(Watch { fd, interest, .. }) = table.watch(id) else { return true };
+        let (fd, interest) = (*fd, *interest);
+        let armed = *table.registered(fd) == id
+            && self.registry.reregister(&mut SourceFd(&fd), Token(id as usize), interest).is_ok();
+        if !armed {
+            self.lose(table, id);
+        }
+        armed
     }
 }
 
 /// Runs the callback of a watch whose fd is ready, here or in the pool.
 pub(super) fn ready(shared: &Arc<Shared>, event: &Event) {
-    deliver(shared, event.token().0 as u64, Readiness::of(event));
+    let id = event.token().0 as u64;
+    let record = match shared.watches.table().entries.get_mut(id) {
+        Some(Entry::Socket(_, record)) => Some(record.clone()),
+        _ => None,
+    };
+    match record {
+        Some(record) => record.tell_event(event),
+        None => deliver(shared, id, Readiness::of(event)),
+    }
 }
 
 fn deliver(shared: &Arc<Shared>, id: u64, readiness: Readiness) {
     let (ready, place) = {
-        let mut slots = shared.watches.slots();
-        // Cancelled by a callback that ran before it in the same turn.
-        let Some(watch) = slots.get_mut(id) else { return };
+        let mut table = shared.watches.table();
+        // Cancelled by a callback that ran before it in the same turn; or told of a file that a duplicate keeps open, while the
+        // number is another watch's.
+        let Some(watch) = table.watch(id).filter(|watch| !watch.lost) else { return };
         let Some(callback) = watch.callback.take() else {
             watch.missed = Some(watch.missed.unwrap_or_default().and(readiness));
             return;
@@ -281,33 +450,33 @@ struct Ready {
 impl Ready {
     fn run(mut self) {
         // Cancelled while it was queued in the pool: `Drop` drops the callback. From this look on it has begun.
-        if self.shared.watches.slots().get_mut(self.id).is_none() {
+        if self.shared.watches.table().watch(self.id).is_none() {
             return;
         }
         let Some(mut callback) = self.callback.take() else { return };
-        job::caught("watch", || callback(self.readiness));
+        job::caught("watch", || callback(&self.shared, self.id, self.readiness));
         if self.shared.fork.is_forked() {
             // It forked, and this is the child: the lock may be held for ever.
-            return std::mem::forget(callback);
+            return mem::forget(callback);
         }
-        let mut slots = self.shared.watches.slots();
-        let Some(watch) = slots.get_mut(self.id) else {
-            drop(slots);
+        let mut table = self.shared.watches.table();
+        let Some(watch) = table.watch(self.id) else {
+            drop(table);
             return drop_callback(Some(callback));
         };
         watch.callback = Some(callback);
         let missed = watch.missed.take();
         if !watch.edge {
-            // What was missed shows again now if it still holds. The fd may have been closed under the watch: it stays, silent,
-            // until it is cancelled.
-            let (fd, rearmed) = (watch.fd, self.shared.watches.rearm(self.id, watch));
-            drop(slots);
-            if let Err(error) = rearmed {
-                tracing::warn!(target: "coop", "fd {fd} was closed under its watch: {error}");
+            // What was missed shows again now if it still holds.
+            let armed = self.shared.watches.rearm(&mut table, self.id);
+            drop(table);
+            if !armed {
+                // It may have been the last one that a run until idle waited for.
+                self.shared.wake_if_idle();
             }
             return;
         }
-        drop(slots);
+        drop(table);
         if let Some(missed) = missed {
             deliver(&self.shared, self.id, missed);
         }
@@ -319,7 +488,7 @@ impl Drop for Ready {
         if self.callback.is_some() {
             // Dropped unrun, with the pool that it was queued in; or cancelled there.
             drop_callback(self.callback.take());
-            let _ = self.shared.watches.cancel(WatchId(self.id));
+            self.shared.watches.end(self.id);
             self.shared.wake_if_idle();
         }
     }

@@ -45,7 +45,7 @@
 //! # Where things are
 //!
 //! `cell.rs` the future as it is run and how it ends, `run.rs` a turn of it and what the thread knows meanwhile, `place.rs` where it belongs,
-//! `hop.rs` how it moves, `join.rs` its handle, `signal.rs` how a plain thread waits, `wait.rs` what a loop can be waited for.
+//! `hop.rs` how it moves, `join.rs` its handle, `signal.rs` how a plain thread waits. What a loop can be waited for is the loop's.
 
 #![forbid(unsafe_code)]
 
@@ -57,7 +57,6 @@ mod run;
 mod signal;
 #[cfg(all(test, not(loom)))]
 mod test;
-mod wait;
 
 use std::future::Future;
 
@@ -65,12 +64,12 @@ pub use self::{
     hop::{Hop, Yield, on_loop, suspend, suspend_on, yield_now},
     join::JoinHandle,
     run::IN_PLACE,
-    wait::{Ready, Sleep, readable, ready, sleep, writable},
 };
 use self::{
     join::Home,
     place::{Belongs, Place},
 };
+pub use crate::event_loop::{Late, Ready, Sleep, readable, ready, sleep, timeout, writable};
 use crate::{
     error::{Refused, Result},
     event_loop, pool,

@@ -91,7 +91,7 @@ impl<T> Wheel<T> {
 
     /// Takes everything out.
     pub(crate) fn take_all(&mut self) -> Vec<T> {
-        let values = self.nodes.take_all().into_iter().map(|node| node.value).collect();
+        let values = self.nodes.take_all().into_iter().map(|(_, node)| node.value).collect();
         let now = self.now;
         *self = Self { nodes: std::mem::take(&mut self.nodes), now, ..Self::new() };
         values

@@ -299,7 +299,7 @@ impl AsRawFd for UdpSocket {
     }
 }
 
-fn buffer_bytes(what: &str, bytes: Option<usize>) -> Result<Option<usize>> {
+pub(super) fn buffer_bytes(what: &str, bytes: Option<usize>) -> Result<Option<usize>> {
     match bytes {
         Some(bytes) if bytes == 0 || i32::try_from(bytes).is_err() => {
             Err(Error::Invalid(format!("{what} of {bytes} bytes: allowed are 1 to {}", i32::MAX)))

@@ -11,77 +11,18 @@ use std::{
     mem,
     os::fd::RawFd,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use crate::{
-    error::{Error, Result},
-    event_loop::{Handle, Interest, On, Readiness, TimerId, TimerOptions, WatchId, WatchOptions},
-    job::caught,
+use super::{
+    dispatch::On,
+    handle::Handle,
+    news::{Listener, channel},
+    timer::{TimerId, TimerOptions},
+    watch::{Interest, Readiness, WatchId, WatchOptions},
 };
-
-/// What the callback has told, or who waits for it.
-#[derive(Debug)]
-enum News<T> {
-    None(Option<Waker>),
-    Told(T),
-    /// The callback was dropped without a run.
-    Gone,
-}
-
-/// The callback's end: tells once, also by being dropped.
-struct Teller<T>(Arc<Mutex<News<T>>>);
-
-/// The future's end.
-#[derive(Debug)]
-struct Listener<T>(Arc<Mutex<News<T>>>);
-
-fn channel<T>() -> (Teller<T>, Listener<T>) {
-    let news = Arc::new(Mutex::new(News::None(None)));
-    (Teller(news.clone()), Listener(news))
-}
-
-fn lock<T>(news: &Mutex<News<T>>) -> MutexGuard<'_, News<T>> {
-    news.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<T> Teller<T> {
-    fn tell(&self, told: News<T>) {
-        let mut news = lock(&self.0);
-        if let News::None(waker) = &mut *news {
-            let waker = waker.take();
-            *news = told;
-            drop(news);
-            // Foreign code, so with no lock held.
-            if let Some(waker) = waker {
-                caught("waker", || waker.wake());
-            }
-        }
-    }
-}
-
-impl<T> Drop for Teller<T> {
-    fn drop(&mut self) {
-        self.tell(News::Gone);
-    }
-}
-
-impl<T: Copy> Listener<T> {
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let mut news = lock(&self.0);
-        let before = match &mut *news {
-            News::Told(told) => return Poll::Ready(Ok(*told)),
-            News::Gone => return Poll::Ready(Err(Error::Closed("event loop"))),
-            News::None(Some(waker)) if waker.will_wake(cx.waker()) => None,
-            News::None(waker) => waker.replace(cx.waker().clone()),
-        };
-        drop(news);
-        drop(before);
-        Poll::Pending
-    }
-}
+use crate::error::{Error, Result};
 
 /// Ends at a time; made by [`sleep`].
 #[derive(Debug)]
@@ -108,8 +49,10 @@ impl Future for Sleep {
             let (teller, listener) = channel();
             // Set before the timer, which may fire at once.
             let _ = listener.poll(cx);
-            let options = TimerOptions { after: left, every: None, on: On::Loop };
-            let id = this.event_loop.timer(options, move |_| teller.tell(News::Told(())))?;
+            let options = TimerOptions { after: left, on: On::Loop, ..TimerOptions::default() };
+            let id = this.event_loop.timer(options, move |_| {
+                teller.tell(());
+            })?;
             this.timer = Some((id, listener));
             return Poll::Pending;
         }
@@ -125,6 +68,43 @@ impl Drop for Sleep {
         if let Some((id, _)) = mem::take(&mut self.timer) {
             // Stale when it has fired.
             let _ = self.event_loop.cancel_timer(id);
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A future with a time by which it must have ended; made by [`timeout`].
+    #[derive(Debug)]
+    #[must_use = "nothing happens until it is awaited"]
+    pub struct Late<F> {
+        #[pin]
+        future: F,
+        sleep: Option<Sleep>,
+        duration: Duration,
+    }
+}
+
+/// Awaits the future for no longer than `duration`: then it answers [`Error::Timeout`], and the future is dropped with it. `None` is for
+/// ever. Otherwise it answers what [`sleep`] answers when the loop ends.
+pub fn timeout<F: Future>(event_loop: &Handle, duration: Option<Duration>, future: F) -> Late<F> {
+    let sleep = duration.map(|duration| sleep(event_loop, duration));
+    Late { future, sleep, duration: duration.unwrap_or(Duration::MAX) }
+}
+
+impl<F: Future> Future for Late<F> {
+    type Output = Result<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(done) = this.future.poll(cx) {
+            return Poll::Ready(Ok(done));
+        }
+        match this.sleep.as_mut().map(|sleep| Pin::new(sleep).poll(cx)) {
+            None | Some(Poll::Pending) => Poll::Pending,
+            Some(Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+            Some(Poll::Ready(Ok(()))) => {
+                Poll::Ready(Err(Error::Timeout(format!("not done within {:?}", this.duration))))
+            }
         }
     }
 }
@@ -168,7 +148,9 @@ impl Future for Ready {
             let _ = listener.poll(cx);
             // Edge-triggered, as it is wanted once; what is ready now is told at once all the same.
             let options = WatchOptions { edge: true, on: On::Loop, ..WatchOptions::new(this.interest) };
-            let id = this.event_loop.watch(this.fd, options, move |ready| teller.tell(News::Told(ready)))?;
+            let id = this.event_loop.watch(this.fd, options, move |ready| {
+                teller.tell(ready);
+            })?;
             this.watch = Some((id, listener));
             return Poll::Pending;
         }

@@ -18,6 +18,7 @@ typedef struct {
     uv_loop_t loop;
     uv_async_t wake;
     pthread_t thread;
+    void (*started)(void);
     pthread_mutex_t lock;
     list posted;  /* under lock */
     list running; /* the loop thread's */
@@ -37,13 +38,15 @@ static void run_posted(uv_async_t *wake) {
 
 static void *run(void *arg) {
     uv_side *self = arg;
+    self->started();
     uv_run(&self->loop, UV_RUN_DEFAULT);
     return NULL;
 }
 
-static void *start(void) {
+static void *start(void (*started)(void)) {
     uv_side *self = calloc(1, sizeof *self);
     must(self != NULL, "calloc");
+    self->started = started;
     must(uv_loop_init(&self->loop) == 0, "uv_loop_init");
     must(uv_async_init(&self->loop, &self->wake, run_posted) == 0, "uv_async_init");
     must(pthread_mutex_init(&self->lock, NULL) == 0, "pthread_mutex_init");
@@ -82,4 +85,4 @@ static void finish(void *loop) {
     free(self);
 }
 
-const side side_libuv = {"libuv", start, post, finish};
+const side bench_post_libuv = {start, post, finish};

@@ -7,16 +7,20 @@
 typedef struct {
     coop_event_loop *loop;
     pthread_t thread;
+    void (*started)(void);
 } coop_side;
 
 static void *run(void *arg) {
-    must(coop_event_loop_run(((coop_side *)arg)->loop, COOP_RUN_DEFAULT) == COOP_OK, "coop_event_loop_run");
+    coop_side *self = arg;
+    self->started();
+    must(coop_event_loop_run(self->loop, COOP_RUN_DEFAULT) == COOP_OK, "coop_event_loop_run");
     return NULL;
 }
 
-static void *start(void) {
+static void *start(void (*started)(void)) {
     coop_side *self = calloc(1, sizeof *self);
     must(self != NULL, "calloc");
+    self->started = started;
     must(coop_event_loop_new(NULL, &self->loop) == COOP_OK, "coop_event_loop_new");
     must(pthread_create(&self->thread, NULL, run, self) == 0, "pthread_create");
     return self;
@@ -35,4 +39,4 @@ static void finish(void *loop) {
     free(self);
 }
 
-const side side_coop = {"libcoop", start, post, finish};
+const side bench_post_coop = {start, post, finish};

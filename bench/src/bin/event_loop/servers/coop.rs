@@ -1,0 +1,54 @@
+//! libcoop's sides in Rust.
+
+use std::{net::SocketAddr, os::fd::AsRawFd, sync::atomic::Ordering};
+
+use coop_core::{
+    EventLoop, EventLoopOptions,
+    event_loop::{
+        Interest, RunMode, WatchOptions,
+        udp::{Datagrams, Receiver, UdpOptions, UdpSocket},
+    },
+};
+
+use super::sockets;
+use crate::server::Counts;
+
+/// Receives in one callback, so that a flood does not keep the loop from everything else.
+const RECEIVES: usize = 64;
+
+pub extern "C" fn udp(ready: extern "C" fn(u16), published: &'static Counts) {
+    receive(ready, published, true);
+}
+
+pub extern "C" fn udp_gro(ready: extern "C" fn(u16), published: &'static Counts) {
+    receive(ready, published, false);
+}
+
+fn receive(ready: extern "C" fn(u16), published: &'static Counts, no_gro: bool) {
+    let event_loop = EventLoop::new(EventLoopOptions::default()).expect("a loop");
+    let options = UdpOptions { no_gro, ..UdpOptions::default() };
+    let socket = UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0)), &options).expect("a socket");
+    sockets::grow_buffer(&socket);
+    let (fd, port) = (socket.as_raw_fd(), socket.local_addr().expect("bound").port());
+    let slot = if no_gro { Receiver::MIN_SLOT } else { Receiver::MAX_SLOT };
+    let (mut receiver, mut came) = (Receiver::new(slot), Datagrams::new());
+    let (mut datagrams, mut sum) = (0, 0);
+    let on_readable = move |_| {
+        for _ in 0..RECEIVES {
+            let received = socket.receive(&mut receiver, &mut came, usize::MAX).expect("a socket");
+            for (data, _) in &came {
+                datagrams += 1;
+                sum += u64::from(data[0]) + data.len() as u64;
+            }
+            came.clear();
+            published.sum.store(sum, Ordering::Relaxed);
+            published.datagrams.store(datagrams, Ordering::Release);
+            if received.would_block {
+                return;
+            }
+        }
+    };
+    event_loop.watch(fd, WatchOptions::new(Interest::READ), on_readable).expect("watched");
+    ready(port);
+    event_loop.run(RunMode::Default).expect("it runs");
+}

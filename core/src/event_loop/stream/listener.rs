@@ -1,0 +1,242 @@
+//! Listeners.
+//!
+//! When the process or the system has no descriptor or memory left, the connections that wait cannot be accepted, and the
+//! system would tell of them for ever. The listener says so once and pauses, and tries again after 100 ms, until it can.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use socket2::{Domain, Socket, Type};
+
+use super::{Address, ListenOptions, Stream, unix::File};
+use crate::{
+    error::{Error, Result},
+    event_loop::{Direction, Handle, Io, On, TimerOptions},
+};
+
+/// How long a listener waits for descriptors.
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts connections; made by [`Handle::listen`] and [`Handle::listen_unix`]. Dropped it is closed, and those that wait are refused.
+#[derive(Debug)]
+pub struct Listener {
+    io: Io<Socket>,
+    local: Address,
+    /// Goes with it.
+    _file: Option<File>,
+    /// It was said that it pauses.
+    is_paused: AtomicBool,
+}
+
+impl Handle {
+    /// Listens at an IPv4 or IPv6 address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`Error::Os`], whose text names the address, [`Error::Invalid`], [`Error::Closed`], [`Error::Forked`].
+    pub fn listen(&self, address: SocketAddr, options: &ListenOptions) -> Result<Listener> {
+        self.shared.fork.check()?;
+        let failed = |error: &io::Error| Error::os(format!("listen on {address}"), error);
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).map_err(|error| failed(&error))?;
+        options.stream.set(&socket, true)?;
+        let bind = || {
+            socket.set_nonblocking(true)?;
+            socket.set_reuse_address(!options.no_reuse_address)?;
+            if options.reuse_port {
+                socket.set_reuse_port(true)?;
+            }
+            if let (Some(only_v6), true) = (options.only_v6, address.is_ipv6()) {
+                socket.set_only_v6(only_v6)?;
+            }
+            socket.bind(&address.into())?;
+            socket.listen(backlog(options))
+        };
+        bind().map_err(|error| failed(&error))?;
+        Listener::new(self, socket, None)
+    }
+
+    /// Listens at a Unix socket: a path, or on Linux a name that begins with a NUL, which is no file. The file is removed when the listener is
+    /// dropped, if it is still its own.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if there is a file: anything but a socket that nobody listens at, which
+    /// [`ListenOptions::replace`] replaces. Otherwise as [`Handle::listen`].
+    pub fn listen_unix(&self, path: impl AsRef<Path>, options: &ListenOptions) -> Result<Listener> {
+        self.shared.fork.check()?;
+        let address = Address::unix(path.as_ref())?;
+        let system = address.to_system()?;
+        let failed = |error: &io::Error| Error::os(format!("listen on {address}"), error);
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(|error| failed(&error))?;
+        options.stream.set(&socket, false)?;
+        socket.set_nonblocking(true).map_err(|error| failed(&error))?;
+        let file = File::bind(&socket, &system, &address, options.replace)?;
+        socket.listen(backlog(options)).map_err(|error| failed(&error))?;
+        Listener::new(self, socket, file)
+    }
+}
+
+fn backlog(options: &ListenOptions) -> libc::c_int {
+    options.backlog.try_into().unwrap_or(libc::c_int::MAX)
+}
+
+impl Listener {
+    fn new(event_loop: &Handle, socket: Socket, file: Option<File>) -> Result<Self> {
+        let local = socket.local_addr().map_err(|error| Error::os("getsockname", &error))?;
+        let io = Io::new(event_loop, socket)?;
+        Ok(Self { io, local: Address::of(&local), _file: file, is_paused: AtomicBool::new(false) })
+    }
+
+    /// Where it listens: with the port that it was given.
+    pub fn local_addr(&self) -> &Address {
+        &self.local
+    }
+
+    /// The loop that it and what it accepts belong to.
+    pub fn event_loop(&self) -> &Handle {
+        self.io.event_loop()
+    }
+
+    /// Accepts a connection that waits.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] if none does; [`Error::Os`] when the descriptors are used up: then [`Listener::poll_accept_ready`] is ready again
+    /// after a pause; [`Error::Closed`], [`Error::Forked`].
+    pub fn try_accept(&self) -> Result<Stream> {
+        self.io.check()?;
+        match self.io.attempt(Direction::Read, accept) {
+            Ok((socket, peer)) => {
+                self.is_paused.store(false, Ordering::Relaxed);
+                Ok(Stream::new(self.event_loop(), socket, peer)?)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Error::WouldBlock("listener")),
+            Err(error) => {
+                if is_exhausted(&error) {
+                    self.pause(&error);
+                }
+                Err(Error::os(format!("accept on {}", self.local), &error))
+            }
+        }
+    }
+
+    /// Ready when an attempt to accept is worth while. Of those who poll, the last is woken.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::Forked`].
+    pub fn poll_accept_ready(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.io.poll_ready(Direction::Read, cx).map_ok(|_| ())
+    }
+
+    /// [`Listener::accept`] for those who poll; the last one is woken.
+    ///
+    /// # Errors
+    /// As [`Listener::accept`].
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Stream>> {
+        loop {
+            std::task::ready!(self.poll_accept_ready(cx))?;
+            if let Some(accepted) = self.accept_now() {
+                return Poll::Ready(accepted);
+            }
+        }
+    }
+
+    /// Waits for a connection. It waits as well for descriptors when they are used up.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::Forked`], [`Error::Os`] if the listener itself is broken.
+    pub async fn accept(&self) -> Result<Stream> {
+        loop {
+            self.io.ready(Direction::Read).await?;
+            if let Some(accepted) = self.accept_now() {
+                return accepted;
+            }
+        }
+    }
+
+    /// None if it is to be waited for.
+    fn accept_now(&self) -> Option<Result<Stream>> {
+        match self.try_accept() {
+            Err(Error::WouldBlock(_)) => None,
+            Err(Error::Os { errno, .. }) if is_exhausted(&io::Error::from_raw_os_error(errno)) => None,
+            other => Some(other),
+        }
+    }
+
+    /// Nothing is worth an attempt before [`PAUSE`] is over.
+    fn pause(&self, error: &io::Error) {
+        let is_said = self.is_paused.swap(true, Ordering::Relaxed);
+        if !is_said {
+            tracing::warn!(target: "coop", "accept on {}: {error}; trying again every {PAUSE:?}", self.local);
+        }
+        let tell = self.io.teller();
+        let options = TimerOptions { after: PAUSE, on: On::Loop, ..TimerOptions::default() };
+        // Cleared without a look before: what was told meanwhile is the connection that waits anyway.
+        self.io.clear(Direction::Read, self.io.seen());
+        if self.event_loop().timer(options, move |_| tell(Direction::Read)).is_err() {
+            // The loop has ended, which the wait tells.
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.io.as_raw_fd()
+    }
+}
+
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// Accepts one, non-blocking and closed on exec. A connection that was given up while it waited is passed over.
+fn accept(listener: &Socket) -> io::Result<(Socket, Address)> {
+    loop {
+        match accept_one(listener) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ECONNABORTED | libc::EPROTO | libc::EPERM)) => {}
+            #[cfg(target_os = "linux")]
+            Err(error) if is_of_the_network(&error) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Errors that Linux passes on from the network of the new connection; to be treated as if it had not come.
+#[cfg(target_os = "linux")]
+fn is_of_the_network(error: &io::Error) -> bool {
+    use libc::{EHOSTDOWN, EHOSTUNREACH, ENETDOWN, ENETUNREACH, ENONET, ENOPROTOOPT};
+    let network = [EHOSTDOWN, EHOSTUNREACH, ENETDOWN, ENETUNREACH, ENONET, ENOPROTOOPT];
+    error.raw_os_error().is_some_and(|errno| network.contains(&errno))
+}
+
+#[cfg(target_os = "linux")]
+fn accept_one(listener: &Socket) -> io::Result<(Socket, Address)> {
+    use rustix::net::{SocketFlags, acceptfrom_with};
+    let (fd, peer) = acceptfrom_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let socket = Socket::from(fd);
+    let peer = match peer.map(SocketAddr::try_from) {
+        Some(Ok(address)) => Address::Ip(address),
+        // A Unix socket's: seldom one with a name.
+        _ => socket.peer_addr().map_or(Address::Unnamed, |address| Address::of(&address)),
+    };
+    Ok((socket, peer))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn accept_one(listener: &Socket) -> io::Result<(Socket, Address)> {
+    let (socket, peer) = listener.accept()?;
+    socket.set_nonblocking(true)?;
+    Ok((socket, Address::of(&peer)))
+}

@@ -1,0 +1,390 @@
+//! Streams: TCP and Unix connections that belong to a loop, and the listeners that accept them.
+//!
+//! ```
+//! use coop_core::{EventLoop, EventLoopOptions};
+//! use coop_core::event_loop::stream::{ConnectOptions, ListenOptions};
+//! use std::net::Shutdown;
+//!
+//! let event_loop = EventLoop::new(EventLoopOptions::default())?;
+//! event_loop.start()?;
+//! let listener = event_loop.listen("127.0.0.1:0".parse().unwrap(), &ListenOptions::default())?;
+//! let address = listener.local_addr().as_ip().unwrap();
+//! event_loop.spawn(async move {
+//!     let stream = listener.accept().await?;
+//!     let mut buffer = [0; 4096];
+//!     loop {
+//!         match stream.read(&mut buffer).await? {
+//!             0 => return Ok::<_, coop_core::Error>(()),
+//!             n => stream.write_all(&buffer[..n]).await?,
+//!         }
+//!     }
+//! })?;
+//! let handle = event_loop.handle();
+//! let mut client = event_loop.spawn(async move {
+//!     let stream = handle.connect_addr(address, &ConnectOptions::default()).await?;
+//!     stream.write_all(b"hello").await?;
+//!     stream.shutdown(Shutdown::Write)?; // we say no more, and still listen
+//!     let mut answer = Vec::new();
+//!     stream.read_to_end(&mut answer).await?;
+//!     Ok::<_, coop_core::Error>(answer)
+//! })?;
+//! assert_eq!(client.join(None)??, b"hello");
+//! # Ok::<(), coop_core::Error>(())
+//! ```
+//!
+//! # What it guarantees
+//!
+//! * An attempt comes first, and a wait only after one that would block or moved less than was asked: back-pressure is a write that
+//!   does not end, or answers [`Error::WouldBlock`] in its `try_` form.
+//! * Every call takes `&self`, from any thread. One task reads while another writes; two that read share the bytes between them.
+//! * The peer's end is a read of 0; what it has sent before can be read first, and writing goes on (half close).
+//! * A dropped future loses no byte: what was read or written, it had answered. (`read_exact`, `read_to_end` and `write_all` are rows of such
+//!   steps.)
+//! * No write raises SIGPIPE. Descriptors are closed on exec.
+//! * When the loop was stopped and has finished, or is freed, waits end with [`Error::Closed`]; attempts go on working. A dropped stream is
+//!   closed.
+//!
+//! # Where things are
+//!
+//! `address.rs` where an end is, `options.rs` what can be asked for, `listener.rs` accepting, `connect.rs` connecting to an address and `race.rs` to a
+//! name, `unix.rs` the file of a Unix listener.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod connect;
+mod listener;
+mod options;
+mod race;
+#[cfg(all(test, not(loom)))]
+mod test;
+mod unix;
+
+use std::{
+    io::{self, ErrorKind, IoSlice, IoSliceMut, Read},
+    net::Shutdown,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use socket2::{Socket, Type};
+
+pub use self::{
+    address::Address,
+    listener::Listener,
+    options::{ConnectOptions, KeepAlive, ListenOptions, StreamOptions},
+};
+use super::{Direction, Handle, Io};
+use crate::error::{Error, Refused, Result};
+
+/// No signal for a write to a connection that is gone: the error says so.
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
+/// There the socket is made deaf to it when it is made.
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: libc::c_int = 0;
+
+/// A connection; see the module's text.
+#[derive(Debug)]
+pub struct Stream {
+    io: Io<Socket>,
+    peer: Address,
+}
+
+impl Stream {
+    fn new(event_loop: &Handle, socket: Socket, peer: Address) -> Result<Self, Refused<OwnedFd>> {
+        match Io::new(event_loop, socket) {
+            Ok(io) => Ok(Self { io, peer }),
+            Err(refused) => Err(Refused::new(refused.error, refused.value.into())),
+        }
+    }
+
+    /// Takes over a connected stream socket: a [`TcpStream`](std::net::TcpStream), a [`UnixStream`](std::os::unix::net::UnixStream), one that
+    /// another process sent.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is no stream socket, those of [`Io::new`]; it comes back.
+    pub fn from_fd(event_loop: &Handle, fd: impl Into<OwnedFd>) -> Result<Self, Refused<OwnedFd>> {
+        let socket = Socket::from(fd.into());
+        let ready = (|| match socket.r#type() {
+            Ok(Type::STREAM) => {
+                socket.set_nonblocking(true).map_err(|error| Error::os("make a socket non-blocking", &error))?;
+                Ok(socket.peer_addr().map_or(Address::Unnamed, |address| Address::of(&address)))
+            }
+            Ok(other) => Err(Error::Invalid(format!(
+                "fd {} is a socket of type {other:?}: a stream's is needed",
+                socket.as_raw_fd()
+            ))),
+            Err(error) => Err(Error::os(format!("fd {}", socket.as_raw_fd()), &error)),
+        })();
+        match ready {
+            Ok(peer) => Self::new(event_loop, socket, peer),
+            Err(error) => Err(Refused::new(error, socket.into())),
+        }
+    }
+
+    /// Two Unix streams that are connected to each other.
+    ///
+    /// # Errors
+    /// Those of [`Stream::from_fd`].
+    pub fn pair(event_loop: &Handle) -> Result<(Self, Self)> {
+        let (one, other) = std::os::unix::net::UnixStream::pair().map_err(|error| Error::os("socketpair", &error))?;
+        Ok((Self::from_fd(event_loop, one)?, Self::from_fd(event_loop, other)?))
+    }
+
+    /// Takes the socket out of the loop, still non-blocking. Nobody waits for it after this.
+    pub fn into_fd(self) -> OwnedFd {
+        self.io.into_inner().into()
+    }
+
+    /// Moves the connection to another loop.
+    ///
+    /// # Errors
+    /// Those of [`Stream::from_fd`]; the socket comes back.
+    pub fn move_to(self, event_loop: &Handle) -> Result<Self, Refused<OwnedFd>> {
+        let Self { io, peer } = self;
+        Self::new(event_loop, io.into_inner(), peer)
+    }
+
+    /// The loop that it belongs to.
+    pub fn event_loop(&self) -> &Handle {
+        self.io.event_loop()
+    }
+
+    /// The underlying registered socket, for what is not here.
+    pub fn io(&self) -> &Io<Socket> {
+        &self.io
+    }
+
+    fn failed(&self, what: &str, error: &io::Error) -> Error {
+        match error.kind() {
+            ErrorKind::WouldBlock => Error::WouldBlock("stream"),
+            _ => Error::os(format!("{what} {}", self.peer), error),
+        }
+    }
+
+    pub(super) fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.io.attempt_bytes(Direction::Read, buffer.len(), |mut socket| socket.read(buffer))
+    }
+
+    pub(super) fn read_vectored_now(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.io.attempt_bytes(Direction::Read, wanted, |mut socket| socket.read_vectored(buffers))
+    }
+
+    pub(super) fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.io.attempt_bytes(Direction::Write, bytes.len(), |socket| socket.send_with_flags(bytes, SEND_FLAGS))
+    }
+
+    pub(super) fn write_vectored_now(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.io.attempt_bytes(Direction::Write, wanted, |socket| socket.send_vectored_with_flags(buffers, SEND_FLAGS))
+    }
+
+    /// Reads what is there, up to the buffer's length; 0 is the end.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] if nothing is there, [`Error::Os`], [`Error::Forked`].
+    pub fn try_read(&self, buffer: &mut [u8]) -> Result<usize> {
+        self.io.check()?;
+        self.read_now(buffer).map_err(|error| self.failed("read from", &error))
+    }
+
+    /// [`Stream::try_read`] into several buffers, one after the other.
+    ///
+    /// # Errors
+    /// As [`Stream::try_read`].
+    pub fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        self.io.check()?;
+        self.read_vectored_now(buffers).map_err(|error| self.failed("read from", &error))
+    }
+
+    /// Writes what the system has room for, and answers how much that was.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] if there is no room, [`Error::Os`], [`Error::Forked`].
+    pub fn try_write(&self, bytes: &[u8]) -> Result<usize> {
+        self.io.check()?;
+        self.write_now(bytes).map_err(|error| self.failed("write to", &error))
+    }
+
+    /// [`Stream::try_write`] of several buffers, one after the other, in one system call.
+    ///
+    /// # Errors
+    /// As [`Stream::try_write`].
+    pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> Result<usize> {
+        self.io.check()?;
+        self.write_vectored_now(buffers).map_err(|error| self.failed("write to", &error))
+    }
+
+    /// Ready when a read is worth an attempt. Of those who poll, the last is woken.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::Forked`].
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.io.poll_ready(Direction::Read, cx).map_ok(|_| ())
+    }
+
+    /// Ready when a write is worth an attempt. Of those who poll, the last is woken.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::Forked`].
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.io.poll_ready(Direction::Write, cx).map_ok(|_| ())
+    }
+
+    /// Reads at least one byte and up to the buffer's length; 0 is the end.
+    ///
+    /// # Errors
+    /// [`Error::Os`], [`Error::Closed`], [`Error::Forked`].
+    pub async fn read(&self, buffer: &mut [u8]) -> Result<usize> {
+        let read = self.io.when(Direction::Read, |_| self.read_now(buffer)).await?;
+        read.map_err(|error| self.failed("read from", &error))
+    }
+
+    /// [`Stream::read`] into several buffers, one after the other.
+    ///
+    /// # Errors
+    /// As [`Stream::read`].
+    pub async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        let read = self.io.when(Direction::Read, |_| self.read_vectored_now(buffers)).await?;
+        read.map_err(|error| self.failed("read from", &error))
+    }
+
+    /// Fills the buffer.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if the end comes first, and those of [`Stream::read`]; what had come by then is in the buffer.
+    pub async fn read_exact(&self, buffer: &mut [u8]) -> Result<()> {
+        let mut have = 0;
+        while have < buffer.len() {
+            match self.read(&mut buffer[have..]).await? {
+                0 => {
+                    let wanted = buffer.len();
+                    return Err(Error::Failed(format!("{} ended after {have} of {wanted} bytes", self.peer)));
+                }
+                more => have += more,
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends all that comes until the end.
+    ///
+    /// # Errors
+    /// Those of [`Stream::read`]; what had come by then is appended.
+    pub async fn read_to_end(&self, bytes: &mut Vec<u8>) -> Result<usize> {
+        const STEP: usize = 64 * 1024;
+        let before = bytes.len();
+        loop {
+            let at = bytes.len();
+            bytes.resize(at + STEP, 0);
+            let read = self.read(&mut bytes[at..]).await;
+            bytes.truncate(at + read.as_ref().copied().unwrap_or(0));
+            if read? == 0 {
+                return Ok(bytes.len() - before);
+            }
+        }
+    }
+
+    /// Writes at least one byte, and answers how many.
+    ///
+    /// # Errors
+    /// [`Error::Os`], [`Error::Closed`], [`Error::Forked`].
+    pub async fn write(&self, bytes: &[u8]) -> Result<usize> {
+        let written = self.io.when(Direction::Write, |_| self.write_now(bytes)).await?;
+        written.map_err(|error| self.failed("write to", &error))
+    }
+
+    /// [`Stream::write`] of several buffers, one after the other, in one system call.
+    ///
+    /// # Errors
+    /// As [`Stream::write`].
+    pub async fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> Result<usize> {
+        let written = self.io.when(Direction::Write, |_| self.write_vectored_now(buffers)).await?;
+        written.map_err(|error| self.failed("write to", &error))
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// Those of [`Stream::write`]; how much went before is not told.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let written = self.write(bytes).await?;
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+
+    /// Ends one direction or both: the peer reads to the end of what was written. A connection that is gone already is no error.
+    ///
+    /// # Errors
+    /// [`Error::Os`], [`Error::Forked`].
+    pub fn shutdown(&self, how: Shutdown) -> Result<()> {
+        self.io.check()?;
+        match self.io.get_ref().shutdown(how) {
+            Err(error) if error.kind() != ErrorKind::NotConnected => Err(self.failed("shut down", &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The other end.
+    pub fn peer_addr(&self) -> &Address {
+        &self.peer
+    }
+
+    /// This end.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn local_addr(&self) -> Result<Address> {
+        let address = self.io.get_ref().local_addr().map_err(|error| Error::os("getsockname", &error))?;
+        Ok(Address::of(&address))
+    }
+
+    fn set(&self, what: &str, set: impl FnOnce(&Socket) -> io::Result<()>) -> Result<()> {
+        set(self.io.get_ref()).map_err(|error| self.failed(what, &error))
+    }
+
+    /// Small writes go out at once, or wait for the answer to those before (TCP).
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn set_nodelay(&self, nodelay: bool) -> Result<()> {
+        self.set("set nodelay of", |socket| socket.set_tcp_nodelay(nodelay))
+    }
+
+    /// Asks a silent peer whether it is still there, or does not (TCP).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Os`].
+    pub fn set_keepalive(&self, keepalive: Option<KeepAlive>) -> Result<()> {
+        let Some(keepalive) = keepalive else {
+            return self.set("set keep-alive of", |socket| socket.set_keepalive(false));
+        };
+        let keepalive = keepalive.to_system()?;
+        self.set("set keep-alive of", |socket| socket.set_tcp_keepalive(&keepalive))
+    }
+
+    /// How closing waits, as [`StreamOptions::linger`].
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn set_linger(&self, linger: Option<Duration>) -> Result<()> {
+        self.set("set linger of", |socket| socket.set_linger(linger))
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+impl AsRawFd for Stream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.io.as_raw_fd()
+    }
+}
