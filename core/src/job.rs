@@ -70,6 +70,13 @@ impl Job {
         Self { vtable: &Inline::<F>::VTABLE, data }
     }
 
+    /// What jobs made of one type of closure have in common. Those of another type have another one; two of one type may
+    /// differ, if they were made in different places.
+    #[inline]
+    pub fn kind(&self) -> usize {
+        std::ptr::from_ref(self.vtable).addr()
+    }
+
     /// Runs it; a panic passes through.
     #[inline]
     pub fn run(self) {

@@ -11,7 +11,7 @@
 //!   runs; two threads in one `_BatchIterator` get RuntimeError from PyO3's borrow flag. One thing is the caller's, as with every
 //!   buffer: not to change a bytearray on one thread while another sends it.
 //!
-//! `event_loop.rs`, `pool.rs`, `runtime.rs` and `port/` hold one class each; what they share is in `callback.rs`,
+//! `event_loop.rs`, `native_future/`, `pool.rs`, `runtime.rs` and `port/` hold a class or two each; what they share is in `callback.rs`,
 //! `detached.rs`, `errors.rs`, `report.rs`, `wait.rs` and `address.rs`.
 
 mod address;
@@ -23,6 +23,7 @@ mod event_loop;
 mod exit;
 mod future;
 mod log;
+mod native_future;
 mod pool;
 mod port;
 mod posts;
@@ -46,7 +47,8 @@ mod _libcoop {
         event_loop::EventLoop,
         future::Operation,
         log::flush,
-        pool::NativePool,
+        native_future::Future,
+        pool::{NativePool, NativeView, refuse_calls},
         port::{Batch, PortContext, PortSet, PortStats},
         runtime::Runtime,
         thread_state::{after_fork, leave_threads},
