@@ -319,9 +319,7 @@ impl Handle {
     /// [`Error::Forked`].
     pub fn stop(&self) -> Result<()> {
         self.shared.fork.check()?;
-        // In this order: whoever sees the gate closed knows that nothing is posted any more.
-        self.shared.posts.close();
-        if self.shared.gate.close() {
+        if self.shared.close() {
             self.shared.wake();
         }
         Ok(())
@@ -372,7 +370,7 @@ impl Handle {
 
     /// Whether `stop` was called.
     pub fn is_stopped(&self) -> bool {
-        self.shared.posts.is_closed()
+        self.shared.gate.is_closed()
     }
 }
 

@@ -11,7 +11,7 @@
 //!
 //! # Ending
 //!
-//! Once the gate is closed and quiet, nothing new can be posted: the posts that are left run, then the timers and watches, which
+//! A stopped loop closes its posts when nobody is inside the gate: those that are left run, then the timers and watches, which
 //! do not fire any more, are dropped, and the run ends. What their drops post is refused like all else. A loop that is stopped and
 //! never run again drops all of it when it is freed.
 
@@ -181,7 +181,6 @@ impl Drop for Release<'_> {
         }
         if self.0.runner.is_freed() {
             // The owner freed the loop from inside a callback: this is the end of that callback.
-            self.0.gate.wait_quiet();
             self.0.discard();
         }
         self.0.leave();
@@ -201,7 +200,6 @@ impl Shared {
             return false;
         }
         self.runner.thread.store(thread::number(), Ordering::SeqCst);
-        self.gate.wait_quiet();
         self.discard();
         self.give_back(&mut self.thread.lock().unwrap_or_else(PoisonError::into_inner));
         true
@@ -342,8 +340,8 @@ fn run_posts(shared: &Shared, count: usize) -> bool {
 /// is dropped.
 fn finish(shared: &Shared) {
     shared.runner.interrupted.store(false, Ordering::SeqCst);
-    // Nobody on this thread is inside the gate: a post leaves it before it returns.
-    shared.gate.wait_quiet();
+    // Whoever stopped it may be about to.
+    shared.close();
     while !shared.fork.is_forked() && run_posts(shared, usize::MAX) {
         shared.runner.interrupted.store(false, Ordering::SeqCst);
     }

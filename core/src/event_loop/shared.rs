@@ -30,8 +30,7 @@ use crate::{
 pub(super) struct Shared {
     pub(super) fork: ForkGuard,
     pub(super) name: String,
-    /// Open until `stop`, which closes the posts before it; passed by whoever adds a timer or a watch, so that the end of the loop
-    /// knows when the last one is there.
+    /// Open until `stop`; passed by whoever adds a timer or a watch, so that the end of the loop knows when the last one is there.
     pub(super) gate: Gate,
     pub(super) posts: Posts<Job>,
     waker: mio::Waker,
@@ -118,9 +117,19 @@ impl Shared {
         }
     }
 
+    /// Refuses what comes from now on; when it returns, all that was accepted is there, but for posts that are being written. In
+    /// this order: who posts from inside the gate is not refused, and a refused post knows that the loop is stopped. Any
+    /// number of times; true for the one that closed it.
+    pub(super) fn close(&self) -> bool {
+        let first = self.gate.close();
+        self.gate.wait_quiet();
+        self.posts.close();
+        first
+    }
+
     /// Whether it was stopped and a run would find nothing to run or to drop.
     pub(super) fn has_finished(&self) -> bool {
-        self.gate.is_closed() && !self.has_work()
+        self.posts.is_closed() && !self.has_work()
     }
 
     /// Whether a run would find something without looking at what is due and ready.
@@ -128,14 +137,17 @@ impl Shared {
         if !self.posts.is_empty() {
             return true;
         }
-        match self.gate.is_closed() {
+        match self.posts.is_closed() {
+            false if self.gate.is_closed() => true,
             false => self.overdue.load(Ordering::Relaxed),
             true => self.timers.len() > 0 || !self.watches.is_empty(),
         }
     }
 
-    /// Drops all that waits: posts, timers, watches. For whoever may run the loop, when it is closed and the gate quiet.
+    /// Closes the loop and drops all that waits: posts, timers, watches. For whoever may run the loop, so that nobody else waits
+    /// for the taker's end.
     pub(super) fn discard(&self) {
+        self.close();
         let mut taker = self.posts.take();
         while let Some(job) = taker.next() {
             job.drop_caught("event loop");
@@ -144,7 +156,7 @@ impl Shared {
         self.drop_sources();
     }
 
-    /// Drops what waits for a time or for the system, with no lock held. The gate is closed and quiet, so no more come.
+    /// Drops what waits for a time or for the system, with no lock held. The loop is closed, so no more come.
     pub(super) fn drop_sources(&self) {
         self.timers.clear();
         self.watches.clear();
