@@ -34,6 +34,7 @@ mod handle;
 mod io;
 mod kernel;
 mod news;
+mod observe;
 mod posts;
 mod readiness;
 mod resolve;
@@ -63,6 +64,7 @@ pub use self::{
     event::Event,
     handle::{Handle, WeakHandle},
     io::{Io, When, WhenReady},
+    observe::{CallbackKind, LoopStats, SlowCallback},
     readiness::{Direction, Seen},
     resolve::Resolve,
     run::RunMode,

@@ -14,6 +14,7 @@ use std::{
 
 use super::{
     dispatch::Dispatcher,
+    observe::Observed,
     posts::Posts,
     resolve::Resolver,
     run::{Driver, Runner, WAKE},
@@ -42,6 +43,7 @@ pub(super) struct Shared {
     pub(super) overdue: AtomicBool,
     pub(super) timers: Timers,
     pub(super) watches: Watches,
+    pub(super) observed: Observed,
     pub(super) resolver: Arc<Resolver>,
     pub(super) pool: Option<Arc<dyn Dispatcher>>,
     pub(super) runner: Runner,
@@ -81,6 +83,7 @@ impl Shared {
             overdue: AtomicBool::new(false),
             timers: Timers::new(),
             watches: Watches::new(registry),
+            observed: Observed::new(),
             resolver: Arc::default(),
             pool,
             runner: Runner::new(),
@@ -140,7 +143,7 @@ impl Shared {
         match self.posts.is_closed() {
             false if self.gate.is_closed() => true,
             false => self.overdue.load(Ordering::Relaxed),
-            true => self.timers.len() > 0 || !self.watches.is_empty(),
+            true => self.timers.len() > 0 || self.watches.len() > 0,
         }
     }
 
@@ -154,6 +157,7 @@ impl Shared {
         }
         drop(taker);
         self.drop_sources();
+        self.observed.clear();
     }
 
     /// Drops what waits for a time or for the system, with no lock held. The loop is closed, so no more come.

@@ -217,13 +217,13 @@ impl Watches {
         self.referenced.load(Ordering::Relaxed)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.table().entries.len()
+    }
+
     /// [`Watches::referenced`], for other things that it waits for.
     pub(super) fn referenced_by(&self) -> Arc<AtomicUsize> {
         self.referenced.clone()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.table().entries.len() == 0
     }
 
     /// Registers the fd. The callback is asked for only when nothing can be refused any more.
@@ -316,7 +316,7 @@ impl Watches {
     pub(super) fn set_ref(&self, id: WatchId, referenced: bool) -> Result<()> {
         let mut table = self.table();
         let watch = table.watch(id.0).ok_or(Error::Stale("io_watch"))?;
-        match (std::mem::replace(&mut watch.unref, !referenced), referenced) {
+        match (mem::replace(&mut watch.unref, !referenced), referenced) {
             (true, true) => self.referenced.fetch_add(1, Ordering::Relaxed),
             (false, false) => self.referenced.fetch_sub(1, Ordering::Relaxed),
             _ => 0,
