@@ -41,6 +41,7 @@ mod resolve;
 mod run;
 mod shared;
 pub mod signal;
+mod strand;
 pub mod stream;
 mod through;
 mod timer;
@@ -69,6 +70,7 @@ pub use self::{
     resolve::Resolve,
     run::RunMode,
     signal::{SignalId, Signals},
+    strand::{Ending, Strand},
     timer::{TimerId, TimerOptions},
     wait::{Late, Ready, Sleep, readable, ready, sleep, timeout, writable},
     watch::{Interest, Readiness, WatchId, WatchOptions},
