@@ -28,6 +28,7 @@ mod guard;
 mod handle;
 pub mod io_watch;
 pub mod log;
+pub mod loop_stats;
 pub mod native;
 mod options;
 pub mod parallel_for;
