@@ -330,12 +330,17 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, meter: &mut Meter, mode: RunM
 /// Runs up to `count` posts, fewer if the loop was freed or interrupted, or the process is a new one. True if one ran.
 fn run_posts(shared: &Shared, meter: &mut Meter, count: usize) -> bool {
     let mut worked = false;
+    if count == 0 {
+        return worked;
+    }
+    // Elsewhere they are dropped, for the loop was freed.
+    let Some(mut posts) = shared.posts.consume() else { return worked };
     for _ in 0..count {
         let interrupted = shared.runner.interrupted.load(Ordering::Relaxed);
         if interrupted || shared.runner.is_freed() || shared.fork.is_forked() {
             break;
         }
-        let Some(job) = shared.posts.pop() else { break };
+        let Some(job) = posts.pop() else { break };
         worked = true;
         job.run_caught("event loop");
         if shared.fork.is_forked() {
@@ -350,7 +355,7 @@ fn run_posts(shared: &Shared, meter: &mut Meter, count: usize) -> bool {
 /// is dropped.
 fn finish(shared: &Shared, meter: &mut Meter) {
     shared.runner.interrupted.store(false, Ordering::SeqCst);
-    // Nobody on this thread is inside the gate: a post leaves it before it returns.
+    // Nobody on this thread is inside the gate, which calls leave before they return.
     shared.gate.wait_quiet();
     meter.begin_turn(shared);
     while !shared.fork.is_forked() && run_posts(shared, meter, usize::MAX) {

@@ -12,10 +12,9 @@ use std::{
     thread::JoinHandle,
 };
 
-use crossbeam_queue::SegQueue;
-
 use super::{
     dispatch::Dispatcher,
+    inbox::Inbox,
     observe::Observed,
     resolve::Resolver,
     run::{Driver, Runner, WAKE},
@@ -27,15 +26,14 @@ use crate::{
     error::{Error, Result},
     fork::ForkGuard,
     gate::Gate,
-    job::Job,
 };
 
 pub(super) struct Shared {
     pub(super) fork: ForkGuard,
     pub(super) name: String,
-    /// Open until `stop`; passed by every post, so that stop knows when the last accepted one is in the queue.
+    /// Open until `stop`; passed by whoever adds something but a post, so that stop knows when the last accepted one is in its place.
     pub(super) gate: Gate,
-    pub(super) posts: SegQueue<Job>,
+    pub(super) posts: Inbox,
     pub(super) wake_flag: WakeFlag,
     waker: mio::Waker,
     /// The selector's; open for as long as the driver is there.
@@ -79,7 +77,7 @@ impl Shared {
             fork: ForkGuard::new("event loop"),
             name,
             gate: Gate::new(),
-            posts: SegQueue::new(),
+            posts: Inbox::new(),
             wake_flag: WakeFlag::new(),
             waker,
             backend_fd: poll.as_raw_fd(),
@@ -142,8 +140,11 @@ impl Shared {
 
     /// Drops all that waits: posts, timers, watches. The gate is closed and quiet.
     pub(super) fn discard(&self) {
-        while let Some(job) = self.posts.pop() {
-            job.drop_caught("event loop");
+        // Whoever else has it is a run of a freed loop, and does this when it ends.
+        if let Some(mut posts) = self.posts.consume() {
+            while let Some(job) = posts.pop() {
+                job.drop_caught("event loop");
+            }
         }
         self.drop_sources();
         self.observed.clear();

@@ -47,13 +47,15 @@
 //! # Where things are
 //!
 //! `address.rs` where an end is, `options.rs` what can be asked for, `listener.rs` accepting, `connect.rs` connecting to an address and `race.rs` to a
-//! name, `unix.rs` the file of a Unix listener.
+//! name, `unix.rs` the file of a Unix listener; `operation.rs` and `accepting.rs` the same with callbacks, for languages without futures.
 
 #![forbid(unsafe_code)]
 
+mod accepting;
 mod address;
 mod connect;
 mod listener;
+mod operation;
 mod options;
 mod race;
 #[cfg(all(test, not(loom)))]
@@ -71,8 +73,10 @@ use std::{
 use socket2::{Socket, Type};
 
 pub use self::{
+    accepting::{Accept, Accepting, Arrived, MOST},
     address::Address,
     listener::Listener,
+    operation::{Ended, Operation, Operations, Source},
     options::{ConnectOptions, KeepAlive, ListenOptions, StreamOptions},
 };
 use super::{Direction, Handle, Io};
