@@ -313,7 +313,7 @@ impl coop_event_loop {
     /// # Safety
     /// `pointer` is NULL or a loop that is not freed before the borrow ends.
     #[inline]
-    unsafe fn borrowed<'a>(pointer: *const Self) -> Result<&'a Handle> {
+    pub(crate) unsafe fn borrowed<'a>(pointer: *const Self) -> Result<&'a Handle> {
         // SAFETY: the caller's promise.
         let object = unsafe { borrow(pointer, "event_loop") }?;
         object.fork.check()?;
