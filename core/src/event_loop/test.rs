@@ -17,6 +17,7 @@ mod events;
 mod races;
 mod signals;
 mod sources;
+mod watches;
 
 use super::*;
 use crate::{CpuSet, Error, Job, Priority, Refused};
