@@ -1,6 +1,6 @@
 //! Type-erased callbacks that own their argument: the one place where types are erased.
 //!
-//! A [`Job`] is four words. A closure of up to three words lives inside it, so a C callback `{fn, arg, drop}` and most
+//! A [`Job`] is four words; so is a [`Callback`], which runs more than once. A closure of up to three words lives inside it, so a C callback `{fn, arg, drop}` and most
 //! Rust closures cost no allocation; a larger one is boxed.
 //!
 //! # Invariant
@@ -10,6 +10,7 @@
 
 use std::{
     any::Any,
+    marker::PhantomData,
     mem::{ManuallyDrop, MaybeUninit, align_of, size_of},
     panic::{AssertUnwindSafe, catch_unwind},
 };
@@ -69,6 +70,13 @@ impl Job {
         Self { vtable: &Inline::<F>::VTABLE, data }
     }
 
+    /// What jobs made of one type of closure have in common. Those of another type have another one; two of one type may
+    /// differ, if they were made in different places.
+    #[inline]
+    pub fn kind(&self) -> usize {
+        std::ptr::from_ref(self.vtable).addr()
+    }
+
     /// Runs it; a panic passes through.
     #[inline]
     pub fn run(self) {
@@ -97,6 +105,80 @@ impl Drop for Job {
     fn drop(&mut self) {
         // SAFETY: the invariant: `data` holds the closure of this vtable, and this is its only drop.
         unsafe { (self.vtable.drop)(&raw mut self.data) };
+    }
+}
+
+struct CallTable<A> {
+    call: unsafe fn(*mut Data, A),
+    drop: unsafe fn(*mut Data),
+}
+
+struct InlineMut<F, A>(PhantomData<(F, A)>);
+
+impl<A, F: FnMut(A) + Send + 'static> InlineMut<F, A> {
+    const FITS: bool = size_of::<F>() <= size_of::<Data>() && align_of::<F>() <= align_of::<Data>();
+    const TABLE: CallTable<A> = CallTable { call: Self::call, drop: Self::drop };
+
+    /// # Safety
+    /// `data` holds a live `F`.
+    unsafe fn call(data: *mut Data, argument: A) {
+        // SAFETY: the caller's promise.
+        unsafe { (*data.cast::<F>())(argument) };
+    }
+
+    /// # Safety
+    /// `data` holds a live `F`, which is dropped.
+    unsafe fn drop(data: *mut Data) {
+        // SAFETY: the caller's promise; the place is not read again.
+        unsafe { data.cast::<F>().drop_in_place() };
+    }
+}
+
+/// A callback that runs any number of times, with an argument. It is as large as a [`Job`] and as seldom allocated for, and its
+/// `data` holds a live `F` until it is dropped.
+pub struct Callback<A: 'static> {
+    table: &'static CallTable<A>,
+    data: Data,
+}
+
+// SAFETY: a Callback is made of an `F: Send` only; the argument is not kept.
+unsafe impl<A> Send for Callback<A> {}
+
+impl<A> Callback<A> {
+    /// Wraps a closure; one of at most three words is not allocated for.
+    #[inline]
+    pub fn new<F: FnMut(A) + Send + 'static>(f: F) -> Self {
+        if InlineMut::<F, A>::FITS { Self::inline(f) } else { Self::inline(Box::new(f) as Box<dyn FnMut(A) + Send>) }
+    }
+
+    #[inline]
+    fn inline<F: FnMut(A) + Send + 'static>(f: F) -> Self {
+        assert!(InlineMut::<F, A>::FITS);
+        let mut data = Data::uninit();
+        // SAFETY: F fits in `data`, by size and alignment (asserted above).
+        unsafe { data.as_mut_ptr().cast::<F>().write(f) };
+        Self { table: &InlineMut::<F, A>::TABLE, data }
+    }
+
+    /// Runs it; a panic passes through.
+    #[inline]
+    pub fn call(&mut self, argument: A) {
+        // SAFETY: the invariant: `data` holds the closure of this table.
+        unsafe { (self.table.call)(&raw mut self.data, argument) };
+    }
+}
+
+impl<A> Drop for Callback<A> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the invariant: `data` holds the closure of this table, and this is its only drop.
+        unsafe { (self.table.drop)(&raw mut self.data) };
+    }
+}
+
+impl<A> std::fmt::Debug for Callback<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Callback")
     }
 }
 
@@ -173,6 +255,33 @@ mod test {
             };
             job.run();
             assert_eq!((ran.load(Ordering::SeqCst), dropped.load(Ordering::SeqCst)), (1, 1));
+        }
+    }
+
+    #[test]
+    fn a_callback_keeps_its_state_from_call_to_call() {
+        assert_eq!(size_of::<Option<Callback<u64>>>(), 4 * size_of::<usize>());
+        for large in [false, true] {
+            let (sum, dropped) = counters();
+            let (owned, total, padding) = (Counted(dropped.clone()), sum.clone(), [1usize; 32]);
+            let mut before = 0;
+            let mut callback = if large {
+                Callback::new(move |by: usize| {
+                    let _owned = &owned;
+                    before += by * padding[7];
+                    total.store(before, Ordering::SeqCst);
+                })
+            } else {
+                Callback::new(move |by: usize| {
+                    let _owned = &owned;
+                    before += by;
+                    total.store(before, Ordering::SeqCst);
+                })
+            };
+            (1..=4).for_each(|by| callback.call(by));
+            assert_eq!((sum.load(Ordering::SeqCst), dropped.load(Ordering::SeqCst)), (10, 0));
+            drop(callback);
+            assert_eq!(dropped.load(Ordering::SeqCst), 1);
         }
     }
 

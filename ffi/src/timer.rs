@@ -115,7 +115,7 @@ unsafe fn timer_options(read: coop_timer_options) -> Result<TimerOptions> {
     let every = options::duration(read.every_ns, "coop_timer_options.every_ns")?;
     // SAFETY: the caller's promise.
     let on = unsafe { place(read.on, read.priority, read.cpus) }?;
-    Ok(TimerOptions { after, every: (!every.is_zero()).then_some(every), on })
+    Ok(TimerOptions { after, every: (!every.is_zero()).then_some(every), on, ..TimerOptions::default() })
 }
 
 impl Foreign<Run> {

@@ -45,7 +45,7 @@ from libcoop._libcoop import (
     Watch,
     __version__,
 )
-from libcoop._pool import Pool
+from libcoop._pool import Pool, PoolView
 from libcoop._ports import Handler, Port
 from libcoop._runtime import Runtime
 from libcoop._stats import PoolStats, WaitStats, WorkerStats
@@ -73,6 +73,7 @@ __all__ = [
     "Panic",
     "Pool",
     "PoolStats",
+    "PoolView",
     "Port",
     "PortContext",
     "PortSet",

@@ -59,6 +59,7 @@ def _after_fork() -> None:
 def _stop_all() -> None:
     global _exiting, _status
     _exiting = True
+    _libcoop._refuse_calls()
     for obj, _ in sorted(_live.items(), key=lambda item: item[1]):
         try:
             obj._stop_at_exit(_PATIENCE)

@@ -4,34 +4,42 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections.abc import Generator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from libcoop import _libcoop
 
 T = TypeVar("T")
 
 
-class Future(concurrent.futures.Future[T]):
+class _Operation(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Future(_libcoop.Future[T], concurrent.futures.Future[T]):  # type: ignore[override]
     """The outcome of an operation: `result(timeout)` waits for it on any thread, `await` in a running asyncio loop.
 
     Every function of `concurrent.futures` takes it. A task that awaits it and is cancelled cancels it too. asyncio is
     imported when it is awaited, and not before.
     """
 
+    def __init__(self) -> None:
+        # The native half is made by then, and is all of it: what the base would set is found there.
+        pass
+
     def __await__(self) -> Generator[Any, None, T]:
         import asyncio
 
         return asyncio.wrap_future(self).__await__()
 
-    def cancel(self) -> bool:
-        """Cancel it if it is pending; True if it is cancelled then.
 
-        `_on_cancel` is called once, by the thread that cancelled it, before this returns.
-        """
-        before = self.cancelled()
-        if not super().cancel():
-            return False
-        if not before:
-            self._on_cancel()
-        return True
+class LoopFuture(Future[T]):
+    """A future of an event loop's operation, which ends when it is cancelled."""
+
+    def __init__(self, operation: _Operation) -> None:
+        super().__init__()
+        self._operation = operation
 
     def _on_cancel(self) -> None:
-        """What ends the operation when its future was cancelled. For subclasses; no lock is held."""
+        # Those in `concurrent.futures.wait` hear of it now, not when the loop comes to it.
+        self.set_running_or_notify_cancel()
+        self._operation.cancel()

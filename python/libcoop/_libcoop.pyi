@@ -7,12 +7,15 @@ do so without the interpreter and end with KeyboardInterrupt in the main thread.
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from typing import Any, Final, Protocol, Self, TypeVarTuple, final
+from threading import Condition
+from types import GenericAlias
+from typing import Any, Final, Generic, ParamSpec, Protocol, Self, TypeVar, TypeVarTuple, final
 
 from typing_extensions import Buffer, CapsuleType, disjoint_base
 
+import libcoop
 from libcoop._enums import Mode, RunMode
+from libcoop._future import Future as LoopFuture
 from libcoop._ports import Address, Port
 
 __all__ = [
@@ -23,7 +26,10 @@ __all__ = [
     "WRITE",
     "Batch",
     "EventLoop",
+    "Future",
+    "Operation",
     "Pool",
+    "PoolView",
     "PortContext",
     "PortSet",
     "PortStats",
@@ -34,9 +40,12 @@ __all__ = [
     "_after_fork",
     "_flush_log",
     "_leave_threads",
+    "_refuse_calls",
     "coop_api",
 ]
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 class _HasFileno(Protocol):
@@ -94,6 +103,23 @@ class EventLoop:
 
         Raises Exists for a second watch on a descriptor, Os for one that is closed or cannot be watched (a regular
         file), ValueError, TypeError, Closed after `stop`, Forked.
+        """
+    def sleep(self, delay: float) -> LoopFuture[None]:
+        """A future that ends with None when `delay` seconds have passed; cancelled, it ends its timer.
+
+        Like every future of a loop it ends while somebody runs the loop, and with Closed when the loop is over first.
+        Any thread. Raises ValueError for a delay below 0, Closed after `stop`, Forked.
+        """
+    def readable(self, fd: int | _HasFileno) -> LoopFuture[int]:
+        """A future that ends when a file descriptor, or what has `fileno()`, can be read without waiting, with what it
+        is ready for: READ, ERROR, HANG_UP.
+
+        The descriptor stays the caller's, who keeps it open until then, or cancels the future first. Any thread. Raises
+        as `watch`: Exists also while another future waits for the same descriptor.
+        """
+    def writable(self, fd: int | _HasFileno) -> LoopFuture[int]:
+        """A future that ends when a write to a file descriptor would not wait, with WRITE, ERROR, HANG_UP; otherwise as
+        `readable`.
         """
     def run(self, mode: RunMode = ...) -> None:
         """Runs the loop in this thread, until it is stopped or as `mode` says: a libcoop.RunMode, DEFAULT by default.
@@ -176,28 +202,86 @@ class Watch:
         """Slot and generation; never 0."""
 
 @final
+class Operation:
+    """What a future of an event loop stands for."""
+    def cancel(self) -> None:
+        """Ends it, for its future was cancelled; again is fine."""
+
+
+@disjoint_base
+class Future(Generic[_T]):
+    """What `libcoop.Future` is made of: its state, and how it is waited for."""
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
+    def cancel(self) -> bool:
+        """Cancels it if it is pending; True if it is cancelled then.
+
+        `_on_cancel` is called once, by the thread that cancelled it, before this returns; its exceptions pass through.
+        """
+    def _on_cancel(self) -> None:
+        """What ends the operation when its future was cancelled. For subclasses; no lock is held."""
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+    def running(self) -> bool:
+        """Whether its call runs now."""
+    def done(self) -> bool:
+        """Whether it was cancelled, or has its result or exception."""
+    def result(self, timeout: float | None = None) -> _T:
+        """Waits for the result, at most `timeout` seconds, and returns it, or raises the call's exception.
+
+        Raises TimeoutError, CancelledError if it was cancelled, and in a forked child Forked for one that only its
+        parent can end. From any thread; the interpreter is free while it waits, and Ctrl-C ends the wait in the main
+        thread.
+        """
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """As `result`, but answers the call's exception, or None if it returned."""
+    def add_done_callback(self, fn: Callable[[Any], object], /) -> None:
+        """Has `fn(future)` called when it is done, by the thread that ends it; at once, by this one, if it is.
+
+        Callbacks run in the order they were added. An exception of one is logged (logger "concurrent.futures").
+        """
+    def set_running_or_notify_cancel(self) -> bool:
+        """For executors: marks it as running; False if it was cancelled, and then who waits is told."""
+    def set_result(self, result: _T) -> None:
+        """For executors: ends it with a result. Raises InvalidStateError if it is done."""
+    def set_exception(self, exception: BaseException | None) -> None:
+        """For executors: ends it with an exception. Raises InvalidStateError if it is done."""
+    @property
+    def _condition(self) -> Condition:
+        """The `threading.Condition` that `concurrent.futures` waits with, made now if it was not."""
+    @property
+    def _waiters(self) -> list[Any]: ...
+    @property
+    def _state(self) -> str: ...
+    @property
+    def _result(self) -> _T | None: ...
+    @property
+    def _exception(self) -> BaseException | None: ...
+
+@disjoint_base
 class Pool:
     """The workers under `libcoop.Pool`, which is what to use: an executor made of them."""
-    def __new__(cls, workers: int | None, name: str, pin: bool, capacity: int | None, /) -> Self: ...
-    def submit(
-        self,
-        owner: object,
-        priority: int,
-        cpus: Sequence[int] | None,
-        future: Future[Any],
-        f: Callable[..., object],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any] | None,
-        /,
-    ) -> None:
-        """Queues `f(*args, **kwargs)`, whose outcome is the future's. `owner` is kept until then."""
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+    def _open(self, workers: int | None, name: str, pin: bool, capacity: int | None, initializes: bool, /) -> None:
+        """Starts the workers, once."""
+    def _open_runtime(self, runtime: Runtime, /) -> None:
+        """As `_open`, with the workers of a runtime."""
+    def _refuse_calls(self) -> None:
+        """Has `submit` ask `_refuse` first from now on."""
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> libcoop.Future[_T]:
+        """Has a worker call `fn(*args, **kwargs)`, with the context variables of now; the future has its outcome.
+
+        Raises TypeError for what cannot be called, Closed (a RuntimeError) after `shutdown` or when the interpreter
+        exits, QueueFull in a full pool, BrokenThreadPool after a failed initializer, Forked in a child of the process
+        that made the pool. From any thread; it does not wait.
+        """
     @property
     def workers(self) -> int:
         """How many workers there are."""
     @property
     def worker_cpus(self) -> list[int | None]:
         """The CPU that each worker is pinned to, if it is."""
-    def stats(
+    def _stats(
         self,
     ) -> tuple[
         tuple[int, int, int],
@@ -207,12 +291,22 @@ class Pool:
     ]:
         """Depth by level, capacity, each worker's counts, and how long calls waited, in seconds."""
     @property
-    def ended(self) -> int:
+    def _ended(self) -> int:
         """How many calls of all pools have ended so far."""
-    def close(self, discard: bool, /) -> None:
+    def _close(self, discard: bool, /) -> None:
         """Closes it: what is queued runs, unless it is discarded. Does not wait."""
-    def join(self, timeout: float | None = None, /) -> bool:
+    def _join(self, timeout: float | None = None, /) -> bool:
         """Waits for a closed pool's workers; false at the timeout."""
+
+@disjoint_base
+class PoolView:
+    """The native half of `libcoop.PoolView`: a pool's workers, with a way to submit of its own."""
+    def __new__(cls, pool: Pool, priority: int, cpus: Sequence[int] | None, timeout: float | None, /) -> Self: ...
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> libcoop.Future[_T]:
+        """As `Pool.submit`, at this view's priority and on its CPUs; in a full pool it waits as long as it says.
+
+        Raises Timeout if no room came in time, WouldDeadlock to one of the pool's own calls that would wait.
+        """
 
 @disjoint_base
 class Runtime:
@@ -221,9 +315,6 @@ class Runtime:
     @property
     def event_loop(self) -> EventLoop:
         """Its loop: timers and watches run their callbacks in the pool, posts run on the loop's thread."""
-    @property
-    def _pool(self) -> Pool:
-        """The workers under its pool, which `libcoop/_runtime.py` makes an executor of."""
     def start(self, *, wait: bool = False) -> None:
         """Runs the loop: on a thread of its own, or, with `wait`, in this thread until the runtime is stopped.
 
@@ -414,6 +505,9 @@ def _after_fork() -> None:
 
 def _flush_log(patience: float) -> None:
     """Waits until what was said so far has reached `logging`, for at most so many seconds."""
+
+def _refuse_calls() -> None:
+    """A pool takes no more calls from now on, whichever it is. Called at exit."""
 
 def _leave_threads(patience: float) -> bool:
     """Shuts the door and waits for those inside; false if some are still there after `patience` seconds: then

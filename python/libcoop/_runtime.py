@@ -17,4 +17,4 @@ class Runtime(_libcoop.Runtime):
     @cached_property
     def pool(self) -> Pool:
         """The pool, as an executor."""
-        return Pool._of(self._pool)
+        return Pool._of(self)

@@ -69,7 +69,8 @@ impl Callback {
     }
 }
 
-fn report(f: &Bound<'_, PyAny>, whose: &str, result: PyResult<Bound<'_, PyAny>>) {
+/// What becomes of the result of a callback of `whose`.
+pub(crate) fn report(f: &Bound<'_, PyAny>, whose: &str, result: PyResult<Bound<'_, PyAny>>) {
     if let Err(error) = result {
         report::callback_raised(f.py(), error, &format!("callback {} of {whose}", name_of(f)));
     }

@@ -1,36 +1,33 @@
-//! `libcoop.EventLoop`, `Timer` and `Watch`.
+//! `libcoop.EventLoop`: its life, posts, timers and watches. What it answers with futures stands in the files of that.
 
 use std::{
-    io::Read,
-    os::{
-        fd::{AsRawFd, RawFd},
-        unix::net::UnixStream,
-    },
-    sync::{Mutex, PoisonError},
+    os::fd::RawFd,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use coop_core::{
     Error,
-    event_loop::{Handle, Interest, On, Readiness, RunMode, TimerId, TimerOptions, WatchId, WatchOptions, WeakHandle},
+    event_loop::{Handle, Interest, On, Readiness, RunMode, TimerOptions, WatchOptions},
 };
 use pyo3::{
-    exceptions::{PyTypeError, PyValueError},
+    exceptions::{PyException, PyTimeoutError, PyValueError},
     prelude::*,
-    types::{PyInt, PyTuple},
+    types::PyTuple,
 };
 
 use crate::{
     callback::Callback,
+    ctrl_c::CtrlC,
     detached::Detached,
     errors::{OrRaise, to_py},
-    exit, report, wait,
+    exit,
+    future::Promise,
+    posts::{Call, Posts},
+    report,
+    timer::Timer,
+    wait,
+    watch::{READ, WRITE, Watch, bits, descriptor},
 };
-
-/// The bits of `watch`'s `events`.
-pub(crate) const READ: u32 = 1;
-pub(crate) const WRITE: u32 = 2;
-pub(crate) const ERROR: u32 = 4;
-pub(crate) const HANG_UP: u32 = 8;
 
 /// One thread that waits for many things: posts, timers and file descriptors.
 ///
@@ -43,6 +40,7 @@ pub(crate) const HANG_UP: u32 = 8;
 #[pyclass(frozen, weakref, subclass, module = "libcoop")]
 pub(crate) struct EventLoop {
     pub(crate) handle: Detached<Handle>,
+    posts: Arc<Posts>,
     /// None for the loop of a runtime, which owns it, and once closed.
     owner: Mutex<Option<coop_core::EventLoop>>,
 }
@@ -50,7 +48,7 @@ pub(crate) struct EventLoop {
 impl EventLoop {
     /// A view of a loop that somebody else owns.
     pub(crate) fn borrowed(handle: Handle) -> Self {
-        Self { handle: Detached::new(handle), owner: Mutex::new(None) }
+        Self { posts: Posts::new(&handle), handle: Detached::new(handle), owner: Mutex::new(None) }
     }
 }
 
@@ -63,7 +61,8 @@ impl EventLoop {
             return Err(PyValueError::new_err(format!("name {name:?} contains a NUL character")));
         }
         let owner = coop_core::EventLoop::new(coop_core::EventLoopOptions { name }).or_raise(py)?;
-        Ok(Self { handle: Detached::new(owner.handle()), owner: Mutex::new(Some(owner)) })
+        let handle = owner.handle();
+        Ok(Self { posts: Posts::new(&handle), handle: Detached::new(handle), owner: Mutex::new(Some(owner)) })
     }
 
     /// Queues `callback(*args)` to run once on the loop's thread. Posts of one thread run in their order.
@@ -72,8 +71,47 @@ impl EventLoop {
     #[pyo3(signature = (callback, /, *args))]
     fn post(&self, callback: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
         let py = callback.py();
-        let callback = Callback::new(callback, args)?;
-        self.handle.post(move || callback.call_once("the event loop")).or_raise(py)
+        self.posts.post(&self.handle, Call::new(callback, args, None)?).or_raise(py)
+    }
+
+    /// Queues `callback(*args)` like `post`, waits until it has run, and answers what it returns or raises what it raises.
+    ///
+    /// At `timeout` seconds (None: never) a call that has not begun is not made, and Timeout is raised; one that has begun is waited
+    /// for. So is it when Ctrl-C ends the wait with KeyboardInterrupt: what has not begun is not made. A loop that nobody runs yet is
+    /// waited for. Raises WouldDeadlock on the loop's own thread, TypeError, Closed after `stop` and when the loop is closed first,
+    /// Forked.
+    #[pyo3(signature = (callback, /, *args, timeout = None))]
+    fn post_and_wait<'py>(
+        &self,
+        callback: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = callback.py();
+        wait::timeout(timeout)?;
+        // Longer than `threading` takes is for ever.
+        let timeout = timeout.filter(|seconds| *seconds < 1e9);
+        if self.handle.is_loop_thread() {
+            let text = "a callback of an event loop cannot wait for a post to that loop";
+            return Err(to_py(py, &Error::WouldDeadlock(text)));
+        }
+        let (future, promise) = Promise::of_call(py)?;
+        let future = future.into_bound(py);
+        self.posts.post(&self.handle, Call::new(callback, args, Some(promise))?).or_raise(py)?;
+        let waited = future.call_method1("result", (timeout,));
+        if waited.is_ok() || !future.call_method0("cancel")?.is_truthy()? {
+            // It has ended, or will: what it raises is its own.
+            return match waited {
+                Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
+                _ => future.call_method0("result"),
+            };
+        }
+        match waited {
+            Err(error) if error.is_instance_of::<PyTimeoutError>(py) => {
+                Err(to_py(py, &Error::Timeout("the event loop has not come to the post".into())))
+            }
+            interrupted => interrupted,
+        }
     }
 
     /// Calls `callback(*args)` in `delay` seconds, once, or again every `repeat` seconds without drift.
@@ -91,7 +129,8 @@ impl EventLoop {
         let py = callback.py();
         let callback = Callback::new(callback, args)?;
         let every = repeat.map(|seconds| wait::delay("repeat", seconds)).transpose()?;
-        let options = TimerOptions { after: wait::delay("delay", delay)?, every, on: On::Default };
+        let options =
+            TimerOptions { after: wait::delay("delay", delay)?, every, on: On::Default, ..TimerOptions::default() };
         let mut callback = Some(callback);
         let told = move |_| match every {
             Some(_) => callback.iter().for_each(|callback| callback.call("a timer")),
@@ -249,153 +288,16 @@ pub(crate) fn run(
     handle: &Handle,
     run: impl FnOnce(&Handle) -> coop_core::Result<()> + Send,
 ) -> PyResult<()> {
-    let signals = Signals::hear(py, handle)?;
+    let ctrl_c = CtrlC::hear(py, handle)?;
     let (result, raised) = py.detach(|| {
         let (result, raised) = report::run_in_this_thread(handle, || run(handle));
         (result, raised)
     });
-    if let Some(signals) = signals {
-        signals.leave(py, handle)?;
+    if let Some(ctrl_c) = ctrl_c {
+        ctrl_c.leave(py, handle)?;
     }
     match raised {
         Some(raised) => Err(raised),
         None => result.or_raise(py),
-    }
-}
-
-/// In the main thread: the interpreter's signal handlers wake the loop through a socket, and run then.
-struct Signals {
-    previous: Py<PyAny>,
-    watch: WatchId,
-    _wakeup: UnixStream,
-}
-
-impl Signals {
-    fn hear(py: Python<'_>, handle: &Handle) -> PyResult<Option<Self>> {
-        if !wait::in_main_thread(py)? {
-            return Ok(None);
-        }
-        if handle.is_running() || handle.is_stopped() {
-            // Refused by `run` in its own words.
-            return Ok(None);
-        }
-        let pair = || {
-            let (heard, wakeup) = UnixStream::pair()?;
-            heard.set_nonblocking(true)?;
-            wakeup.set_nonblocking(true)?;
-            Ok((heard, wakeup))
-        };
-        let failed = |error| to_py(py, &Error::os("listen for signals", &error));
-        let (mut heard, wakeup) = pair().map_err(failed)?;
-        let fd = heard.as_raw_fd();
-        let options = WatchOptions { on: On::Loop, unref: true, ..WatchOptions::new(Interest::READ) };
-        let watch = handle.watch(fd, options, move |_| {
-            let mut signals = [0; 64];
-            while matches!(heard.read(&mut signals), Ok(count) if count > 0) {}
-            Python::try_attach(|py| {
-                if let Err(error) = py.check_signals() {
-                    let _ = report::leave_run(error);
-                }
-            });
-        });
-        let watch = watch.or_raise(py)?;
-        let set = py.import("signal")?.call_method1("set_wakeup_fd", (wakeup.as_raw_fd(),));
-        match set {
-            Ok(previous) => Ok(Some(Self { previous: previous.unbind(), watch, _wakeup: wakeup })),
-            // Not the main interpreter: its signals are handled elsewhere.
-            Err(_) => {
-                handle.cancel_watch(watch).or_raise(py)?;
-                Ok(None)
-            }
-        }
-    }
-
-    fn leave(self, py: Python<'_>, handle: &Handle) -> PyResult<()> {
-        py.import("signal")?.call_method1("set_wakeup_fd", (self.previous,))?;
-        match handle.cancel_watch(self.watch) {
-            // The loop was freed meanwhile, and the watch with it.
-            Err(event_loop_gone) if !matches!(event_loop_gone, Error::Stale(_)) => Err(to_py(py, &event_loop_gone)),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// The number of what is a file descriptor or has one.
-fn descriptor(object: &Bound<'_, PyAny>) -> PyResult<RawFd> {
-    let numbered = if object.is_instance_of::<PyInt>() { Some(object.clone()) } else { None };
-    let number = match numbered {
-        Some(number) => number,
-        None => match object.getattr_opt("fileno")? {
-            Some(fileno) => fileno.call0()?,
-            None => {
-                let given = object.repr()?;
-                return Err(PyTypeError::new_err(format!(
-                    "fd must be a file descriptor or an object with fileno(), not {given}"
-                )));
-            }
-        },
-    };
-    let too_big = |_| PyValueError::new_err(format!("{number} is not a file descriptor"));
-    number.extract::<RawFd>().map_err(too_big)
-}
-
-fn bits(readiness: Readiness) -> u32 {
-    let Readiness { readable, writable, error, hang_up } = readiness;
-    [(readable, READ), (writable, WRITE), (error, ERROR), (hang_up, HANG_UP)]
-        .into_iter()
-        .map(|(is, bit)| if is { bit } else { 0 })
-        .sum()
-}
-
-/// A timer of an event loop, as `EventLoop.call_later` returns it. Letting go of it does not cancel it.
-#[pyclass(frozen, module = "libcoop")]
-pub(crate) struct Timer {
-    handle: WeakHandle,
-    id: TimerId,
-}
-
-#[pymethods]
-impl Timer {
-    /// Ends the timer: its callback does not begin any more. Any thread. Raises Stale if it has ended already, Forked.
-    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        let gone = Err(Error::Stale("timer"));
-        py.detach(|| self.handle.upgrade().map_or(gone, |handle| handle.cancel_timer(self.id))).or_raise(py)
-    }
-
-    /// Slot and generation; never 0.
-    #[getter]
-    fn id(&self) -> u64 {
-        self.id.0
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<libcoop.Timer {:#x}>", self.id.0)
-    }
-}
-
-/// A watch of an event loop on a file descriptor, as `EventLoop.watch` returns it. Letting go of it does not cancel it.
-#[pyclass(frozen, module = "libcoop")]
-pub(crate) struct Watch {
-    handle: WeakHandle,
-    id: WatchId,
-    fd: RawFd,
-}
-
-#[pymethods]
-impl Watch {
-    /// Ends the watch: its callback does not begin any more. Any thread. Raises Stale if it has ended already, Forked.
-    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        let gone = Err(Error::Stale("io_watch"));
-        py.detach(|| self.handle.upgrade().map_or(gone, |handle| handle.cancel_watch(self.id))).or_raise(py)
-    }
-
-    /// Slot and generation; never 0.
-    #[getter]
-    fn id(&self) -> u64 {
-        self.id.0
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<libcoop.Watch {:#x} of fd {}>", self.id.0, self.fd)
     }
 }

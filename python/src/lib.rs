@@ -11,22 +11,29 @@
 //!   runs; two threads in one `_BatchIterator` get RuntimeError from PyO3's borrow flag. One thing is the caller's, as with every
 //!   buffer: not to change a bytearray on one thread while another sends it.
 //!
-//! `event_loop.rs`, `pool.rs`, `runtime.rs` and `port/` hold one class each; what they share is in `callback.rs`,
+//! `event_loop.rs`, `native_future/`, `pool.rs`, `runtime.rs` and `port/` hold a class or two each; what they share is in `callback.rs`,
 //! `detached.rs`, `errors.rs`, `report.rs`, `wait.rs` and `address.rs`.
 
 mod address;
 mod callback;
+mod ctrl_c;
 mod detached;
 mod errors;
 mod event_loop;
 mod exit;
+mod future;
 mod log;
+mod native_future;
 mod pool;
 mod port;
+mod posts;
 mod report;
 mod runtime;
+mod sleep;
 mod thread_state;
+mod timer;
 mod wait;
+mod watch;
 
 use pyo3::prelude::*;
 
@@ -37,12 +44,16 @@ mod _libcoop {
 
     #[pymodule_export]
     use super::{
-        event_loop::{EventLoop, Timer, Watch},
+        event_loop::EventLoop,
+        future::Operation,
         log::flush,
-        pool::NativePool,
+        native_future::Future,
+        pool::{NativePool, NativeView, refuse_calls},
         port::{Batch, PortContext, PortSet, PortStats},
         runtime::Runtime,
         thread_state::{after_fork, leave_threads},
+        timer::Timer,
+        watch::Watch,
     };
 
     #[pymodule_init]
@@ -51,9 +62,9 @@ mod _libcoop {
         module.add("__version__", coop_core::VERSION)?;
         module.add("ERRORS", coop_core::error::ERRORS.to_vec())?;
         module.add("coop_api", super::port::coop_api(module.py())?)?;
-        module.add("READ", super::event_loop::READ)?;
-        module.add("WRITE", super::event_loop::WRITE)?;
-        module.add("ERROR", super::event_loop::ERROR)?;
-        module.add("HANG_UP", super::event_loop::HANG_UP)
+        module.add("READ", super::watch::READ)?;
+        module.add("WRITE", super::watch::WRITE)?;
+        module.add("ERROR", super::watch::ERROR)?;
+        module.add("HANG_UP", super::watch::HANG_UP)
     }
 }

@@ -1,7 +1,7 @@
 //! `libcoop.Runtime`.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -12,9 +12,7 @@ use crate::{
     detached::Detached,
     errors::{OrRaise, to_py},
     event_loop::{self, EventLoop},
-    exit,
-    pool::NativePool,
-    wait,
+    exit, wait,
 };
 
 /// An event loop and a pool as one: `libcoop.Runtime` is a subclass that adds the executor.
@@ -45,6 +43,11 @@ impl Runtime {
         self.if_open(py, f).unwrap_or_else(|| Err(to_py(py, &Error::Closed("runtime"))))
     }
 
+    /// For its pool, which `libcoop/_runtime.py` makes an executor of.
+    pub(crate) fn weak(&self, py: Python<'_>) -> PyResult<Weak<coop_core::Runtime>> {
+        self.with(py, |runtime| Ok(Arc::downgrade(runtime)))
+    }
+
     fn take(&self) -> Option<Arc<coop_core::Runtime>> {
         self.owner.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -69,12 +72,6 @@ impl Runtime {
     #[getter]
     fn event_loop(&self, py: Python<'_>) -> Py<EventLoop> {
         self.event_loop.clone_ref(py)
-    }
-
-    /// The workers under its pool, which `libcoop/_runtime.py` makes an executor of.
-    #[getter]
-    fn _pool(&self, py: Python<'_>) -> PyResult<NativePool> {
-        self.with(py, |runtime| Ok(NativePool::of_runtime(runtime)))
     }
 
     /// Runs the loop: on a thread of its own, or, with `wait`, in this thread until the runtime is stopped.

@@ -13,10 +13,12 @@ use std::{
     cell::{Cell, RefCell},
     sync::{
         Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
+use coop_core::pool;
 use pyo3::{ffi, prelude::*};
 
 use crate::wait;
@@ -100,16 +102,13 @@ impl Drop for Kept {
 
 thread_local!(static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) });
 
-/// Runs `f` attached, on a library's thread, whose thread state is kept from the first time on. `None`: the interpreter
-/// is gone or going, and `f` was dropped.
-pub(crate) fn attach<R>(f: impl FnOnce(Python<'_>) -> R) -> Option<R> {
-    let _inside = Inside::enter()?;
-    // A thread that is ending has no thread-locals left, and attaches as it is.
-    let _ = KEPT.try_with(|kept| {
-        let Ok(mut kept) = kept.try_borrow_mut() else { return };
+/// This thread's kept state, made at its first attach; `None` for a thread that the interpreter made itself, which has one of
+/// its own, or that is ending and has no thread-locals left.
+fn kept_state() -> Option<*mut ffi::PyThreadState> {
+    let find = |kept: &RefCell<Option<Kept>>| {
+        let mut kept = kept.try_borrow_mut().ok()?;
         // SAFETY: asks for this thread's state and changes nothing.
         let known = unsafe { ffi::PyGILState_GetThisThreadState() };
-        // A thread that the interpreter made itself has one of its own.
         if kept.is_none() && known.is_null() {
             // SAFETY: the interpreter is there, since it waits for those inside; the attach is undone in `Kept::drop`.
             let gil = unsafe { ffi::PyGILState_Ensure() };
@@ -117,6 +116,67 @@ pub(crate) fn attach<R>(f: impl FnOnce(Python<'_>) -> R) -> Option<R> {
             let state = unsafe { ffi::PyEval_SaveThread() };
             *kept = Some(Kept { gil, state });
         }
-    });
+        kept.as_ref().map(|kept| kept.state)
+    };
+    KEPT.try_with(find).ok()?
+}
+
+/// Runs `f` attached, on a library's thread, whose thread state is kept from the first time on. `None`: the interpreter
+/// is gone or going, and `f` was dropped.
+pub(crate) fn attach<R>(f: impl FnOnce(Python<'_>) -> R) -> Option<R> {
+    let _inside = Inside::enter()?;
+    let _ = kept_state();
     Python::try_attach(f)
+}
+
+thread_local! {
+    /// Since when this thread has stayed attached between two jobs of one kind.
+    static STAYS: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// The interpreter's switch interval in nanoseconds, as it was when a thread last gave way.
+static INTERVAL: AtomicU64 = AtomicU64::new(5_000_000);
+
+/// As [`attach`], from a job of a pool. The thread stays attached when `f` has returned, for the pool's next job if that is of this
+/// kind, too, for one attach costs more than a small call; it gives way to other threads after the interpreter's switch
+/// interval, as a thread that runs Python code does, and detaches before the worker does anything else.
+pub(crate) fn attach_for_many<R>(kind: usize, f: impl FnOnce(Python<'_>) -> R) -> Option<R> {
+    match STAYS.get() {
+        None => {
+            let inside = Inside::enter()?;
+            let Some(state) = kept_state() else { return Python::try_attach(f) };
+            if pool::linger(kind, detach_after_many) {
+                // SAFETY: the state is this thread's own and nobody has taken it up: every attach was undone. The interpreter is
+                // there: it waits for those inside, and this thread stays so until `detach_after_many`.
+                unsafe { ffi::PyEval_RestoreThread(state) };
+                STAYS.set(Some(Instant::now()));
+                std::mem::forget(inside);
+            }
+        }
+        Some(since) if since.elapsed().as_nanos() >= u128::from(INTERVAL.load(Ordering::Relaxed)) => give_way(),
+        Some(_) => {}
+    }
+    Python::try_attach(f)
+}
+
+/// Lets a thread that waits for the interpreter have it.
+fn give_way() {
+    let interval = Python::try_attach(|py| {
+        let seconds = py.import("sys")?.call_method0("getswitchinterval")?.extract::<f64>()?;
+        py.detach(|| ());
+        PyResult::Ok(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+    });
+    if let Some(Ok(interval)) = interval {
+        INTERVAL.store(u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+    STAYS.set(Some(Instant::now()));
+}
+
+fn detach_after_many() {
+    if STAYS.take().is_some() {
+        // SAFETY: the thread is attached since `attach_for_many`, and what was nested in that was undone. The state stays kept.
+        unsafe { ffi::PyEval_SaveThread() };
+        // As it was counted there.
+        drop(Inside);
+    }
 }

@@ -1,7 +1,11 @@
 //! Waiting that Ctrl-C can end.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 
+use coop_core::fork::Process;
 use pyo3::{exceptions::PyValueError, prelude::*};
 
 /// How long a signal may wait to be heard, by the main thread while it waits. No other thread looks, nor wakes up to.
@@ -29,8 +33,17 @@ pub(crate) fn delay(name: &str, seconds: f64) -> PyResult<Duration> {
 
 /// Whether signals are handled in this thread.
 pub(crate) fn in_main_thread(py: Python<'_>) -> PyResult<bool> {
+    // In a forked child the thread that forked is the main thread.
+    thread_local!(static KNOWN: Cell<Option<(Process, bool)>> = const { Cell::new(None) });
+    if let Some((process, main)) = KNOWN.get()
+        && !process.is_forked()
+    {
+        return Ok(main);
+    }
     let threading = py.import("threading")?;
-    threading.call_method0("get_ident")?.eq(threading.call_method0("main_thread")?.getattr("ident")?)
+    let main = threading.call_method0("get_ident")?.eq(threading.call_method0("main_thread")?.getattr("ident")?)?;
+    KNOWN.set(Some((Process::current(), main)));
+    Ok(main)
 }
 
 /// Calls `step` with how long it may wait until it has an answer or the time is over, then answers its last; signals are

@@ -62,6 +62,9 @@ def test_posts_timers_and_stop_of_another_thread_are_told(loop: EventLoop) -> No
     assert 0 <= timeout <= 3601
     loop.run(RunMode.NOWAIT)
     from_a_thread(loop.stop)
+    # It has a timer to drop.
+    assert loop.backend_timeout() == 0
+    loop.run(RunMode.NOWAIT)
     with pytest.raises(Closed):
         loop.backend_timeout()
 

@@ -142,7 +142,7 @@ def test_stop_runs_what_was_accepted_and_takes_no_more(loop: EventLoop) -> None:
 
     loop.post(stop)
     loop.post(ran.append, 1)
-    loop.call_later(0, ran.append, 2)
+    loop.call_later(60, ran.append, 2)
     loop.run()
     assert ran == [1]
     assert [str(error) for error in refused] == ["the event loop is closed"]
@@ -303,7 +303,7 @@ def test_an_exception_is_logged_once_and_the_loop_goes_on(
         loop.post(failing)
     elif source == "watch":
         watch = loop.watch(pair[0], WRITE, failing)
-        loop.post(loop.post, watch.cancel)
+        loop.post(watch.cancel)
     else:
         loop.call_later(0, failing, repeat=60 if source == "repeating timer" else None)
     ran: list[int] = []

@@ -344,7 +344,7 @@ def test_a_cpu_set_names_the_workers_that_may_run_a_call() -> None:
             view = pool.at(cpus={cpu})
             jobs = [view.submit(os.sched_getaffinity, 0) for _ in range(20)]
             assert {tuple(job.result(DEADLINE)) for job in jobs} == {(cpu,)}
-        assert repr(pool.at(cpus=[cpus[0]])) == f"<{pool!r} at priority 0, CPUs [{cpus[0]}]>"
+        assert repr(pool.at(cpus=[cpus[0]])) == f"<{pool!r} at priority NORMAL, CPUs [{cpus[0]}]>"
 
 
 def test_wrong_cpu_sets_are_refused_in_words() -> None:
@@ -374,8 +374,9 @@ def test_wrong_cpu_sets_are_refused_in_words() -> None:
         (lambda: Pool(True), TypeError, "max_workers must be an int or None, not True"),
         (lambda: Pool(5000), ValueError, r"5000 workers: allowed are 1\.\.=1024"),
         (lambda: Pool(1, "a\0b"), ValueError, "NUL"),
-        (lambda: Pool(1, capacity=0), ValueError, "capacity must be greater than 0, not 0"),
-        (lambda: Pool(1, capacity="4"), TypeError, "capacity must be an int or None, not '4'"),  # type: ignore[arg-type]
+        (lambda: Pool(1, capacity=-1), ValueError, "capacity must be at least 0, which is no limit, not -1"),
+        (lambda: Pool(1, capacity="4"), TypeError, "capacity must be an int, not '4'"),  # type: ignore[arg-type]
+        (lambda: Pool(1, 7), TypeError, "thread_name_prefix must be a str, not 7"),  # type: ignore[arg-type]
         (lambda: Pool(1, initializer=7), TypeError, "initializer must be a callable, not 7"),  # type: ignore[arg-type]
     ],
 )

@@ -12,7 +12,7 @@ use super::{
     dispatch::On,
     run::RunMode,
     shared::Shared,
-    timer::{TimerId, TimerOptions},
+    timer::{self, TimerId, TimerOptions},
     watch::{Callback, Interest, KIND, Readiness, WatchId, WatchOptions},
 };
 use crate::{
@@ -94,13 +94,13 @@ impl Handle {
         F: FnMut(u64) + Send + 'static,
     {
         let place = self.enter().and_then(|inside| match options.every {
-            Some(Duration::ZERO) => Err(Error::Invalid("a timer's period must be longer than 0".into())),
+            Some(Duration::ZERO) => Err(zero_period()),
             _ => Ok((options.on.place(self.shared.pool.as_ref())?, inside)),
         });
         match place {
             Err(error) => Err(Refused::new(error, f)),
             Ok((place, _inside)) => {
-                let (id, is_next) = self.shared.timers.add(&options, place, Box::new(f));
+                let (id, is_next) = self.shared.timers.add(&options, place, timer::Callback::new(f));
                 if is_next {
                     self.shared.wake_if_asleep();
                 }
@@ -117,16 +117,89 @@ impl Handle {
                 f();
             }
         };
-        Ok(self.timer(TimerOptions { after, every: None, on: On::Default }, once)?)
+        Ok(self.timer(TimerOptions { after, ..TimerOptions::default() }, once)?)
     }
 
     /// Ends a timer: its callback does not begin any more, and is dropped now, or when it returns if it is running.
     ///
     /// # Errors
-    /// [`Error::Stale`] if it has ended already.
+    /// [`Error::Stale`] if it has ended already, [`Error::Invalid`] for a local timer of a loop that another thread runs,
+    /// [`Error::Forked`].
     pub fn cancel_timer(&self, id: TimerId) -> Result<()> {
         self.shared.fork.check()?;
         self.shared.timers.cancel(id)?;
+        self.shared.wake_if_idle();
+        Ok(())
+    }
+
+    /// [`Handle::timer`] by one of the loop's own callbacks, on its thread: without a lock and without a look at the clock. Its delay
+    /// counts from the first such call of this turn, so it may fire earlier by as long as the turn has lasted since. Its callback runs on the
+    /// loop's thread. While the loop runs, only that thread cancels it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] from anywhere else, for a period of zero and for a place in the pool; [`Error::Closed`],
+    /// [`Error::Forked`].
+    #[inline]
+    pub fn timer_local<F>(&self, options: &TimerOptions, f: F) -> Result<TimerId, Refused<F>>
+    where
+        F: FnMut(u64) + Send + 'static,
+    {
+        let mut f = Some(f);
+        let added = self.may_add_local(options).and_then(|()| {
+            self.shared.timers.add_local(options, || match f.take() {
+                Some(f) => timer::Callback::new(f),
+                None => unreachable!("asked for once"),
+            })
+        });
+        match (added, f) {
+            (Ok(id), _) => Ok(id),
+            (Err(error), Some(f)) => Err(Refused::new(error, f)),
+            (Err(_), None) => unreachable!("the callback is taken last"),
+        }
+    }
+
+    #[inline]
+    fn may_add_local(&self, options: &TimerOptions) -> Result<()> {
+        self.shared.fork.check()?;
+        match (&options.on, options.every) {
+            (On::Pool { .. }, _) => {
+                Err(Error::Invalid("a local timer's callback runs on the loop's thread, not in a pool".into()))
+            }
+            (_, Some(Duration::ZERO)) => Err(zero_period()),
+            // This thread is the one that ends the loop: no gate is needed against that.
+            _ if self.shared.gate.is_closed() => Err(Error::Closed("event loop")),
+            _ => Ok(()),
+        }
+    }
+
+    /// [`Handle::cancel_timer`] by one of the loop's own callbacks, on its thread: of a local timer without a lock.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if it has ended already, [`Error::Invalid`] from anywhere else, [`Error::Forked`].
+    #[inline]
+    pub fn cancel_timer_local(&self, id: TimerId) -> Result<()> {
+        self.shared.fork.check()?;
+        self.shared.timers.cancel_local(id)
+    }
+
+    /// Whether a run until idle waits for a timer: at first it does, unless [`TimerOptions::unref`] says otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if it has ended already, [`Error::Invalid`] as [`Handle::cancel_timer`], [`Error::Forked`].
+    pub fn set_timer_ref(&self, id: TimerId, referenced: bool) -> Result<()> {
+        self.shared.fork.check()?;
+        self.shared.timers.set_ref(id, referenced)?;
+        self.shared.wake_if_idle();
+        Ok(())
+    }
+
+    /// Whether a run until idle waits for a watch: at first it does, unless [`WatchOptions::unref`] says otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if it has ended already, [`Error::Forked`].
+    pub fn set_watch_ref(&self, id: WatchId, referenced: bool) -> Result<()> {
+        self.shared.fork.check()?;
+        self.shared.watches.set_ref(id, referenced)?;
         self.shared.wake_if_idle();
         Ok(())
     }
@@ -296,4 +369,8 @@ impl Handle {
     pub fn is_stopped(&self) -> bool {
         self.shared.gate.is_closed()
     }
+}
+
+fn zero_period() -> Error {
+    Error::Invalid("a timer's period must be longer than 0".into())
 }

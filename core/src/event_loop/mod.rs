@@ -20,8 +20,8 @@
 //! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
 //! callbacks, `watch.rs` file descriptors, `event.rs`, `child.rs` and `signal/` what is watched by descriptors of its own (`kernel.rs`),
 //! `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/` datagrams in batches, `io.rs` sockets whose
-//! futures wait at a record each (`readiness.rs`), `stream/` connections, `wait.rs` times and descriptors as futures, `news.rs` what a callback
-//! tells a future.
+//! futures wait at a record each (`readiness.rs`), `stream/` connections, `resolve.rs` names, `wait.rs` times and descriptors as futures,
+//! `news.rs` what a callback tells a future.
 
 // Not forbidden: `udp/batch.rs` below it is the one file with raw sockets, `signal/disposition.rs` has the process's handler.
 #![deny(unsafe_code)]
@@ -35,10 +35,12 @@ mod io;
 mod kernel;
 mod news;
 mod readiness;
+mod resolve;
 mod run;
 mod shared;
 pub mod signal;
 pub mod stream;
+mod through;
 mod timer;
 pub mod udp;
 mod wait;
@@ -61,6 +63,7 @@ pub use self::{
     handle::{Handle, WeakHandle},
     io::{Io, When, WhenReady},
     readiness::{Direction, Seen},
+    resolve::Resolve,
     run::RunMode,
     signal::{SignalId, Signals},
     timer::{TimerId, TimerOptions},

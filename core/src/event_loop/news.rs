@@ -43,6 +43,11 @@ fn lock<T>(news: &Mutex<News<T>>) -> MutexGuard<'_, News<T>> {
 }
 
 impl<T> Teller<T> {
+    /// Whether the future is still there.
+    pub(crate) fn is_heard(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Tells, and wakes who waits. False: it has told before, or nobody listens any more.
     pub(crate) fn tell(&self, told: T) -> bool {
         self.set(News::Told(told))

@@ -140,7 +140,11 @@ impl Runner {
         self.freed.store(true, Ordering::SeqCst);
     }
 
-    fn is_freed(&self) -> bool {
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_freed(&self) -> bool {
         self.freed.load(Ordering::SeqCst)
     }
 }
@@ -213,6 +217,7 @@ pub(super) fn run(shared: &Arc<Shared>, mode: RunMode) -> Result<()> {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => unreachable!("held only by the one runner"),
         };
+        let _lent = shared.timers.lend();
         let result = turns(shared, &mut driver, mode);
         shared.overdue.store(!driver.due.is_empty(), Ordering::Relaxed);
         result
@@ -232,6 +237,7 @@ fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()>
         if shared.runner.interrupted.swap(false, Ordering::SeqCst) {
             return Ok(());
         }
+        shared.timers.publish_local();
         if mode == RunMode::UntilIdle && shared.is_idle() {
             return Ok(());
         }
@@ -272,6 +278,7 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<bool
         Err(error) => return Err(Error::os("wait for events", &error)),
         Ok(()) => {}
     }
+    shared.timers.begin_turn();
 
     let mut worked = false;
     for event in &driver.events {
@@ -296,8 +303,7 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<bool
     // What an interrupt leaves is due in the next turn, what a stop leaves is dropped.
     while !breaks() {
         let Some(id) = driver.due.pop_front() else { break };
-        worked = true;
-        timer::fire(shared, id);
+        worked |= timer::fire(shared, id);
     }
     if !breaks() {
         worked |= run_posts(shared, shared.posts.len());

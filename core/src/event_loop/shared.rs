@@ -16,6 +16,7 @@ use crossbeam_queue::SegQueue;
 
 use super::{
     dispatch::Dispatcher,
+    resolve::Resolver,
     run::{Driver, Runner, WAKE},
     timer::Timers,
     wake::WakeFlag,
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     pub(super) overdue: AtomicBool,
     pub(super) timers: Timers,
     pub(super) watches: Watches,
+    pub(super) resolver: Arc<Resolver>,
     pub(super) pool: Option<Arc<dyn Dispatcher>>,
     pub(super) runner: Runner,
     /// Held by whoever runs the loop.
@@ -83,6 +85,7 @@ impl Shared {
             overdue: AtomicBool::new(false),
             timers: Timers::new(),
             watches: Watches::new(registry),
+            resolver: Arc::default(),
             pool,
             runner: Runner::new(),
             driver: Mutex::new(Driver::new(poll)),
@@ -101,7 +104,7 @@ impl Shared {
 
     /// Whether nothing is left that a run until idle waits for.
     pub(super) fn is_idle(&self) -> bool {
-        self.posts.is_empty() && self.watches.referenced() == 0 && self.timers.len() == 0
+        self.posts.is_empty() && self.watches.referenced() == 0 && self.timers.referenced() == 0
     }
 
     /// Wakes a loop that may sleep for the sake of what has just ended; call it after a source has gone.

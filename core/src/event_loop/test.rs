@@ -187,7 +187,7 @@ fn free_discards_and_drops_each_callback_once() {
         .unwrap();
     // A callback that holds a handle to its own loop keeps nothing alive.
     event_loop
-        .timer(TimerOptions { after: MS, every: Some(MS), on: On::Loop }, move |_| {
+        .timer(TimerOptions { after: MS, every: Some(MS), on: On::Loop, ..TimerOptions::default() }, move |_| {
             let _ = (&handle, &handle_holder);
         })
         .unwrap();

@@ -49,7 +49,7 @@ impl Future for Sleep {
             let (teller, listener) = channel();
             // Set before the timer, which may fire at once.
             let _ = listener.poll(cx);
-            let options = TimerOptions { after: left, every: None, on: On::Loop };
+            let options = TimerOptions { after: left, on: On::Loop, ..TimerOptions::default() };
             let id = this.event_loop.timer(options, move |_| {
                 teller.tell(());
             })?;

@@ -217,6 +217,11 @@ impl Watches {
         self.referenced.load(Ordering::Relaxed)
     }
 
+    /// [`Watches::referenced`], for other things that it waits for.
+    pub(super) fn referenced_by(&self) -> Arc<AtomicUsize> {
+        self.referenced.clone()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.table().entries.len() == 0
     }
@@ -305,6 +310,17 @@ impl Watches {
             callback
         };
         drop_callback(callback);
+        Ok(())
+    }
+
+    pub(super) fn set_ref(&self, id: WatchId, referenced: bool) -> Result<()> {
+        let mut table = self.table();
+        let watch = table.watch(id.0).ok_or(Error::Stale("io_watch"))?;
+        match (std::mem::replace(&mut watch.unref, !referenced), referenced) {
+            (true, true) => self.referenced.fetch_add(1, Ordering::Relaxed),
+            (false, false) => self.referenced.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
         Ok(())
     }
 

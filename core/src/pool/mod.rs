@@ -63,6 +63,7 @@ pub use self::{
     handle::{Handle, Target},
     stats::{PoolStats, WaitStats, WorkerStats},
     task::{Cancel, Task},
+    worker::linger,
 };
 use self::{
     lane::{Lanes, MAX_WORKERS, WorkerSet},

@@ -390,18 +390,19 @@ impl Worker {
         let own_id = id.clone();
         // Held until the id is known, so that the callback, perhaps on another thread already, finds it.
         let mut timers = lock(&self.timers);
-        let timer = self.handle.timer(TimerOptions { after, every, on: On::Loop }, move |_| {
-            let Some(worker) = worker.upgrade() else { return };
-            let id = {
-                let mut timers = lock(&worker.timers);
-                let Some(id) = own_id.get().copied() else { return };
-                if every.is_none() {
-                    timers.remove(&id);
-                }
-                id
-            };
-            worker.call("on_timer", |handler, ctx| handler.on_timer(ctx, id));
-        })?;
+        let timer =
+            self.handle.timer(TimerOptions { after, every, on: On::Loop, ..TimerOptions::default() }, move |_| {
+                let Some(worker) = worker.upgrade() else { return };
+                let id = {
+                    let mut timers = lock(&worker.timers);
+                    let Some(id) = own_id.get().copied() else { return };
+                    if every.is_none() {
+                        timers.remove(&id);
+                    }
+                    id
+                };
+                worker.call("on_timer", |handler, ctx| handler.on_timer(ctx, id));
+            })?;
         let _ = id.set(timer);
         timers.insert(timer);
         Ok(timer)

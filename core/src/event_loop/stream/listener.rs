@@ -176,7 +176,7 @@ impl Listener {
             tracing::warn!(target: "coop", "accept on {}: {error}; trying again every {PAUSE:?}", self.local);
         }
         let tell = self.io.teller();
-        let options = TimerOptions { after: PAUSE, every: None, on: On::Loop };
+        let options = TimerOptions { after: PAUSE, on: On::Loop, ..TimerOptions::default() };
         // Cleared without a look before: what was told meanwhile is the connection that waits anyway.
         self.io.clear(Direction::Read, self.io.seen());
         if self.event_loop().timer(options, move |_| tell(Direction::Read)).is_err() {

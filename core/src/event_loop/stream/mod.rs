@@ -46,7 +46,8 @@
 //!
 //! # Where things are
 //!
-//! `address.rs` where an end is, `options.rs` what can be asked for, `listener.rs` accepting, `connect.rs` connecting.
+//! `address.rs` where an end is, `options.rs` what can be asked for, `listener.rs` accepting, `connect.rs` connecting to an address and `race.rs` to a
+//! name, `unix.rs` the file of a Unix listener.
 
 #![forbid(unsafe_code)]
 
@@ -54,6 +55,7 @@ mod address;
 mod connect;
 mod listener;
 mod options;
+mod race;
 #[cfg(all(test, not(loom)))]
 mod test;
 mod unix;

@@ -191,3 +191,64 @@ fn a_loop_that_ends_ends_the_waits_and_one_that_is_idle_does_not_wait_for_an_ope
     assert_eq!(other.try_write(b"xyz"), Ok(3));
     assert_eq!(one.try_read(&mut [0; 8]), Ok(3), "an attempt needs no loop");
 }
+
+#[test]
+fn names_are_resolved_off_the_loop_and_errors_name_them() {
+    let event_loop = started();
+    let handle = event_loop.handle();
+    let (_listener, address) = listening(&event_loop);
+    on(&event_loop, async move {
+        for literal in ["127.0.0.1", "::1", "[::1]"] {
+            let found = handle.resolve(literal, 80).await.unwrap();
+            assert_eq!(found, [SocketAddr::new(literal.trim_matches(['[', ']']).parse().unwrap(), 80)]);
+        }
+        let found = handle.resolve("localhost", 7).await.unwrap();
+        assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 7), "{found:?}");
+        for nonsense in ["no-such-host.invalid", "", "a\0b", "[127.0.0.1]"] {
+            let Err(Error::Resolve(text)) = handle.resolve(nonsense, 1).await else {
+                panic!("{nonsense:?} was resolved")
+            };
+            assert!(text.contains(&format!("{nonsense:?}")), "{text}");
+        }
+        let options = ConnectOptions { timeout: LONG, ..ConnectOptions::default() };
+        let stream = handle.connect("localhost", address.port(), &options).await.unwrap();
+        assert_eq!(stream.peer_addr(), &Address::Ip(address));
+    });
+    // Many at once, most of them given up; the rest are answered.
+    let handle = event_loop.handle();
+    let waits: Vec<_> = (0..100)
+        .map(|n| {
+            let handle = handle.clone();
+            event_loop.spawn(async move { handle.resolve("localhost", n).await.map(|found| found[0].port()) }).unwrap()
+        })
+        .collect();
+    for (n, mut wait) in waits.into_iter().enumerate() {
+        if n % 10 == 0 {
+            assert_eq!(wait.join(LONG).unwrap(), Ok(u16::try_from(n).unwrap()));
+        } else {
+            wait.cancel();
+        }
+    }
+}
+
+#[test]
+fn a_refused_connection_names_host_port_addresses_and_reason() {
+    let event_loop = started();
+    let handle = event_loop.handle();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    on(&event_loop, async move {
+        let options = ConnectOptions::default();
+        let refused = |error: Error| {
+            assert_eq!(error.os_errno(), Some(libc::ECONNREFUSED), "{error}");
+            error.to_string()
+        };
+        let text = refused(handle.connect("127.0.0.1", port, &options).await.unwrap_err());
+        assert!(text.starts_with(&format!("connect to 127.0.0.1:{port}: Connection refused")), "{text}");
+        let text = refused(handle.connect("localhost", port, &options).await.unwrap_err());
+        assert!(text.starts_with(&format!("connect to localhost:{port} (")), "{text}");
+        assert!(text.contains(&format!("127.0.0.1:{port}")), "{text}");
+        let from_ipv6 = ConnectOptions { local: Some("[::1]:0".parse().unwrap()), ..options.clone() };
+        let error = handle.connect("127.0.0.1", port, &from_ipv6).await.unwrap_err();
+        assert!(matches!(&error, Error::Invalid(text) if text.contains("[::1]:0")), "{error}");
+    });
+}

@@ -58,7 +58,7 @@ fn a_repeating_timer_counts_what_it_missed_and_does_not_drift() {
     let (sender, times) = mpsc::channel();
     let handle = event_loop.handle();
     let start = Instant::now();
-    let options = TimerOptions { after: 5 * MS, every: Some(5 * MS), on: On::Loop };
+    let options = TimerOptions { after: 5 * MS, every: Some(5 * MS), on: On::Loop, ..TimerOptions::default() };
     let mut total = 0;
     event_loop
         .timer(options, move |expirations| {
@@ -104,7 +104,7 @@ fn a_timer_may_cancel_itself_and_its_neighbours() {
     let ids = Arc::new(Mutex::new(Vec::new()));
     for _ in 0..3 {
         let (handle, ids, ran) = (event_loop.handle(), ids.clone(), ran.clone());
-        let every = TimerOptions { after: MS, every: Some(MS), on: On::Loop };
+        let every = TimerOptions { after: MS, every: Some(MS), on: On::Loop, ..TimerOptions::default() };
         let id = {
             let ids = ids.clone();
             event_loop
@@ -267,7 +267,7 @@ fn a_dropped_job_ends_its_source() {
     let dropped = counter();
     let owned = Counted(dropped.clone());
     event_loop
-        .timer(TimerOptions { after: MS, every: Some(MS), on: On::Default }, move |_| {
+        .timer(TimerOptions { after: MS, every: Some(MS), on: On::Default, ..TimerOptions::default() }, move |_| {
             let _ = &owned;
         })
         .unwrap();

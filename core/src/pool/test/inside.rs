@@ -218,3 +218,35 @@ fn a_task_may_go_on_where_nothing_more_urgent_waits() {
     .unwrap();
     assert_eq!(said.recv().unwrap(), [[true, true, true], [false, true, true], [false, false, true]]);
 }
+
+#[test]
+fn what_lingers_ends_before_a_task_of_another_kind_and_before_idling() {
+    static LEFT: AtomicUsize = AtomicUsize::new(0);
+    fn kind(left: Arc<Mutex<Vec<usize>>>, again: bool) -> Job {
+        // Made in one place: of one kind.
+        let own = Arc::new(AtomicUsize::new(0));
+        let told = own.clone();
+        let job = Job::new(move || {
+            left.lock().unwrap().push(LEFT.load(Ordering::SeqCst));
+            let leave = || {
+                LEFT.fetch_add(1, Ordering::SeqCst);
+            };
+            assert!(again || linger(own.load(Ordering::SeqCst), leave));
+        });
+        told.store(job.kind(), Ordering::SeqCst);
+        job
+    }
+    assert!(!linger(0, || panic!("on a thread that is no worker")));
+    let (pool, seen) = (pool(1), Arc::new(Mutex::new(Vec::new())));
+    let hold = Hold::all(&pool);
+    for again in [false, true, true] {
+        pool.submit_with(&with(Priority::Normal), kind(seen.clone(), again)).unwrap();
+    }
+    let other = seen.clone();
+    pool.submit(move || other.lock().unwrap().push(100 + LEFT.load(Ordering::SeqCst))).unwrap();
+    pool.submit_with(&with(Priority::Normal), kind(seen.clone(), false)).unwrap();
+    drop(hold);
+    pool.shutdown(ShutdownMode::Drain, None).unwrap();
+    assert_eq!(*seen.lock().unwrap(), [0, 0, 0, 101, 1]);
+    assert_eq!(LEFT.load(Ordering::SeqCst), 2);
+}

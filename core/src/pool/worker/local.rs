@@ -95,6 +95,13 @@ pub(crate) fn working_as() -> Option<(usize, usize)> {
     WORKS_FOR.try_with(Cell::get).ok().filter(|(pool, _)| *pool != 0)
 }
 
+/// Has the calling worker call `leave`, which does not unwind, once: before its next task unless that is a job of this [kind](Job::kind),
+/// and before it looks for work longer than one look. What a task took and the next of its kind would take again it
+/// can so keep in between: a lock that is dear to take, say. False on a thread that is no worker: `leave` is not called then.
+pub fn linger(kind: usize, leave: fn()) -> bool {
+    here(|local| local.lingering.set(Some((kind, leave)))).is_some()
+}
+
 /// Calls `run`, which does not unwind, inside the task at hand as a task of this target: what it forks stays in that lane and
 /// at that level. The caller knows that the worker may run it.
 pub(crate) fn run_as(target: &Target, run: impl FnOnce()) {
@@ -131,9 +138,29 @@ pub(in super::super) struct Local {
     lanes: RefCell<Vec<Arc<Lane>>>,
     /// Those of tasks that are run inside the task at hand, from number [`VISITED`].
     visited: RefCell<Vec<Arc<Lane>>>,
+    /// See [`linger`].
+    lingering: Cell<Option<(usize, fn())>>,
 }
 
 impl Local {
+    /// What comes next is this job.
+    #[inline(always)]
+    pub(super) fn linger_for(&self, job: &Job) {
+        if let Some((kind, _)) = self.lingering.get()
+            && kind != job.kind()
+        {
+            self.stop_lingering();
+        }
+    }
+
+    /// What comes next is no task.
+    #[cold]
+    pub(super) fn stop_lingering(&self) {
+        if let Some((_, leave)) = self.lingering.take() {
+            leave();
+        }
+    }
+
     /// The calling thread is this worker from now on.
     pub(super) fn enter(handle: &Handle, index: usize, queues: Queues) -> Rc<Self> {
         let local = Rc::new(Self {
@@ -145,6 +172,7 @@ impl Local {
             forked: Default::default(),
             lanes: RefCell::default(),
             visited: RefCell::default(),
+            lingering: Cell::default(),
         });
         LOCAL.with(|place| {
             let first = place.set(local.clone()).is_ok();

@@ -17,6 +17,7 @@ mod stealing;
 
 use std::{hint::spin_loop, rc::Rc};
 
+pub use self::local::linger;
 pub(crate) use self::local::{run_as, working_as};
 use self::stealing::{BATCH, insist};
 pub(super) use self::{
@@ -97,10 +98,12 @@ impl<'a> Worker<'a> {
                 self.idle();
             }
             if fork.is_forked() {
+                self.local.stop_lingering();
                 std::mem::forget(self);
                 return false;
             }
         }
+        self.local.stop_lingering();
         self.end();
         true
     }
@@ -127,6 +130,7 @@ impl<'a> Worker<'a> {
     /// copied at each, and the first copy waits for what the queue has just written.
     #[inline(never)]
     fn execute(&mut self, level: usize, job: Job) {
+        self.local.linger_for(&job);
         self.count(level);
         if self.searching {
             self.searching = false;
@@ -144,6 +148,7 @@ impl<'a> Worker<'a> {
     /// Looks for a while, then sleeps.
     #[cold]
     fn idle(&mut self) {
+        self.local.stop_lingering();
         let sleep = &self.shared.sleep;
         // Only half of the workers look: more do not find more, and take CPU time from who submits.
         // And none looks on a CPU where another worker is at work.
