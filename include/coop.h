@@ -755,9 +755,9 @@ typedef struct {
      */
     int32_t no_gso;
     /*
-     Must be 0.
+     1: the kernel tells of each datagram when it came: coop_udp_receive_times.
      */
-    int32_t reserved;
+    int32_t receive_times;
 } coop_udp_options;
 
 /*
@@ -864,6 +864,160 @@ typedef struct {
      */
     uint64_t parked;
 } coop_worker_statistics;
+
+/*
+ Names a wait for a child of one loop; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_child_id;
+
+/*
+ Where the callback of an event, a child or a signal runs. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_source_options).
+     */
+    size_t size;
+    /*
+     One of COOP_ON_*.
+     */
+    int32_t on;
+    /*
+     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+     */
+    int32_t priority;
+    /*
+     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+     */
+    coop_cpu_set cpus;
+} coop_source_options;
+
+/*
+ Why something failed that a callback is told of. The library makes it; it is there until the callback returns. Later versions may
+ add fields at its end.
+ */
+typedef struct {
+    /*
+     One of COOP_E_*.
+     */
+    coop_status status;
+    /*
+     The system's error number (ECONNRESET, EMFILE, ...) beside COOP_E_OS; else 0.
+     */
+    int32_t os_errno;
+    /*
+     Why, in words: UTF-8, never NULL.
+     */
+    const char *message;
+} coop_error;
+
+/*
+ How a child ended. Later versions may add fields at its end.
+ */
+typedef struct {
+    /*
+     The bytes of this struct that the library has filled in.
+     */
+    size_t size;
+    /*
+     The child's process id, which the system may give to another process from now on.
+     */
+    int32_t pid;
+    /*
+     What it gave to exit(), 0 to 255; -1 if a signal ended it.
+     */
+    int32_t code;
+    /*
+     The signal that ended it; 0 if it exited.
+     */
+    int32_t signal;
+    /*
+     1: it left a core dump.
+     */
+    int32_t core_dumped;
+} coop_exit_status;
+
+/*
+ A function that runs once, when a child has ended. drop(arg) is called once: after that, when the wait is cancelled, or
+ with its loop. See coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL, and status says how the child ended; or why that is not known (somebody else has reaped it), and
+     status is NULL. Both are there until the function returns. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_error *error, const coop_exit_status *status);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_child_callback;
+
+/*
+ A function that runs when the process has got a signal: not in a signal handler, so it may do anything. drop(arg) is
+ called once: when the watcher is cancelled, or with its loop. See coop_callback.
+ */
+typedef struct {
+    /*
+     signum: which. times: how many of it have come since the last call, from 1. Must not be NULL.
+     */
+    void (*fn)(void *arg, int32_t signum, uint64_t times);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_signal_callback;
+
+/*
+ Names a watcher of a signal of one loop; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_signal_id;
+
+/*
+ How an event is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_event_options).
+     */
+    size_t size;
+    /*
+     0: each signal lets one waiter through and is taken by it; while nobody waits, signals do not add up. 1: it stays
+     signalled until coop_event_reset, and lets all through.
+     */
+    int32_t manual_reset;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+} coop_event_options;
+
+/*
+ A function that runs whenever an event is signalled. drop(arg) is called once: when the watch is cancelled, or with its
+ loop. See coop_callback.
+ */
+typedef struct {
+    /*
+     Must not be NULL.
+     */
+    void (*fn)(void *arg);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_event_callback;
 
 /*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -1214,161 +1368,67 @@ typedef struct {
      coop_version_check.
      */
     coop_status (*version_check)(int32_t major, int32_t minor);
+    /*
+     coop_child_cancel.
+     */
+    coop_status (*child_cancel)(coop_event_loop *event_loop, coop_child_id id);
+    /*
+     coop_event_fd.
+     */
+    int32_t (*event_fd)(const coop_event *event);
+    /*
+     coop_event_free.
+     */
+    void (*event_free)(coop_event *event);
+    /*
+     coop_event_is_signaled.
+     */
+    bool (*event_is_signaled)(const coop_event *event);
+    /*
+     coop_event_loop_child.
+     */
+    coop_status (*event_loop_child)(coop_event_loop *event_loop,
+                                    int32_t pid,
+                                    const coop_source_options *options,
+                                    coop_child_callback callback,
+                                    coop_child_id *id);
+    /*
+     coop_event_loop_signal.
+     */
+    coop_status (*event_loop_signal)(coop_event_loop *event_loop,
+                                     int32_t signum,
+                                     const coop_source_options *options,
+                                     coop_signal_callback callback,
+                                     coop_signal_id *id);
+    /*
+     coop_event_new.
+     */
+    coop_status (*event_new)(const coop_event_options *options, coop_event **out);
+    /*
+     coop_event_reset.
+     */
+    coop_status (*event_reset)(coop_event *event);
+    /*
+     coop_event_signal.
+     */
+    coop_status (*event_signal)(coop_event *event);
+    /*
+     coop_event_watch.
+     */
+    coop_status (*event_watch)(coop_event *event,
+                               coop_event_loop *event_loop,
+                               const coop_source_options *options,
+                               coop_event_callback callback,
+                               coop_io_watch_id *id);
+    /*
+     coop_io_watch_set_interest.
+     */
+    coop_status (*io_watch_set_interest)(coop_event_loop *event_loop, coop_io_watch_id id, uint32_t interest);
+    /*
+     coop_signal_cancel.
+     */
+    coop_status (*signal_cancel)(coop_event_loop *event_loop, coop_signal_id id);
 } coop_api;
-
-/*
- Where the callback of an event, a child or a signal runs. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_source_options).
-     */
-    size_t size;
-    /*
-     One of COOP_ON_*.
-     */
-    int32_t on;
-    /*
-     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
-     */
-    int32_t priority;
-    /*
-     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
-     */
-    coop_cpu_set cpus;
-} coop_source_options;
-
-/*
- Why something failed that a callback is told of. The library makes it; it is there until the callback returns. Later versions may
- add fields at its end.
- */
-typedef struct {
-    /*
-     One of COOP_E_*.
-     */
-    coop_status status;
-    /*
-     The system's error number (ECONNRESET, EMFILE, ...) beside COOP_E_OS; else 0.
-     */
-    int32_t os_errno;
-    /*
-     Why, in words: UTF-8, never NULL.
-     */
-    const char *message;
-} coop_error;
-
-/*
- How a child ended. Later versions may add fields at its end.
- */
-typedef struct {
-    /*
-     The bytes of this struct that the library has filled in.
-     */
-    size_t size;
-    /*
-     The child's process id, which the system may give to another process from now on.
-     */
-    int32_t pid;
-    /*
-     What it gave to exit(), 0 to 255; -1 if a signal ended it.
-     */
-    int32_t code;
-    /*
-     The signal that ended it; 0 if it exited.
-     */
-    int32_t signal;
-    /*
-     1: it left a core dump.
-     */
-    int32_t core_dumped;
-} coop_exit_status;
-
-/*
- A function that runs once, when a child has ended. drop(arg) is called once: after that, when the wait is cancelled, or
- with its loop. See coop_callback.
- */
-typedef struct {
-    /*
-     error: NULL, and status says how the child ended; or why that is not known (somebody else has reaped it), and
-     status is NULL. Both are there until the function returns. Must not be NULL.
-     */
-    void (*fn)(void *arg, const coop_error *error, const coop_exit_status *status);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_child_callback;
-
-/*
- Names a wait for a child of one loop; never 0, and never used again for another one.
- */
-typedef uint64_t coop_child_id;
-
-/*
- How an event is made. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_event_options).
-     */
-    size_t size;
-    /*
-     0: each signal lets one waiter through and is taken by it; while nobody waits, signals do not add up. 1: it stays
-     signalled until coop_event_reset, and lets all through.
-     */
-    int32_t manual_reset;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-} coop_event_options;
-
-/*
- A function that runs whenever an event is signalled. drop(arg) is called once: when the watch is cancelled, or with its
- loop. See coop_callback.
- */
-typedef struct {
-    /*
-     Must not be NULL.
-     */
-    void (*fn)(void *arg);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_event_callback;
-
-/*
- A function that runs when the process has got a signal: not in a signal handler, so it may do anything. drop(arg) is
- called once: when the watcher is cancelled, or with its loop. See coop_callback.
- */
-typedef struct {
-    /*
-     signum: which. times: how many of it have come since the last call, from 1. Must not be NULL.
-     */
-    void (*fn)(void *arg, int32_t signum, uint64_t times);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_signal_callback;
-
-/*
- Names a watcher of a signal of one loop; never 0, and never used again for another one.
- */
-typedef uint64_t coop_signal_id;
 
 /*
  What a shared library exports, under any name, to make a handler of a port: "lib.so:symbol".
@@ -2327,6 +2387,20 @@ int32_t coop_udp_fd(const coop_udp *udp);
  COOP_E_NULL, COOP_E_INVALID for no capacity, COOP_E_OS, COOP_E_FORKED.
  */
 coop_status coop_udp_receive(coop_udp *udp, coop_datagram *out, size_t capacity, size_t *count);
+
+/*
+ Tells when the datagrams of the last coop_udp_receive came.
+
+ out_ns: set to nanoseconds since 1970-01-01 UTC, on the system's clock, one for each datagram in the order of coop_udp_receive;
+ those that the kernel had joined share the time of the first. count: how many, at most as many as the last
+ coop_udp_receive gave.
+
+ One thread at a time, as for coop_udp_receive. COOP_E_NULL, COOP_E_INVALID for a greater count, or if the socket was
+ made without receive_times, COOP_E_FORKED.
+ */
+coop_status coop_udp_receive_times(coop_udp *udp,
+                                   int64_t *out_ns,
+                                   size_t count);
 
 /*
  Hands datagrams to the kernel, in their order, without waiting.

@@ -15,6 +15,7 @@
  * - Durations are std::chrono's, or coop::forever.                                          coop/time.hpp
  * - coop::task_handle is a task of a pool, to wait for it or to take it back.              coop/task_handle.hpp
  * - coop::task<T> is a coroutine, and pools, loops, timers and descriptors are awaited.    coop/coroutine.hpp
+ * - Events, the ends of children and datagrams are awaited, too.                           coop/source_awaitable.hpp
  * - Objects are move-only and free what they own. One that was moved from answers errc::null.
  *
  * It works with -fno-exceptions and -fno-rtti, and with libstdc++ and libc++. */
@@ -26,11 +27,13 @@
 #include <coop/address.hpp>
 #include <coop/api.hpp>
 #include <coop/callback.hpp>
+#include <coop/child.hpp>
 #include <coop/coroutine.hpp>
 #include <coop/cpu_set.hpp>
 #include <coop/datagram.hpp>
 #include <coop/errc.hpp>
 #include <coop/event_loop.hpp>
+#include <coop/event_object.hpp>
 #include <coop/io_watch.hpp>
 #include <coop/log.hpp>
 #include <coop/pool.hpp>
@@ -42,6 +45,9 @@
 #include <coop/result.hpp>
 #include <coop/runtime.hpp>
 #include <coop/scoped.hpp>
+#include <coop/signal.hpp>
+#include <coop/source_awaitable.hpp>
+#include <coop/source_options.hpp>
 #include <coop/task_handle.hpp>
 #include <coop/time.hpp>
 #include <coop/timer.hpp>

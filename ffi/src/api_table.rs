@@ -312,6 +312,8 @@ pub struct coop_api {
         unsafe extern "C" fn(event_loop: *mut coop_event_loop, id: coop_io_watch_id, interest: u32) -> coop_status,
     /// coop_signal_cancel.
     pub signal_cancel: unsafe extern "C" fn(event_loop: *mut coop_event_loop, id: coop_signal_id) -> coop_status,
+    /// coop_udp_receive_times.
+    pub udp_receive_times: unsafe extern "C" fn(udp: *mut coop_udp, out_ns: *mut i64, count: usize) -> coop_status,
 }
 
 /// The table of this copy of the library.
@@ -403,4 +405,5 @@ pub(crate) static TABLE: coop_api = coop_api {
     event_watch: coop_event_watch,
     io_watch_set_interest: coop_io_watch_set_interest,
     signal_cancel: coop_signal_cancel,
+    udp_receive_times: coop_udp_receive_times,
 };
