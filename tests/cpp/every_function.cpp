@@ -28,6 +28,7 @@ struct objects {
     coop_event_loop *event_loop = nullptr;
     coop_runtime *runtime = nullptr;
     coop_udp *udp = nullptr;
+    coop_event *event = nullptr;
     coop_port_set *port_set = nullptr;
     coop_port_context *port_context = nullptr;
     int dropped = 0;
@@ -57,12 +58,14 @@ struct objects {
         threads.mode = COOP_MODE_THREAD;
         if (coop_pool_new(&small, &pool) != COOP_OK || coop_event_loop_new(nullptr, &event_loop) != COOP_OK ||
             coop_runtime_new(&options, &runtime) != COOP_OK || coop_udp_new(nullptr, &udp) != COOP_OK ||
+            coop_event_new(nullptr, &event) != COOP_OK ||
             coop_port_set_new(&threads, &port, 1, &port_set) != COOP_OK || coop_port_set_start(port_set) != COOP_OK)
             fail("the objects", coop_last_error(), 0);
     }
     ~objects() {
         coop_port_set_free(port_set);
         coop_udp_free(udp);
+        coop_event_free(event);
         coop_runtime_free(runtime);
         coop_event_loop_free(event_loop);
         coop_pool_free(pool);
@@ -112,6 +115,7 @@ struct argument {
             else if constexpr (std::is_same_v<what, coop_event_loop>) return c.has.give(c.has.event_loop, c.frees);
             else if constexpr (std::is_same_v<what, coop_runtime>) return c.has.give(c.has.runtime, c.frees);
             else if constexpr (std::is_same_v<what, coop_udp>) return c.has.give(c.has.udp, c.frees);
+            else if constexpr (std::is_same_v<what, coop_event>) return c.has.give(c.has.event, c.frees);
             else if constexpr (std::is_same_v<what, coop_port_set>) return c.has.give(c.has.port_set, c.frees);
             else if constexpr (std::is_same_v<what, coop_port_context>) return c.has.port_context;
             else if constexpr (std::is_void_v<what>) return memory;
@@ -166,6 +170,7 @@ void free_made(T made) {
         if constexpr (std::is_same_v<what, coop_event_loop>) coop_event_loop_free(*made);
         if constexpr (std::is_same_v<what, coop_runtime>) coop_runtime_free(*made);
         if constexpr (std::is_same_v<what, coop_udp>) coop_udp_free(*made);
+        if constexpr (std::is_same_v<what, coop_event>) coop_event_free(*made);
         if constexpr (std::is_same_v<what, coop_port_set>) coop_port_set_free(*made);
     }
 }

@@ -33,6 +33,9 @@ TYPES = {
     "io_watch": Type(("event_loop", ("Handle",)), ("io_watch",), (libcoop.Watch,)),
     "task": Type(("pool", ("Task",)), ("task_handle",), ()),
     "udp": Type(("event_loop/udp", ("UdpSocket",)), ("udp",), ()),
+    "event": Type(("event_loop/event.rs", ("Event",)), ("event",), ()),
+    "child": Type(("event_loop/child.rs", ("Handle",)), ("child",), ()),
+    "signal": Type(("event_loop/signal", ("Handle",)), ("signal",), ()),
 }
 # Functions of no type: texts and numbers that each language has its own way for.
 FREE = {
@@ -84,6 +87,14 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("task", "release"): {"rust": (None, "a Task that is dropped runs on")},
     ("timer", "cancel"): {"rust": ("cancel_timer", "an id is the loop's to cancel")},
     ("io_watch", "cancel"): {"rust": ("cancel_watch", "an id is the loop's to cancel")},
+    ("io_watch", "set_interest"): {
+        "rust": ("set_watch_interest", "an id is the loop's to change"),
+        "python": (None, "a watch is cancelled, and made anew"),
+    },
+    ("child", "cancel"): {"rust": ("cancel_child", "an id is the loop's to cancel")},
+    ("signal", "cancel"): {"rust": ("cancel_signal", "an id is the loop's to cancel")},
+    ("event", "fd"): {"rust": (None, "AsFd")},
+    ("udp", "receive_times"): {"rust": (None, "Datagrams::received_at")},
     ("udp", "local_address"): {"rust": ("local_addr", "as std::net::UdpSocket")},
     ("udp", "fd"): {"rust": (None, "AsFd and AsRawFd")},
 }
