@@ -19,6 +19,7 @@
 
 #include <coop/callback.hpp>
 #include <coop/child.hpp>
+#include <coop/connect.hpp>
 #include <coop/io_watch.hpp>
 #include <coop/result.hpp>
 #include <coop/scoped.hpp>
@@ -141,6 +142,29 @@ public:
     template <class F>
     result<coop::child> child(int pid, F &&f) const {
         return child(pid, source_options{}, std::forward<F>(f));
+    }
+
+    /* Connects over TCP, and calls f(result<stream>) once. A name is looked up beside the loop. co_await coop::connect does the same. */
+    template <class F>
+    result<void> connect(std::string_view host, std::uint16_t port, const connect_options &options, F &&f) const {
+        return detail::give_reading<coop_stream_callback, detail::runs::once, detail::read_stream, coop_stream *>(
+            std::forward<F>(f), [&](coop_stream_callback c) { return detail::connect(loop_, host, port, options, c); });
+    }
+
+    /* Connects to a Unix socket. */
+    template <class F>
+    result<void> connect_unix(std::string_view path, const connect_options &options, F &&f) const {
+        return detail::give_reading<coop_stream_callback, detail::runs::once, detail::read_stream, coop_stream *>(
+            std::forward<F>(f), [&](coop_stream_callback c) { return detail::connect_unix(loop_, path, options, c); });
+    }
+
+    /* Looks up a name, and calls f(result<std::vector<address>>) once, on the loop's default place. */
+    template <class F>
+    result<void> resolve(std::string_view host, std::uint16_t port, F &&f) const {
+        return detail::give_reading<coop_resolve_callback, detail::runs::once, detail::read_addresses, const coop_address *, std::size_t>(
+            std::forward<F>(f), [&](coop_resolve_callback c) {
+                return coop_event_loop_resolve(loop_, nullptr, host.data(), host.size(), port, c);
+            });
     }
 
     /* Runs the loop in the calling thread. */

@@ -207,7 +207,6 @@ class Operation:
     def cancel(self) -> None:
         """Ends it, for its future was cancelled; again is fine."""
 
-
 @disjoint_base
 class Future(Generic[_T]):
     """What `libcoop.Future` is made of: its state, and how it is waited for."""
@@ -246,17 +245,12 @@ class Future(Generic[_T]):
         """For executors: ends it with a result. Raises InvalidStateError if it is done."""
     def set_exception(self, exception: BaseException | None) -> None:
         """For executors: ends it with an exception. Raises InvalidStateError if it is done."""
-    @property
-    def _condition(self) -> Condition:
-        """The `threading.Condition` that `concurrent.futures` waits with, made now if it was not."""
-    @property
-    def _waiters(self) -> list[Any]: ...
-    @property
-    def _state(self) -> str: ...
-    @property
-    def _result(self) -> _T | None: ...
-    @property
-    def _exception(self) -> BaseException | None: ...
+    _condition: Condition
+    """The `threading.Condition` that `concurrent.futures` waits with, made now if it was not."""
+    _waiters: list[Any]
+    _state: str
+    _result: _T | None
+    _exception: BaseException | None
 
 @disjoint_base
 class Pool:

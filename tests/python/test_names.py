@@ -32,6 +32,8 @@ TYPES = {
     "timer": Type(("event_loop", ("Handle",)), ("timer",), (libcoop.Timer,)),
     "io_watch": Type(("event_loop", ("Handle",)), ("io_watch",), (libcoop.Watch,)),
     "task": Type(("pool", ("Task",)), ("task_handle",), ()),
+    "stream": Type(("event_loop/stream", ("Stream",)), ("stream",), ()),
+    "listener": Type(("event_loop/stream", ("Listener", "Handle")), ("listener",), ()),
     "udp": Type(("event_loop/udp", ("UdpSocket",)), ("udp",), ()),
     "event": Type(("event_loop/event.rs", ("Event",)), ("event",), ()),
     "child": Type(("event_loop/child.rs", ("Handle",)), ("child",), ()),
@@ -67,6 +69,9 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("pool", "join"): {"python": ("shutdown", "concurrent.futures: shutdown(wait=True)")},
     ("event_loop", "timer"): {"python": ("call_later", "asyncio's name")},
     ("event_loop", "interrupt"): {"python": (None, "Ctrl-C is how a run is interrupted; stop ends it")},
+    ("event_loop", "connect"): {"python": (None, "asyncio has streams of its own")},
+    ("event_loop", "connect_unix"): {"python": (None, "asyncio has streams of its own")},
+    ("event_loop", "resolve"): {"python": (None, "asyncio has streams of its own")},
     ("event_loop", "is_loop_thread"): {"python": (None, "threading.get_ident is compared")},
     ("port_set", "address"): {
         "rust": ("addresses", "all at once: Rust and Python return maps"),
@@ -95,6 +100,15 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("signal", "cancel"): {"rust": ("cancel_signal", "an id is the loop's to cancel")},
     ("event", "fd"): {"rust": (None, "AsFd")},
     ("udp", "receive_times"): {"rust": (None, "Datagrams::received_at")},
+    ("stream", "read_exactly"): {"rust": ("read_exact", "std::io::Read's name")},
+    ("stream", "write"): {"rust": ("write_all", "write answers how much the system took")},
+    ("stream", "cancel"): {"rust": (None, "a future that is dropped")},
+    ("stream", "local_address"): {"rust": ("local_addr", "as std::net::TcpStream")},
+    ("stream", "peer_address"): {"rust": ("peer_addr", "as std::net::TcpStream")},
+    ("stream", "fd"): {"rust": (None, "AsFd and AsRawFd")},
+    ("listener", "cancel"): {"rust": (None, "a future that is dropped")},
+    ("listener", "address"): {"rust": ("local_addr", "as std::net::TcpListener")},
+    ("listener", "fd"): {"rust": (None, "AsFd and AsRawFd")},
     ("udp", "local_address"): {"rust": ("local_addr", "as std::net::UdpSocket")},
     ("udp", "fd"): {"rust": (None, "AsFd and AsRawFd")},
 }
@@ -102,7 +116,7 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
 SOMETHING_ELSE = {("port_context", "send")}
 # How objects begin and end: C's two verbs, and those of the languages that have constructors.
 LIFE = {
-    "new": {"rust": ("new", "bind"), "cpp": ("create",), "python": ("__new__", "__init__")},
+    "new": {"rust": ("new", "bind", "from_fd", "listen"), "cpp": ("create",), "python": ("__new__", "__init__")},
     "free": {"rust": ("drop",), "cpp": ("free",), "python": ("close", "shutdown", "__exit__")},
 }
 

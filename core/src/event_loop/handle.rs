@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     dispatch::On,
+    inbox::Claim,
     run::RunMode,
     shared::Shared,
     timer::{self, TimerId, TimerOptions},
@@ -72,15 +73,24 @@ impl Handle {
     /// [`Handle::post_job`] for a job that is made of `value` when nothing can be refused any more; `make` runs no foreign code.
     #[inline]
     pub(crate) fn post_made<V>(&self, value: V, make: impl FnOnce(V) -> Job) -> Result<(), Refused<V>> {
-        match self.enter() {
-            Ok(_inside) => {
-                self.shared.posts.push(make(value));
-                // Still inside the gate: the job may run at once and free the loop, which waits until nobody is inside.
-                self.shared.wake_if_asleep();
-                Ok(())
-            }
-            Err(error) => Err(Refused::new(error, value)),
+        let shared = &*self.shared;
+        if let Err(error) = shared.fork.check() {
+            return Err(Refused::new(error, value));
         }
+        let Some(claim) = Claim::new(&shared.posts) else {
+            return Err(Refused::new(Error::Closed("event loop"), value));
+        };
+        // From the fill on the job may run and free the loop. So the look at the announcement comes before it: the loop's last
+        // look finds the claim, and waits for the fill.
+        if !shared.wake_flag.is_announced() {
+            claim.fill(make(value));
+            return Ok(());
+        }
+        // A loop that is freed waits until nobody is inside.
+        let _inside = shared.gate.hold();
+        claim.fill(make(value));
+        shared.wake_if_asleep();
+        Ok(())
     }
 
     /// Calls `f` at a time, once or repeatedly; it is told how many of the timer's times have come (1, and more
@@ -316,6 +326,8 @@ impl Handle {
     /// [`Error::Forked`].
     pub fn stop(&self) -> Result<()> {
         self.shared.fork.check()?;
+        // Posts first: the loop looks at the gate, and then takes the posts that are left.
+        self.shared.posts.close();
         if self.shared.gate.close() {
             self.shared.wake();
         }

@@ -17,13 +17,13 @@
 //!
 //! # Where things are
 //!
-//! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
+//! `handle.rs` the calls, `inbox.rs` the posts that wait, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
 //! callbacks, `watch.rs` file descriptors, `event.rs`, `child.rs` and `signal/` what is watched by descriptors of its own (`kernel.rs`),
 //! `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/` datagrams in batches, `io.rs` sockets whose
 //! futures wait at a record each (`readiness.rs`), `stream/` connections, `resolve.rs` names, `wait.rs` times and descriptors as futures,
 //! `news.rs` what a callback tells a future.
 
-// Not forbidden: `udp/batch.rs` below it is the one file with raw sockets, `signal/disposition.rs` has the process's handler.
+// Not forbidden: `inbox.rs` is a queue, `udp/batch.rs` below it is the one file with raw sockets, `signal/disposition.rs` has the process's handler.
 #![deny(unsafe_code)]
 
 pub mod child;
@@ -31,14 +31,18 @@ mod dispatch;
 mod embed;
 pub mod event;
 mod handle;
+#[allow(unsafe_code, reason = "a queue file")]
+mod inbox;
 mod io;
 mod kernel;
 mod news;
+mod observe;
 mod readiness;
 mod resolve;
 mod run;
 mod shared;
 pub mod signal;
+mod strand;
 pub mod stream;
 mod through;
 mod timer;
@@ -62,10 +66,12 @@ pub use self::{
     event::Event,
     handle::{Handle, WeakHandle},
     io::{Io, When, WhenReady},
+    observe::{CallbackKind, LoopStats, SlowCallback},
     readiness::{Direction, Seen},
     resolve::Resolve,
     run::RunMode,
     signal::{SignalId, Signals},
+    strand::{Ending, Strand},
     timer::{TimerId, TimerOptions},
     wait::{Late, Ready, Sleep, readable, ready, sleep, timeout, writable},
     watch::{Interest, Readiness, WatchId, WatchOptions},

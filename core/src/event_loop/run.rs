@@ -30,7 +30,10 @@ use std::{
 
 use mio::Token;
 
-use super::shared::Shared;
+use super::{
+    observe::{CallbackKind, Meter},
+    shared::Shared,
+};
 use super::{timer, watch};
 use crate::{
     error::{Error, Result},
@@ -227,11 +230,12 @@ pub(super) fn run(shared: &Arc<Shared>, mode: RunMode) -> Result<()> {
 }
 
 fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()> {
+    let mut meter = Meter::default();
     loop {
         // A callback forked, and this is the child: the selector is the parent's.
         shared.fork.check()?;
         if shared.gate.is_closed() {
-            finish(shared);
+            finish(shared, &mut meter);
             return shared.fork.check();
         }
         if shared.runner.interrupted.swap(false, Ordering::SeqCst) {
@@ -241,7 +245,10 @@ fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()>
         if mode == RunMode::UntilIdle && shared.is_idle() {
             return Ok(());
         }
-        let worked = turn(shared, driver, mode)?;
+        let worked = turn(shared, driver, &mut meter, mode)?;
+        if !shared.fork.is_forked() {
+            meter.end_turn(shared);
+        }
         match mode {
             // Stopped meanwhile: it finishes first.
             _ if shared.gate.is_closed() => {}
@@ -253,7 +260,7 @@ fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()>
 }
 
 /// One turn; true if a callback ran.
-fn turn(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<bool> {
+fn turn(shared: &Arc<Shared>, driver: &mut Driver, meter: &mut Meter, mode: RunMode) -> Result<bool> {
     shared.wake_flag.announce_sleep();
     let interrupted = || shared.gate.is_closed() || shared.runner.interrupted.load(Ordering::SeqCst);
     // Whoever ended the last source before the announcement has not woken this run until idle.
@@ -279,6 +286,7 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<bool
         Ok(()) => {}
     }
     shared.timers.begin_turn();
+    meter.begin_turn(shared);
 
     let mut worked = false;
     for event in &driver.events {
@@ -294,6 +302,9 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<bool
         if shared.fork.is_forked() {
             break;
         }
+        if event.token() != WAKE {
+            meter.ran(shared, CallbackKind::Watch);
+        }
     }
     let breaks = || interrupted() || shared.fork.is_forked();
     if !breaks() {
@@ -303,43 +314,56 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<bool
     // What an interrupt leaves is due in the next turn, what a stop leaves is dropped.
     while !breaks() {
         let Some(id) = driver.due.pop_front() else { break };
-        worked |= timer::fire(shared, id);
+        if timer::fire(shared, id) {
+            worked = true;
+            if !shared.fork.is_forked() {
+                meter.ran(shared, CallbackKind::Timer);
+            }
+        }
     }
     if !breaks() {
-        worked |= run_posts(shared, shared.posts.len());
+        worked |= run_posts(shared, meter, shared.posts.len());
     }
     Ok(worked)
 }
 
 /// Runs up to `count` posts, fewer if the loop was freed or interrupted, or the process is a new one. True if one ran.
-fn run_posts(shared: &Shared, count: usize) -> bool {
+fn run_posts(shared: &Shared, meter: &mut Meter, count: usize) -> bool {
     let mut worked = false;
+    if count == 0 {
+        return worked;
+    }
+    // Elsewhere they are dropped, for the loop was freed.
+    let Some(mut posts) = shared.posts.consume() else { return worked };
     for _ in 0..count {
         let interrupted = shared.runner.interrupted.load(Ordering::Relaxed);
         if interrupted || shared.runner.is_freed() || shared.fork.is_forked() {
             break;
         }
-        let Some(job) = shared.posts.pop() else { break };
+        let Some(job) = posts.pop() else { break };
         worked = true;
         job.run_caught("event loop");
         if shared.fork.is_forked() {
             break;
         }
+        meter.ran(shared, CallbackKind::Post);
     }
     worked
 }
 
 /// The end of a stopped loop: all that was accepted runs, interrupted or not, unless the owner freed the loop; then what waits
 /// is dropped.
-fn finish(shared: &Shared) {
+fn finish(shared: &Shared, meter: &mut Meter) {
     shared.runner.interrupted.store(false, Ordering::SeqCst);
-    // Nobody on this thread is inside the gate: a post leaves it before it returns.
+    // Nobody on this thread is inside the gate, which calls leave before they return.
     shared.gate.wait_quiet();
-    while !shared.fork.is_forked() && run_posts(shared, usize::MAX) {
+    meter.begin_turn(shared);
+    while !shared.fork.is_forked() && run_posts(shared, meter, usize::MAX) {
         shared.runner.interrupted.store(false, Ordering::SeqCst);
     }
     // Freed: the end of the run drops them behind the posts.
     if !shared.fork.is_forked() && !shared.runner.is_freed() {
         shared.drop_sources();
+        meter.end_turn(shared);
     }
 }

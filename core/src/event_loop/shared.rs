@@ -12,10 +12,10 @@ use std::{
     thread::JoinHandle,
 };
 
-use crossbeam_queue::SegQueue;
-
 use super::{
     dispatch::Dispatcher,
+    inbox::Inbox,
+    observe::Observed,
     resolve::Resolver,
     run::{Driver, Runner, WAKE},
     timer::Timers,
@@ -26,15 +26,14 @@ use crate::{
     error::{Error, Result},
     fork::ForkGuard,
     gate::Gate,
-    job::Job,
 };
 
 pub(super) struct Shared {
     pub(super) fork: ForkGuard,
     pub(super) name: String,
-    /// Open until `stop`; passed by every post, so that stop knows when the last accepted one is in the queue.
+    /// Open until `stop`; passed by whoever adds something but a post, so that stop knows when the last accepted one is in its place.
     pub(super) gate: Gate,
-    pub(super) posts: SegQueue<Job>,
+    pub(super) posts: Inbox,
     pub(super) wake_flag: WakeFlag,
     waker: mio::Waker,
     /// The selector's; open for as long as the driver is there.
@@ -45,6 +44,7 @@ pub(super) struct Shared {
     pub(super) overdue: AtomicBool,
     pub(super) timers: Timers,
     pub(super) watches: Watches,
+    pub(super) observed: Observed,
     pub(super) resolver: Arc<Resolver>,
     pub(super) pool: Option<Arc<dyn Dispatcher>>,
     pub(super) runner: Runner,
@@ -77,7 +77,7 @@ impl Shared {
             fork: ForkGuard::new("event loop"),
             name,
             gate: Gate::new(),
-            posts: SegQueue::new(),
+            posts: Inbox::new(),
             wake_flag: WakeFlag::new(),
             waker,
             backend_fd: poll.as_raw_fd(),
@@ -85,6 +85,7 @@ impl Shared {
             overdue: AtomicBool::new(false),
             timers: Timers::new(),
             watches: Watches::new(registry),
+            observed: Observed::new(),
             resolver: Arc::default(),
             pool,
             runner: Runner::new(),
@@ -133,16 +134,20 @@ impl Shared {
         }
         match self.gate.is_closed() {
             false => self.overdue.load(Ordering::Relaxed),
-            true => self.timers.len() > 0 || !self.watches.is_empty(),
+            true => self.timers.len() > 0 || self.watches.len() > 0,
         }
     }
 
     /// Drops all that waits: posts, timers, watches. The gate is closed and quiet.
     pub(super) fn discard(&self) {
-        while let Some(job) = self.posts.pop() {
-            job.drop_caught("event loop");
+        // Whoever else has it is a run of a freed loop, and does this when it ends.
+        if let Some(mut posts) = self.posts.consume() {
+            while let Some(job) = posts.pop() {
+                job.drop_caught("event loop");
+            }
         }
         self.drop_sources();
+        self.observed.clear();
     }
 
     /// Drops what waits for a time or for the system, with no lock held. The gate is closed and quiet, so no more come.

@@ -14,9 +14,11 @@ mod children;
 mod embed;
 mod ends;
 mod events;
+mod observed;
 mod races;
 mod signals;
 mod sources;
+mod timers;
 mod watches;
 
 use super::*;

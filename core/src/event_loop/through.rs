@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::Handle;
+use super::{Handle, inbox::Claim};
 use crate::{
     error::{Error, Result},
     job::Job,
@@ -24,8 +24,7 @@ impl Handle {
         shared.fork.check()?;
         let _inside = shared.gate.enter().ok_or(Error::Closed("event loop"))?;
         if let Some(job) = add() {
-            shared.posts.push(job);
-            // Still inside the gate, as every post.
+            Claim::inside(&shared.posts).fill(job);
             shared.wake_if_asleep();
         }
         Ok(())

@@ -56,6 +56,16 @@ impl WakeFlag {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// Whether the loop sleeps, or is about to, for whoever added work by a sequentially consistent change just now: that and this
+    /// load take the place of the fence.
+    #[inline]
+    pub(super) fn is_announced(&self) -> bool {
+        // loom knows an order of fences only.
+        #[cfg(loom)]
+        fence(Ordering::SeqCst);
+        self.0.load(Ordering::SeqCst)
+    }
+
     /// Whoever added work, after it was added: whether to wake the loop.
     #[inline]
     pub(super) fn must_wake(&self) -> bool {

@@ -217,13 +217,13 @@ impl Watches {
         self.referenced.load(Ordering::Relaxed)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.table().entries.len()
+    }
+
     /// [`Watches::referenced`], for other things that it waits for.
     pub(super) fn referenced_by(&self) -> Arc<AtomicUsize> {
         self.referenced.clone()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.table().entries.len() == 0
     }
 
     /// Registers the fd. The callback is asked for only when nothing can be refused any more.

@@ -202,18 +202,32 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Millions per second.
-fn throughput(side: &Side) -> f64 {
+/// Nanoseconds on a CPU.
+fn cpu_time(clock: libc::clockid_t) -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: it writes the local that it is given.
+    assert_eq!(unsafe { libc::clock_gettime(clock, &raw mut time) }, 0, "clock_gettime");
+    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+}
+
+/// Millions per second, and what each costs the poster's CPU and the loop's, in ns.
+fn throughput(side: &Side) -> [f64; 3] {
     let (running, last) = (Running::start(side), Probe::default());
     let before = RUNS.load(Ordering::Relaxed);
+    let clocks = || [libc::CLOCK_THREAD_CPUTIME_ID, libc::CLOCK_PROCESS_CPUTIME_ID].map(cpu_time);
+    let [own, all] = clocks();
     let begin = now();
     for _ in 1..POSTS {
         running.post(count, black_box(std::ptr::null_mut()));
     }
     running.post(note, last.as_arg());
+    let posting = cpu_time(libc::CLOCK_THREAD_CPUTIME_ID) - own;
     last.wait();
+    let [own, all] = [clocks()[0] - own, clocks()[1] - all];
     assert_eq!(RUNS.load(Ordering::Relaxed) - before, POSTS - 1, "every post runs");
-    POSTS as f64 * 1e3 / (last.at.load(Ordering::Relaxed) - begin) as f64
+    let each = |whole: f64| whole / POSTS as f64;
+    let took = (last.at.load(Ordering::Relaxed) - begin) as f64;
+    [1e3 / each(took), each(posting), each(all - own)]
 }
 
 /// Microseconds: the median, and 99 of 100.
@@ -242,10 +256,17 @@ pub fn run(asked: &Asked) {
             name,
             run: Box::new(move || {
                 let [p50, p99] = latency(&side);
-                vec![throughput(&side), p50, p99]
+                let [rate, posting, running] = throughput(&side);
+                vec![rate, posting, running, p50, p99]
             }),
         })
         .collect();
-    let columns = [more("posts, M/s"), less("post to run, us, p50"), less("post to run, us, p99")];
+    let columns = [
+        more("posts, M/s"),
+        less("CPU of the poster, ns per post"),
+        less("CPU of the loop, ns per post"),
+        less("post to run, us, p50"),
+        less("post to run, us, p99"),
+    ];
     compare("post: from another thread", asked, &columns, &mut contestants);
 }

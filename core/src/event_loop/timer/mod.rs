@@ -99,7 +99,7 @@ impl Timers {
         self.epoch.elapsed()
     }
 
-    fn now_ns(&self) -> u64 {
+    pub(super) fn now_ns(&self) -> u64 {
         nanos(self.now())
     }
 

@@ -3,9 +3,10 @@
 use std::{net::SocketAddr, os::fd::AsRawFd, sync::atomic::Ordering};
 
 use coop_core::{
-    EventLoop, EventLoopOptions,
+    EventLoop, EventLoopOptions, Result,
     event_loop::{
         Interest, RunMode, WatchOptions,
+        stream::{ListenOptions, Stream},
         udp::{Datagrams, Receiver, UdpOptions, UdpSocket},
     },
 };
@@ -15,6 +16,34 @@ use crate::server::Counts;
 
 /// Receives in one callback, so that a flood does not keep the loop from everything else.
 const RECEIVES: usize = 64;
+
+async fn serve(stream: Stream) -> Result<()> {
+    stream.set_nodelay(true)?;
+    let mut data = [0; 4096];
+    loop {
+        match stream.read(&mut data).await? {
+            0 => return Ok(()),
+            n => stream.write_all(&data[..n]).await?,
+        }
+    }
+}
+
+/// A coroutine of the loop per connection.
+pub extern "C" fn echo(ready: extern "C" fn(u16)) {
+    let event_loop = EventLoop::new(EventLoopOptions::default()).expect("a loop");
+    let options = ListenOptions { backlog: 4096, ..ListenOptions::default() };
+    let listener = event_loop.listen(SocketAddr::from(([127, 0, 0, 1], 0)), &options).expect("a listener");
+    ready(listener.local_addr().as_ip().expect("of TCP").port());
+    let handle = event_loop.handle();
+    let accepting = async move {
+        loop {
+            let stream = listener.accept().await.expect("a connection");
+            drop(handle.spawn(serve(stream)).expect("open"));
+        }
+    };
+    drop(event_loop.spawn(accepting).expect("open"));
+    event_loop.run(RunMode::Default).expect("it runs");
+}
 
 pub extern "C" fn udp(ready: extern "C" fn(u16), published: &'static Counts) {
     receive(ready, published, true);

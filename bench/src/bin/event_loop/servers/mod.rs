@@ -27,6 +27,7 @@ unsafe extern "C" {
 }
 
 pub const ECHO: &[(&str, Echo)] = &[
+    ("coop", coop::echo),
     ("tokio", tokio::echo),
     #[cfg(feature = "loops")]
     ("asio", bench_echo_asio),
