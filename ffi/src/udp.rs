@@ -61,14 +61,18 @@ pub struct coop_udp_options {
     pub no_gro: i32,
     /// 1: the kernel is never asked to cut what is sent.
     pub no_gso: i32,
+    /// Must be 0.
+    pub reserved: i32,
     /// 1: the kernel tells of each datagram when it came: coop_udp_receive_times.
     pub receive_times: i32,
+    /// Must be 0.
+    pub reserved_too: i32,
 }
 
-// SAFETY: numbers and a pointer, nine fields that fill 56 bytes (tests/c/layout.c), any bytes are a value.
+// SAFETY: numbers and a pointer, eleven fields that fill 64 bytes (tests/c/layout.c), any bytes are a value.
 unsafe impl Options for coop_udp_options {
     const NAME: &'static str = "coop_udp_options";
-    const FIRST: usize = size_of::<Self>();
+    const FIRST: usize = 56;
 }
 
 /// A datagram that came or is to be sent. This struct does not grow.
@@ -103,6 +107,8 @@ pub unsafe extern "C" fn coop_udp_new(options: *const coop_udp_options, out: *mu
         let read = unsafe { options::read(options) }?;
         // SAFETY: the text is as long as told.
         let address = unsafe { parse(read.address, read.address_length, "coop_udp_options.address") }?;
+        options::reserved(read.reserved, "coop_udp_options.reserved")?;
+        options::reserved(read.reserved_too, "coop_udp_options.reserved_too")?;
         let options = UdpOptions {
             recv_buffer: (read.recv_buffer > 0).then_some(read.recv_buffer),
             send_buffer: (read.send_buffer > 0).then_some(read.send_buffer),

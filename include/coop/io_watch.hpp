@@ -72,6 +72,10 @@ public:
         return detail::answer(coop_io_watch_set_interest(loop_, id_, static_cast<std::uint32_t>(interest)));
     }
 
+    /* Whether run_mode::until_idle waits for the watch. */
+    result<void> ref() const noexcept { return detail::answer(coop_io_watch_ref(loop_, id_)); }
+    result<void> unref() const noexcept { return detail::answer(coop_io_watch_unref(loop_, id_)); }
+
     constexpr coop_io_watch_id id() const noexcept { return id_; }
 
 private:

@@ -7,7 +7,7 @@
 enum { MANY = 300, ROOM = 7 };
 
 static coop_udp *bound(const char *address, size_t recv_buffer, size_t send_buffer, coop_address *where) {
-    coop_udp_options options = {sizeof options, address, strlen(address), recv_buffer, send_buffer, 0, 0, 0, 0};
+    coop_udp_options options = {sizeof options, address, strlen(address), recv_buffer, send_buffer, 0, 0, 0, 0, 0, 0};
     coop_udp *udp = NULL;
     CHECK_OK(coop_udp_new(&options, &udp));
     CHECK_OK(coop_udp_local_address(udp, where));
@@ -119,7 +119,7 @@ static void a_full_buffer(void) {
 
 /* Each datagram says when it came, joined by the kernel or not, and also when the array is smaller than what came. */
 static void receive_times(void) {
-    coop_udp_options options = {sizeof options, "127.0.0.1:0", 11, 0, 0, 0, 0, 0, 1};
+    coop_udp_options options = {sizeof options, "127.0.0.1:0", 11, 0, 0, 0, 0, 0, 0, 1, 0};
     coop_address from, to;
     coop_udp *sender = bound("127.0.0.1:0", 0, 0, &from), *receiver = NULL;
     static unsigned char bytes[10 * 500];

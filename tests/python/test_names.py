@@ -90,7 +90,16 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
         "python": ("send", "a set sends nothing else"),
     },
     ("task", "release"): {"rust": (None, "a Task that is dropped runs on")},
+    ("event_loop", "timer_local"): {"python": (None, "a call of the interpreter costs more than the lock that it saves")},
     ("timer", "cancel"): {"rust": ("cancel_timer", "an id is the loop's to cancel")},
+    ("timer", "cancel_local"): {
+        "rust": ("cancel_timer_local", "an id is the loop's to cancel"),
+        "python": (None, "a call of the interpreter costs more than the lock that it saves"),
+    },
+    ("timer", "ref"): {"rust": ("set_timer_ref", "one call for both")},
+    ("timer", "unref"): {"rust": ("set_timer_ref", "one call for both")},
+    ("io_watch", "ref"): {"rust": ("set_watch_ref", "one call for both")},
+    ("io_watch", "unref"): {"rust": ("set_watch_ref", "one call for both")},
     ("io_watch", "cancel"): {"rust": ("cancel_watch", "an id is the loop's to cancel")},
     ("io_watch", "set_interest"): {
         "rust": ("set_watch_interest", "an id is the loop's to change"),
