@@ -35,6 +35,9 @@ TYPES = {
     "stream": Type(("event_loop/stream", ("Stream",)), ("stream",), ()),
     "listener": Type(("event_loop/stream", ("Listener", "Handle")), ("listener",), ()),
     "udp": Type(("event_loop/udp", ("UdpSocket",)), ("udp",), ()),
+    "event": Type(("event_loop/event.rs", ("Event",)), ("event",), ()),
+    "child": Type(("event_loop/child.rs", ("Handle",)), ("child",), ()),
+    "signal": Type(("event_loop/signal", ("Handle",)), ("signal",), ()),
 }
 # Functions of no type: texts and numbers that each language has its own way for.
 FREE = {
@@ -87,8 +90,25 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
         "python": ("send", "a set sends nothing else"),
     },
     ("task", "release"): {"rust": (None, "a Task that is dropped runs on")},
+    ("event_loop", "timer_local"): {"python": (None, "a call of the interpreter costs more than the lock that it saves")},
     ("timer", "cancel"): {"rust": ("cancel_timer", "an id is the loop's to cancel")},
+    ("timer", "cancel_local"): {
+        "rust": ("cancel_timer_local", "an id is the loop's to cancel"),
+        "python": (None, "a call of the interpreter costs more than the lock that it saves"),
+    },
+    ("timer", "ref"): {"rust": ("set_timer_ref", "one call for both")},
+    ("timer", "unref"): {"rust": ("set_timer_ref", "one call for both")},
+    ("io_watch", "ref"): {"rust": ("set_watch_ref", "one call for both")},
+    ("io_watch", "unref"): {"rust": ("set_watch_ref", "one call for both")},
     ("io_watch", "cancel"): {"rust": ("cancel_watch", "an id is the loop's to cancel")},
+    ("io_watch", "set_interest"): {
+        "rust": ("set_watch_interest", "an id is the loop's to change"),
+        "python": (None, "a watch is cancelled, and made anew"),
+    },
+    ("child", "cancel"): {"rust": ("cancel_child", "an id is the loop's to cancel")},
+    ("signal", "cancel"): {"rust": ("cancel_signal", "an id is the loop's to cancel")},
+    ("event", "fd"): {"rust": (None, "AsFd")},
+    ("udp", "receive_times"): {"rust": (None, "Datagrams::received_at")},
     ("stream", "read_exactly"): {"rust": ("read_exact", "std::io::Read's name")},
     ("stream", "write"): {"rust": ("write_all", "write answers how much the system took")},
     ("stream", "cancel"): {"rust": (None, "a future that is dropped")},
