@@ -184,7 +184,7 @@ class EventLoop:
         recv_buffer: int | None = None,
         send_buffer: int | None = None,
     ) -> LoopFuture[Stream]:
-        """A future of a Stream to a Unix socket: a path, or on Linux a name that begins with "\0". Otherwise as
+        """A future of a Stream to a Unix socket: a path, or on Linux a name that begins with "\\0". Otherwise as
         `connect`.
         """
     def stats(self) -> LoopStats:
@@ -239,7 +239,7 @@ class EventLoop:
         recv_buffer: int | None = None,
         send_buffer: int | None = None,
     ) -> Listener:
-        """Listens at a Unix socket: a path, or on Linux a name that begins with "\0" and is no file; a Listener.
+        """Listens at a Unix socket: a path, or on Linux a name that begins with "\\0" and is no file; a Listener.
 
         The file is removed when the listener is closed. With `replace` a socket's file that nobody listens at any more
         is replaced. Raises Exists if there is a file, and as `listen`.
