@@ -29,7 +29,7 @@ use crossbeam_utils::{Backoff, CachePadded};
 use self::place::Cell;
 use crate::{
     job::Job,
-    primitive::{AtomicBool, AtomicPtr, AtomicUsize, Mutex, MutexGuard, Ordering},
+    primitive::{AtomicPtr, AtomicUsize, Mutex, MutexGuard, Ordering},
 };
 
 const CLOSED: usize = 1;
@@ -43,7 +43,8 @@ const LAP: usize = 2;
 const PLACES: usize = LAP - 1;
 
 struct Place {
-    filled: AtomicBool,
+    /// The lap in which it was filled last, counted from 1. So the consumer only reads, and a block is used again as it is.
+    filled: AtomicUsize,
     job: Cell<MaybeUninit<Job>>,
 }
 
@@ -54,7 +55,7 @@ struct Block {
 
 impl Block {
     fn new() -> *mut Self {
-        let place = |_| Place { filled: AtomicBool::new(false), job: Cell::new(MaybeUninit::uninit()) };
+        let place = |_| Place { filled: AtomicUsize::new(0), job: Cell::new(MaybeUninit::uninit()) };
         Box::into_raw(Box::new(Self { places: std::array::from_fn(place), next: AtomicPtr::new(ptr::null_mut()) }))
     }
 }
@@ -92,7 +93,10 @@ unsafe impl Sync for Inbox {}
 
 /// A place that is the caller's, to be filled.
 #[must_use = "the consumer waits for it"]
-pub(super) struct Claim<'a>(&'a Place);
+pub(super) struct Claim<'a> {
+    place: &'a Place,
+    lap: usize,
+}
 
 impl<'a> Claim<'a> {
     /// The next place, or `None` if the queue was closed.
@@ -127,14 +131,15 @@ impl<'a> Claim<'a> {
                 next = inbox.new_block();
             }
             match inbox.tail.word.compare_exchange_weak(word, word + ONE, Ordering::SeqCst, Ordering::Relaxed) {
-                Ok(_) => break Some((block, offset)),
+                Ok(_) => break Some((block, word / ONE)),
                 Err(_) => backoff.spin(),
             }
         };
-        let Some((block, offset)) = claimed else {
+        let Some((block, position)) = claimed else {
             inbox.recycle(next);
             return None;
         };
+        let offset = position % LAP;
         // SAFETY: the block of a claimed place stays until that is filled and read.
         let block = unsafe { &*block };
         if offset + 1 == PLACES {
@@ -144,15 +149,15 @@ impl<'a> Claim<'a> {
         } else if !next.is_null() {
             inbox.recycle(next);
         }
-        Some(Self(&block.places[offset]))
+        Some(Self { place: &block.places[offset], lap: position / LAP + 1 })
     }
 
     /// The queue is not the caller's to touch any more: the job may be running.
     #[inline]
     pub(super) fn fill(self, job: Job) {
         // SAFETY: one claim per place, and nobody reads it before it is filled.
-        self.0.job.with_mut(|place| unsafe { (*place).write(job) });
-        self.0.filled.store(true, Ordering::Release);
+        self.place.job.with_mut(|place| unsafe { (*place).write(job) });
+        self.place.filled.store(self.lap, Ordering::Release);
     }
 }
 
@@ -244,35 +249,36 @@ impl Consumer<'_> {
     /// The job in the next place. One that is being filled is waited for: that is a few instructions of a running poster.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Job> {
-        let (block, offset) = (self.head.block, self.head.position % LAP);
+        let (block, position) = (self.head.block, self.head.position);
+        let (offset, lap) = (position % LAP, position / LAP + 1);
         // SAFETY: the head's block is freed by the head alone.
         let current = unsafe { &*block };
         let place = &current.places[offset];
-        if !place.filled.load(Ordering::Acquire) && !self.wait(place) {
+        if place.filled.load(Ordering::Acquire) != lap && !self.wait(place, lap) {
             return None;
         }
         // SAFETY: filled, and read once: the head moves on.
         let job = place.job.with_mut(|job| unsafe { (*job).assume_init_read() });
-        place.filled.store(false, Ordering::Relaxed);
-        self.head.position += 1;
+        let mut next = position + 1;
         if offset + 1 == PLACES {
             // Appended before the place was filled.
-            self.head.block = current.next.swap(ptr::null_mut(), Ordering::Acquire);
-            self.head.position += 1;
+            self.head.block = current.next.load(Ordering::Acquire);
+            next += 1;
             self.inbox.recycle(block);
         }
-        self.inbox.taken.store(self.head.position, Ordering::Release);
+        self.head.position = next;
+        self.inbox.taken.store(next, Ordering::Release);
         Some(job)
     }
 
     /// False if the place is not claimed; otherwise returns when it is filled.
     #[cold]
-    fn wait(&self, place: &Place) -> bool {
+    fn wait(&self, place: &Place, lap: usize) -> bool {
         if self.inbox.is_empty() {
             return false;
         }
         let backoff = Backoff::new();
-        while !place.filled.load(Ordering::Acquire) {
+        while place.filled.load(Ordering::Acquire) != lap {
             wait_a_little(&backoff);
         }
         true

@@ -238,7 +238,9 @@ fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()>
             finish(shared, &mut meter);
             return shared.fork.check();
         }
-        if shared.runner.interrupted.swap(false, Ordering::SeqCst) {
+        // Without the look first it would be a locked instruction per turn. What the look misses, the turn sees before it sleeps.
+        if shared.runner.interrupted.load(Ordering::Relaxed) && shared.runner.interrupted.swap(false, Ordering::SeqCst)
+        {
             return Ok(());
         }
         shared.timers.publish_local();
@@ -274,11 +276,14 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, meter: &mut Meter, mode: RunM
     } else {
         shared.timers.next_timeout()
     };
-    if timeout == Some(Duration::ZERO) {
+    let sleeps = timeout != Some(Duration::ZERO);
+    if !sleeps {
         shared.wake_flag.awake();
     }
     let polled = driver.poll.poll(&mut driver.events, timeout);
-    shared.wake_flag.awake();
+    if sleeps {
+        shared.wake_flag.awake();
+    }
     match polled {
         // A signal: its handler has run, the loop goes on with the next turn.
         Err(error) if error.kind() == io::ErrorKind::Interrupted => driver.events.clear(),

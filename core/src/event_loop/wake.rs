@@ -19,7 +19,9 @@
 
 #![forbid(unsafe_code)]
 
-use crate::primitive::{AtomicBool, Ordering, fence};
+#[cfg(loom)]
+use crate::primitive::fence;
+use crate::primitive::{AtomicBool, Ordering, full_fence};
 
 /// "The loop sleeps, or is about to." Every change of it is a swap, also where a store would do, so that a late one, of an adder
 /// that takes nothing any more, stands before the next announcement in the flag's order and not behind it.
@@ -35,7 +37,7 @@ impl WakeFlag {
     pub(super) fn announce_sleep(&self) {
         // Release: whoever takes this announcement wakes the loop after the run has read what woke it before.
         self.0.swap(true, Ordering::AcqRel);
-        fence(Ordering::SeqCst);
+        full_fence();
     }
 
     /// The loop: it is awake, nobody needs to wake it.
@@ -52,7 +54,7 @@ impl WakeFlag {
     /// A hint: the loop sleeps, or is about to.
     #[inline]
     pub(super) fn is_asleep(&self) -> bool {
-        fence(Ordering::SeqCst);
+        full_fence();
         self.0.load(Ordering::Relaxed)
     }
 
@@ -69,7 +71,7 @@ impl WakeFlag {
     /// Whoever added work, after it was added: whether to wake the loop.
     #[inline]
     pub(super) fn must_wake(&self) -> bool {
-        fence(Ordering::SeqCst);
+        full_fence();
         self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Acquire)
     }
 }
