@@ -69,6 +69,14 @@ R ran(void *arg, A...) {
     return R();
 }
 
+// A callback that is handed a stream frees it.
+inline void handed(void *arg, const coop_error *error, coop_stream *stream) {
+    inside here(arg);
+    if ((error == nullptr) != (stream != nullptr)) fail("neither a stream nor an error, or both");
+    coop_stream_free(stream);
+    behave(here.a, false);
+}
+
 // A struct { fn, arg, drop }.
 template <class T>
 concept callback = requires(T t) { t.fn, t.arg, t.drop; };
@@ -81,6 +89,8 @@ concept sized = complete<T> && requires(T t) { t.size; };
 
 template <class R, class... A>
 auto ran_as(R (*)(void *, A...)) { return &ran<R, A...>; }
+
+inline auto ran_as(void (*)(void *, const coop_error *, coop_stream *)) { return &handed; }
 
 inline argument &offer(call &c) {
     argument &a = c.in.offer();
@@ -117,6 +127,8 @@ inline std::int64_t duration(call &c) {
 inline const char *text(call &c, std::size_t &length) {
     static const std::string_view texts[] = {"127.0.0.1:0", "[::1]:0", "127.0.0.1:0", "A", "B", "", "worker", "\xff\xfe", "1.2.3.4.5:6", "[::1", "a name that is longer than the system takes"};
     std::string_view chosen = texts[c.from.below(std::size(texts))];
+    // Nobody else is asked where a name is.
+    if (c.name == "coop_event_loop_connect" || c.named("resolve")) chosen = c.from.of<std::string_view>({"127.0.0.1", "::1", "", "\xff\xfe"});
     length = c.from.one_in(40) ? c.from.of<std::size_t>({0, SIZE_MAX, SIZE_MAX / 2 + 1}) : chosen.size();
     if (c.from.one_in(12)) return nullptr;
     unsigned char *copy = c.bytes(chosen.size());
@@ -163,6 +175,7 @@ inline void fill(coop_submit_options &o, call &c) {
 inline void fill(coop_timer_options &o, call &c) {
     o.after_ns = duration(c);
     o.every_ns = c.from.one_in(2) ? 0 : duration(c);
+    o.unref = choice(c, {0, 0, 1});
     o.on = choice(c, {0, 0, 1, 2});
     if (o.on == COOP_ON_POOL) o.priority = choice(c, {-1, 0, 1});
     if (c.from.one_in(8)) fill(o.cpus, c);

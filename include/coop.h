@@ -120,6 +120,21 @@
 #define COOP_LOG_TRACE 5
 
 /*
+ A slow callback was a post, or what was woken by one.
+ */
+#define COOP_CALLBACK_POST 0
+
+/*
+ A timer's.
+ */
+#define COOP_CALLBACK_TIMER 1
+
+/*
+ A watch's, a socket's, or that of another source that a descriptor stands for.
+ */
+#define COOP_CALLBACK_WATCH 2
+
+/*
  When there is nothing better to do.
  */
 #define COOP_PRIORITY_LOW -1
@@ -200,6 +215,11 @@
 typedef struct coop_event_loop coop_event_loop;
 
 /*
+ A listening socket, TCP or Unix, that accepts what comes.
+ */
+typedef struct coop_listener coop_listener;
+
+/*
  A pool of worker threads, pinned to CPUs, that run short tasks: the higher priority first, each task inside its
  CPU set.
  */
@@ -220,6 +240,14 @@ typedef struct coop_port_set coop_port_set;
  otherwise, posts run on the loop's thread.
  */
 typedef struct coop_runtime coop_runtime;
+
+/*
+ A connected stream socket, TCP or Unix. It never blocks; its descriptor is closed on exec.
+
+ What waits ends in a callback: one read and one write may be under way at a time, each with a buffer of the caller's that stays where
+ it is until the callback is told. What is not read stays in the system, so a fast sender waits for a slow reader.
+ */
+typedef struct coop_stream coop_stream;
 
 /*
  A UDP socket that receives and sends in batches: up to 64 messages per system call, and many datagrams per
@@ -332,6 +360,14 @@ typedef struct {
      On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
      */
     coop_cpu_set cpus;
+    /*
+     1: a COOP_RUN_UNTIL_IDLE does not wait for this timer.
+     */
+    int32_t unref;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
 } coop_timer_options;
 
 /*
@@ -861,6 +897,98 @@ typedef struct {
 } coop_worker_statistics;
 
 /*
+ A function that is told how long what was ready in a turn of the loop has waited. It runs on the loop's thread, after
+ that turn, with no lock held. drop(arg) is called once: when the hook is replaced or taken away, or when the loop is
+ freed. See coop_callback.
+ */
+typedef struct {
+    /*
+     lag_ns: from when the loop woke up to when the turn's last callback began, in nanoseconds.
+     */
+    void (*fn)(void *arg, int64_t lag_ns);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_lag_callback;
+
+/*
+ A function that is told of a callback that took too long. It runs on the loop's thread, after that callback, with no
+ lock held. drop(arg) is called once: when the hook is replaced or taken away, or when the loop is freed. See
+ coop_callback.
+ */
+typedef struct {
+    /*
+     what: one of COOP_CALLBACK_*. took_ns: how long it ran, in nanoseconds.
+     */
+    void (*fn)(void *arg, int32_t what, int64_t took_ns);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_slow_callback;
+
+/*
+ What an event loop did since it was made. The times are of callbacks on the loop's thread, and are measured from the
+ first coop_event_loop_stats of the loop on, or while it has a hook: until then they are 0.
+ */
+typedef struct {
+    /*
+     sizeof(coop_event_loop_statistics), set by the caller: at most that many bytes are written.
+     */
+    size_t size;
+    /*
+     Turns.
+     */
+    uint64_t iterations;
+    /*
+     Descriptors that were ready.
+     */
+    uint64_t events;
+    /*
+     Posts that have begun.
+     */
+    uint64_t posts;
+    /*
+     Timers that have fired, each repetition anew.
+     */
+    uint64_t timers_fired;
+    /*
+     Timers there are.
+     */
+    size_t timers;
+    /*
+     Watches there are, and sockets of streams.
+     */
+    size_t watches;
+    /*
+     The longest that a callback has run, in nanoseconds.
+     */
+    int64_t longest_callback_ns;
+    /*
+     In the last turn: from when the loop woke up to when its last callback began, which is how long the last of what
+     was ready waited.
+     */
+    int64_t lag_ns;
+    /*
+     The longest such time of all turns.
+     */
+    int64_t longest_lag_ns;
+    /*
+     For how long the callback at hand has run so far; 0 if there is none. This tells of one that never returns.
+     */
+    int64_t at_hand_ns;
+} coop_event_loop_statistics;
+
+/*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
  function of that name with coop_ before it.
 
@@ -1209,7 +1337,262 @@ typedef struct {
      coop_version_check.
      */
     coop_status (*version_check)(int32_t major, int32_t minor);
+    /*
+     coop_event_loop_set_lag_hook.
+     */
+    coop_status (*event_loop_set_lag_hook)(coop_event_loop *event_loop, int64_t threshold_ns, coop_lag_callback callback);
+    /*
+     coop_event_loop_set_slow_hook.
+     */
+    coop_status (*event_loop_set_slow_hook)(coop_event_loop *event_loop,
+                                            int64_t threshold_ns,
+                                            coop_slow_callback callback);
+    /*
+     coop_event_loop_stats.
+     */
+    coop_status (*event_loop_stats)(const coop_event_loop *event_loop, coop_event_loop_statistics *out);
+    /*
+     coop_event_loop_timer_local.
+     */
+    coop_status (*event_loop_timer_local)(coop_event_loop *event_loop,
+                                          const coop_timer_options *options,
+                                          coop_timer_callback callback,
+                                          coop_timer_id *id);
+    /*
+     coop_io_watch_ref.
+     */
+    coop_status (*io_watch_ref)(coop_event_loop *event_loop, coop_io_watch_id id);
+    /*
+     coop_io_watch_unref.
+     */
+    coop_status (*io_watch_unref)(coop_event_loop *event_loop, coop_io_watch_id id);
+    /*
+     coop_timer_cancel_local.
+     */
+    coop_status (*timer_cancel_local)(coop_event_loop *event_loop, coop_timer_id id);
+    /*
+     coop_timer_ref.
+     */
+    coop_status (*timer_ref)(coop_event_loop *event_loop, coop_timer_id id);
+    /*
+     coop_timer_unref.
+     */
+    coop_status (*timer_unref)(coop_event_loop *event_loop, coop_timer_id id);
 } coop_api;
+
+/*
+ How a stream is, and where its callbacks run. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_stream_options).
+     */
+    size_t size;
+    /*
+     One of COOP_ON_*.
+     */
+    int32_t on;
+    /*
+     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+     */
+    int32_t priority;
+    /*
+     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+     */
+    coop_cpu_set cpus;
+    /*
+     1: what is written goes out at once, instead of waiting a little for more (TCP_NODELAY). Of no meaning for Unix sockets.
+     */
+    int32_t nodelay;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+    /*
+     Nanoseconds of silence after which the system asks whether the peer is still there; it counts seconds, rounded up. 0 never
+     asks. Of no meaning for Unix sockets.
+     */
+    int64_t keepalive_ns;
+    /*
+     Bytes that the system may hold of what has come; it may allow less. 0 is the system's default, which grows by itself.
+     */
+    size_t recv_buffer;
+    /*
+     Bytes that the system may hold of what is to go; it may allow less. 0 is the system's default, which grows by itself.
+     */
+    size_t send_buffer;
+} coop_stream_options;
+
+/*
+ How to connect. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_connect_options).
+     */
+    size_t size;
+    /*
+     Nanoseconds for all of it, the look-up of the name too; then it is COOP_E_TIMEOUT. 0: as long as the system tries.
+     */
+    int64_t timeout_ns;
+    /*
+     The address to connect from: "192.0.2.1:0"; port 0 is any. NULL: any.
+     */
+    const char *local;
+    /*
+     The bytes of local.
+     */
+    size_t local_length;
+    /*
+     How the stream is, and where its callbacks run; the one that is handed the stream, too. NULL is all defaults.
+     */
+    const coop_stream_options *stream;
+} coop_connect_options;
+
+/*
+ Why something failed that a callback is told of. The library makes it; it is there until the callback returns. Later versions may
+ add fields at its end.
+ */
+typedef struct {
+    /*
+     One of COOP_E_*.
+     */
+    coop_status status;
+    /*
+     The system's error number (ECONNRESET, EMFILE, ...) beside COOP_E_OS; else 0.
+     */
+    int32_t os_errno;
+    /*
+     Why, in words: UTF-8, never NULL.
+     */
+    const char *message;
+} coop_error;
+
+/*
+ A function that is handed a stream. drop(arg) is called once: after the only run when one connects, and when the listener is freed. See
+ coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL if there is a stream. stream: the callback's, who frees it; NULL beside an error. Callbacks of the stream are not told
+     before this one has returned. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_error *error, coop_stream *stream);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_stream_callback;
+
+/*
+ Where the callback of a look-up runs. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_resolve_options).
+     */
+    size_t size;
+    /*
+     One of COOP_ON_*.
+     */
+    int32_t on;
+    /*
+     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+     */
+    int32_t priority;
+    /*
+     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+     */
+    coop_cpu_set cpus;
+} coop_resolve_options;
+
+/*
+ A function that is told once where a name is; then drop(arg) is called. See coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL if there are addresses. addresses, count: in the order in which to try them, until the callback returns; NULL and 0 beside
+     an error. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_error *error, const coop_address *addresses, size_t count);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_resolve_callback;
+
+/*
+ Where to listen, and how. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_listener_options).
+     */
+    size_t size;
+    /*
+     Where: "127.0.0.1:7000", "[::1]:7000"; port 0 takes a free one. One of address and path must be there.
+     */
+    const char *address;
+    /*
+     The bytes of address.
+     */
+    size_t address_length;
+    /*
+     Or a Unix socket: a path, whose file is removed when the listener is freed; on Linux a name that begins with a NUL is one of the
+     abstract kind, which is no file.
+     */
+    const char *path;
+    /*
+     The bytes of path.
+     */
+    size_t path_length;
+    /*
+     How many connections may wait in the system; it may allow fewer. 0: 4096.
+     */
+    uint32_t backlog;
+    /*
+     1: several sockets may listen at this address, and the kernel spreads the connections over them.
+     */
+    int32_t reuse_port;
+    /*
+     1: the address is refused while connections of an earlier listener linger there.
+     */
+    int32_t no_reuse_address;
+    /*
+     1: a Unix socket's file that nobody listens at any more is replaced, instead of refused.
+     */
+    int32_t replace;
+    /*
+     How the streams are, and where their callbacks run; that of the listener, too. NULL is all defaults.
+     */
+    const coop_stream_options *stream;
+} coop_listener_options;
+
+/*
+ A function that is told once how a read or a write ended; then drop(arg) is called. See coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL if it was done. count: how many bytes were moved, also beside an error. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_error *error, size_t count);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_io_callback;
 
 /*
  What a shared library exports, under any name, to make a handler of a port: "lib.so:symbol".
@@ -1342,6 +1725,50 @@ coop_status coop_address_text(const coop_address *address, char *buffer, size_t 
  The table is the library's and lives as long as the program. Any thread.
  */
 const coop_api *coop_api_get(void);
+
+/*
+ Connects to a host over TCP. A name is looked up beside the loop, and its addresses are tried in turn, IPv6 and IPv4 in overlap.
+
+ options: copied; NULL is all defaults. host, host_length: a name, "127.0.0.1" or "::1"; UTF-8, copied. port: from 1. callback: told once,
+ after this call, with the stream or the error; the loop owns callback.arg if this answers COOP_OK.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a text, a time, a place or a priority, COOP_E_AFFINITY for a CPU set without a worker,
+ COOP_E_UNSUPPORTED for options, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED. The callback is told COOP_E_RESOLVE for a name
+ that has no address, COOP_E_OS (ECONNREFUSED, ...) of the last address tried, COOP_E_TIMEOUT, and COOP_E_CLOSED if the loop ends before.
+ */
+coop_status coop_event_loop_connect(coop_event_loop *event_loop,
+                                    const coop_connect_options *options,
+                                    const char *host,
+                                    size_t host_length,
+                                    uint16_t port,
+                                    coop_stream_callback callback);
+
+/*
+ Connects to a Unix socket.
+
+ path, path_length: a path; on Linux a name that begins with a NUL is one of the abstract kind, which is no file. Copied. Otherwise as
+ coop_event_loop_connect; options.local must not be there.
+ */
+coop_status coop_event_loop_connect_unix(coop_event_loop *event_loop,
+                                         const coop_connect_options *options,
+                                         const char *path,
+                                         size_t path_length,
+                                         coop_stream_callback callback);
+
+/*
+ Looks up the addresses of a host, beside the loop.
+
+ options: copied; NULL is all defaults. host, host_length: a name, "127.0.0.1" or "::1"; UTF-8, copied. port: the one in the addresses.
+ callback: told once, after this call; the loop owns callback.arg if this answers COOP_OK.
+
+ Any thread. As coop_event_loop_connect. The callback is told COOP_E_RESOLVE for a name that has no address.
+ */
+coop_status coop_event_loop_resolve(coop_event_loop *event_loop,
+                                    const coop_resolve_options *options,
+                                    const char *host,
+                                    size_t host_length,
+                                    uint16_t port,
+                                    coop_resolve_callback callback);
 
 /*
  Makes an event loop. It takes posts, timers and watches at once; nothing runs before coop_event_loop_run or
@@ -1496,6 +1923,83 @@ coop_status coop_event_loop_watch(coop_event_loop *event_loop,
 coop_status coop_io_watch_cancel(coop_event_loop *event_loop, coop_io_watch_id id);
 
 /*
+ A COOP_RUN_UNTIL_IDLE waits for the watch, as it does for each that is not made with unref. It does not count: once is enough.
+
+ Any thread. COOP_E_STALE as coop_io_watch_cancel, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_io_watch_ref(coop_event_loop *event_loop,
+                              coop_io_watch_id id);
+
+/*
+ A COOP_RUN_UNTIL_IDLE does not wait for the watch; one that waits for nothing else ends.
+
+ Any thread. COOP_E_STALE as coop_io_watch_cancel, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_io_watch_unref(coop_event_loop *event_loop, coop_io_watch_id id);
+
+/*
+ Listens, and hands each connection to the callback.
+
+ options: copied. callback: called for each connection, one call after another; the listener owns callback.arg if this answers COOP_OK. It
+ may be called before out is set. With fn NULL there is none (arg and drop are not looked at): connections wait for coop_listener_accept.
+ out: set to the listener, which the caller frees with coop_listener_free.
+
+ When the process has no file descriptor left, the callback is told so once (COOP_E_OS, EMFILE); connections wait, and it tries again every
+ 100 ms. When the loop ends, the callback is told COOP_E_CLOSED, the last time. While a callback in the pool is slow, what comes waits in
+ the system.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for an address, a path, a place or a priority, COOP_E_AFFINITY for a CPU set without a worker,
+ COOP_E_UNSUPPORTED for options, COOP_E_EXISTS for a path where there is a file, COOP_E_OS (EADDRINUSE, ...), COOP_E_CLOSED once the loop was
+ stopped, COOP_E_FORKED.
+ */
+coop_status coop_listener_new(coop_event_loop *event_loop,
+                              const coop_listener_options *options,
+                              coop_stream_callback callback,
+                              coop_listener **out);
+
+/*
+ Takes one connection, once there is one. For a listener without a callback of its own.
+
+ callback: told once, after this call, with the stream or the error; the listener owns callback.arg if this answers COOP_OK. While the
+ process has no file descriptor left it waits for one.
+
+ Any thread. COOP_E_EXISTS while one is being waited for (until its callback begins), and for a listener whose callback takes what comes;
+ COOP_E_NULL, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED. The callback is told COOP_E_CANCELLED by coop_listener_cancel and
+ coop_listener_free, COOP_E_CLOSED if the loop ends before, COOP_E_OS.
+ */
+coop_status coop_listener_accept(coop_listener *listener,
+                                 coop_stream_callback callback);
+
+/*
+ Ends the wait of coop_listener_accept: its callback is told COOP_E_CANCELLED, not inside this call. The listener goes on.
+
+ Any thread. COOP_E_STALE if there is none, or it has ended already; COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_listener_cancel(coop_listener *listener);
+
+/*
+ Stops listening and releases the listener: its callback does not begin any more, and its argument is dropped now; if it is running (it
+ may be the caller), when it returns. Streams that it handed over live on; those on their way are closed. NULL does nothing.
+
+ Any thread, also the listener's own callback; once, with no call begun after it. In a forked child it closes the child's copy of the
+ descriptor.
+ */
+void coop_listener_free(coop_listener *listener);
+
+/*
+ Says which address and port the listener has; coop_address_text makes words of it.
+
+ out: set to the address; to no address (length 0) for a Unix socket. Any thread. COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_listener_address(const coop_listener *listener, coop_address *out);
+
+/*
+ The listener's descriptor; it stays the listener's. Not to be watched: the listener does that. COOP_E_NULL or COOP_E_FORKED, which are
+ negative, if there is none. Any thread.
+ */
+int32_t coop_listener_fd(const coop_listener *listener);
+
+/*
  Has the function called with each message of this level or a more severe one, instead of the one set before.
  Until one is set there are no messages.
 
@@ -1510,6 +2014,48 @@ coop_status coop_io_watch_cancel(coop_event_loop *event_loop, coop_io_watch_id i
  COOP_E_NULL without one, COOP_E_EXISTS if the program is in Rust and has set a tracing subscriber of its own.
  */
 coop_status coop_set_log(int32_t level, coop_log_callback callback);
+
+/*
+ Says what the loop did so far. The first call has the times measured from then on, which costs a look at the clock for each
+ callback.
+
+ out: out->size is the caller's; the rest is written. Any thread. COOP_E_NULL, COOP_E_INVALID for the size,
+ COOP_E_FORKED.
+ */
+coop_status coop_event_loop_stats(const coop_event_loop *event_loop,
+                                  coop_event_loop_statistics *out);
+
+/*
+ Has the function called whenever a callback has run on the loop's thread for that long or longer; without a function, a
+ message is logged (see coop_set_log). What runs in a runtime's pool is not looked at. One hook at a time: the one
+ before is dropped.
+
+ threshold_ns: nanoseconds above 0; COOP_NONE takes the hook away, and callback.fn is NULL. callback: the loop owns
+ callback.arg if this answers COOP_OK and callback.fn is not NULL.
+
+ A callback that never returns is not told of: see coop_event_loop_statistics.at_hand_ns.
+
+ Any thread, also the hook itself. COOP_E_NULL, COOP_E_INVALID for another threshold, COOP_E_CLOSED once the loop was
+ stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_set_slow_hook(coop_event_loop *event_loop,
+                                          int64_t threshold_ns,
+                                          coop_slow_callback callback);
+
+/*
+ Has the function called after every turn of the loop in which the last of what was ready waited that long or longer until
+ its callback began; without a function, a message is logged (see coop_set_log). One hook at a time: the one before
+ is dropped.
+
+ threshold_ns: nanoseconds above 0; COOP_NONE takes the hook away, and callback.fn is NULL. callback: the loop owns
+ callback.arg if this answers COOP_OK and callback.fn is not NULL.
+
+ Any thread, also the hook itself. COOP_E_NULL, COOP_E_INVALID for another threshold, COOP_E_CLOSED once the loop was
+ stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_set_lag_hook(coop_event_loop *event_loop,
+                                         int64_t threshold_ns,
+                                         coop_lag_callback callback);
 
 /*
  Makes a handler with the coop_port_handler_init that name names: "path/lib.so:symbol". A path without a slash is looked
@@ -1914,6 +2460,163 @@ const char *coop_last_error(void);
 int32_t coop_last_os_errno(void);
 
 /*
+ Makes a stream of a connected socket that the caller has: of socketpair, of an inherited descriptor, of one that came over a
+ Unix socket.
+
+ options: copied; NULL is all defaults. fd: the stream's if this answers COOP_OK, who makes it non-blocking and closes it; else the
+ caller's, unchanged but for that. out: set to the stream, which the caller frees with coop_stream_free.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for an fd that is negative or no stream socket, a place or a priority, COOP_E_AFFINITY for a
+ CPU set without a worker, COOP_E_UNSUPPORTED for options, COOP_E_EXISTS if the loop watches fd, COOP_E_OS, COOP_E_CLOSED once the loop
+ was stopped, COOP_E_FORKED.
+ */
+coop_status coop_stream_new(coop_event_loop *event_loop,
+                            const coop_stream_options *options,
+                            int32_t fd,
+                            coop_stream **out);
+
+/*
+ Closes the stream and releases it. What is under way ends with COOP_E_CANCELLED, at the stream's place, as after coop_stream_cancel;
+ the buffers are the caller's again when this returns, and so is what the system has not sent yet the system's: it goes on sending,
+ unless coop_stream_set_linger says otherwise. NULL does nothing.
+
+ Any thread, also the stream's own callbacks; once, with no call begun after it. In a forked child it closes the child's copy of the
+ descriptor, and no callback is told.
+ */
+void coop_stream_free(coop_stream *stream);
+
+/*
+ Reads what is there, once there is something.
+
+ buffer, length: where to, and its bytes, from 1; they stay where they are, and are not touched by the caller, until the callback is told.
+ callback: told how many bytes came; 0 without an error is the end: the peer has closed, or shut down its writing half. The stream owns
+ callback.arg if this answers COOP_OK; then the callback is told once, whatever happens, after this call and at the stream's place,
+ and no two callbacks of one stream overlap.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for no length, COOP_E_EXISTS while a read is under way (until its callback begins),
+ COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED. The callback is told COOP_E_OS (ECONNRESET, ...), COOP_E_CANCELLED by
+ coop_stream_cancel and coop_stream_free, and COOP_E_CLOSED if the loop ends before.
+ */
+coop_status coop_stream_read(coop_stream *stream,
+                             void *buffer,
+                             size_t length,
+                             coop_io_callback callback);
+
+/*
+ Reads until the buffer is full. As coop_stream_read, but that the callback is told when all of length has come, or when the peer has
+ ended before: then count is less, without an error. Beside an error count says how many bytes came before it.
+
+ Any thread. As coop_stream_read.
+ */
+coop_status coop_stream_read_exactly(coop_stream *stream,
+                                     void *buffer,
+                                     size_t length,
+                                     coop_io_callback callback);
+
+/*
+ Writes all of it. What the system takes at once is taken in this call.
+
+ data, length: what to write; it stays where it is, unchanged, until the callback is told. callback: told when the system has taken all
+ of it, or with the error, and then count says how many bytes were taken before. As in coop_stream_read otherwise.
+
+ Any thread. COOP_E_NULL, COOP_E_EXISTS while a write is under way (until its callback begins), COOP_E_CLOSED once the loop was
+ stopped, COOP_E_FORKED. The callback is told COOP_E_OS (EPIPE and ECONNRESET if the peer is gone; there is no SIGPIPE),
+ COOP_E_CANCELLED, COOP_E_CLOSED.
+ */
+coop_status coop_stream_write(coop_stream *stream,
+                              const void *data,
+                              size_t length,
+                              coop_io_callback callback);
+
+/*
+ Reads what is there now, without waiting and without a callback.
+
+ buffer, length: where to, and its bytes, from 1. count: set to how many came; 0 is the end.
+
+ Any thread. COOP_E_WOULD_BLOCK if nothing is there, COOP_E_EXISTS while a read is under way, COOP_E_NULL, COOP_E_INVALID for no length,
+ COOP_E_OS, COOP_E_FORKED.
+ */
+coop_status coop_stream_try_read(coop_stream *stream,
+                                 void *buffer,
+                                 size_t length,
+                                 size_t *count);
+
+/*
+ Writes what the system takes now, without waiting and without a callback.
+
+ data, length: what to write. count: set to how many bytes were taken, perhaps fewer than length.
+
+ Any thread. COOP_E_WOULD_BLOCK if the system takes nothing now, COOP_E_EXISTS while a write is under way, COOP_E_NULL, COOP_E_OS,
+ COOP_E_FORKED.
+ */
+coop_status coop_stream_try_write(coop_stream *stream,
+                                  const void *data,
+                                  size_t length,
+                                  size_t *count);
+
+/*
+ Ends what is under way: its callback is told COOP_E_CANCELLED and how many bytes were moved before, at the stream's place and not
+ inside this call. When this returns its buffer is not touched any more. What has ended already is told as it ended. The stream
+ stays open.
+
+ which: COOP_IO_READ, COOP_IO_WRITE or both. Any thread, also the stream's own callbacks. COOP_E_STALE if nothing of that was under
+ way; COOP_E_NULL, COOP_E_INVALID for other bits, COOP_E_FORKED.
+ */
+coop_status coop_stream_cancel(coop_stream *stream,
+                               uint32_t which);
+
+/*
+ Shuts down the writing half: when the peer has read what was written, it reads the end. Reading goes on.
+
+ Any thread. COOP_E_EXISTS while a write is under way: do it when that is told. COOP_E_NULL, COOP_E_OS, COOP_E_FORKED. A connection that
+ is gone is no error.
+ */
+coop_status coop_stream_shutdown(coop_stream *stream);
+
+/*
+ Says which address and port the stream has here.
+
+ out: set to the address; to no address (length 0) for a Unix socket. Any thread. COOP_E_NULL, COOP_E_OS, COOP_E_FORKED.
+ */
+coop_status coop_stream_local_address(const coop_stream *stream, coop_address *out);
+
+/*
+ Says which address and port the peer has, also when it is gone; as coop_stream_local_address.
+ */
+coop_status coop_stream_peer_address(const coop_stream *stream, coop_address *out);
+
+/*
+ The stream's descriptor; it stays the stream's. Not to be watched: the stream does that. COOP_E_NULL or COOP_E_FORKED, which are
+ negative, if there is none. Any thread.
+ */
+int32_t coop_stream_fd(const coop_stream *stream);
+
+/*
+ Says whether what is written goes out at once (1, TCP_NODELAY), or may wait a little for more (0, the default).
+
+ Any thread. COOP_E_INVALID for another number, COOP_E_OS for a Unix socket, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_stream_set_nodelay(coop_stream *stream, int32_t nodelay);
+
+/*
+ Has the system ask after a peer that is silent: a connection whose other side has vanished ends with ETIMEDOUT.
+
+ idle_ns: nanoseconds of silence before the first question; the system counts seconds, rounded up. 0: never ask. Any thread. COOP_E_INVALID, COOP_E_OS, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_stream_set_keepalive(coop_stream *stream,
+                                      int64_t idle_ns);
+
+/*
+ Says what becomes of bytes that are not sent yet when the stream is closed.
+
+ linger_ns: 0: they are thrown away, and the peer sees a reset. COOP_FOREVER: the system sends them meanwhile, which is the default.
+ Another time makes coop_stream_free wait that long for them; seconds, rounded up. Any thread. COOP_E_INVALID, COOP_E_OS, COOP_E_NULL,
+ COOP_E_FORKED.
+ */
+coop_status coop_stream_set_linger(coop_stream *stream,
+                                   int64_t linger_ns);
+
+/*
  As coop_pool_submit, for a task that somebody waits for or cancels. Costs a little more.
 
  id: set to the task's id, which ends with coop_task_join, coop_task_cancel or coop_task_release: call one of them,
@@ -1978,9 +2681,51 @@ coop_status coop_event_loop_timer(coop_event_loop *event_loop,
  be the caller), when it returns.
 
  Any thread, also the loop's own callbacks. COOP_E_STALE if it has fired its only time or was cancelled, or is
- of no timer of this loop; COOP_E_NULL, COOP_E_FORKED.
+ of no timer of this loop; COOP_E_INVALID for a local timer of a loop that another thread runs; COOP_E_NULL,
+ COOP_E_FORKED.
  */
 coop_status coop_timer_cancel(coop_event_loop *event_loop, coop_timer_id id);
+
+/*
+ coop_event_loop_timer for the loop's own callbacks, on its thread: without a lock and without a look at the clock.
+
+ The delay counts from the first such call of this turn of the loop, so that the timer may fire earlier by as long as
+ the turn has lasted since. The function runs on the loop's thread, whatever the default is; between such timers and
+ others that are due in one turn there is no order. options, callback and id: as for coop_event_loop_timer.
+
+ COOP_E_INVALID from anywhere else, for COOP_ON_POOL and for a time, COOP_E_NULL, COOP_E_UNSUPPORTED for options,
+ COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_timer_local(coop_event_loop *event_loop,
+                                        const coop_timer_options *options,
+                                        coop_timer_callback callback,
+                                        coop_timer_id *id);
+
+/*
+ coop_timer_cancel for the loop's own callbacks, on its thread: without a lock if the timer is of
+ coop_event_loop_timer_local. While a loop runs, its own thread alone cancels such timers, by either function.
+
+ COOP_E_INVALID from anywhere else, COOP_E_STALE if it has fired its only time or was cancelled, or is of no timer of
+ this loop; COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_timer_cancel_local(coop_event_loop *event_loop, coop_timer_id id);
+
+/*
+ A COOP_RUN_UNTIL_IDLE waits for the timer, as it does for each that is not made with unref. It does not count: once is enough.
+
+ Any thread. COOP_E_STALE as coop_timer_cancel, COOP_E_INVALID for a local timer of a loop that another thread runs,
+ COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_timer_ref(coop_event_loop *event_loop,
+                           coop_timer_id id);
+
+/*
+ A COOP_RUN_UNTIL_IDLE does not wait for the timer; one that waits for nothing else ends.
+
+ Any thread. COOP_E_STALE as coop_timer_cancel, COOP_E_INVALID for a local timer of a loop that another thread runs,
+ COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_timer_unref(coop_event_loop *event_loop, coop_timer_id id);
 
 /*
  Makes a socket and binds it.

@@ -15,6 +15,7 @@
  * - Durations are std::chrono's, or coop::forever.                                          coop/time.hpp
  * - coop::task_handle is a task of a pool, to wait for it or to take it back.              coop/task_handle.hpp
  * - coop::task<T> is a coroutine, and pools, loops, timers and descriptors are awaited.    coop/coroutine.hpp
+ * - coop::stream and coop::listener are connections; coop::connect makes them.            coop/stream.hpp, coop/listener.hpp
  * - Objects are move-only and free what they own. One that was moved from answers errc::null.
  *
  * It works with -fno-exceptions and -fno-rtti, and with libstdc++ and libc++. */
@@ -26,12 +27,14 @@
 #include <coop/address.hpp>
 #include <coop/api.hpp>
 #include <coop/callback.hpp>
+#include <coop/connect.hpp>
 #include <coop/coroutine.hpp>
 #include <coop/cpu_set.hpp>
 #include <coop/datagram.hpp>
 #include <coop/errc.hpp>
 #include <coop/event_loop.hpp>
 #include <coop/io_watch.hpp>
+#include <coop/listener.hpp>
 #include <coop/log.hpp>
 #include <coop/pool.hpp>
 #include <coop/pool_options.hpp>
@@ -42,6 +45,8 @@
 #include <coop/result.hpp>
 #include <coop/runtime.hpp>
 #include <coop/scoped.hpp>
+#include <coop/stream.hpp>
+#include <coop/stream_awaitable.hpp>
 #include <coop/task_handle.hpp>
 #include <coop/time.hpp>
 #include <coop/timer.hpp>

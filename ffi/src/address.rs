@@ -103,6 +103,11 @@ impl coop_address {
     }
 
     /// `None` is no address.
+    pub(crate) fn maybe(address: Option<&SocketAddr>) -> Self {
+        address.map_or(Self { length: 0, bytes: [0; BYTES] }, Self::of)
+    }
+
+    /// `None` is no address.
     pub(crate) fn read(&self) -> Result<Option<SocketAddr>> {
         let length = self.length as usize;
         if length == 0 {

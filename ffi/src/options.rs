@@ -1,6 +1,13 @@
 //! What C passes in: options structs of any version, flags, durations, texts.
 
-use std::{ffi::c_char, mem::MaybeUninit, ptr, slice, str, time::Duration};
+use std::{
+    ffi::{OsStr, c_char},
+    mem::MaybeUninit,
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
+    ptr, slice, str,
+    time::Duration,
+};
 
 use coop_core::{Error, Result};
 
@@ -140,6 +147,16 @@ pub(crate) unsafe fn text(data: *const c_char, length: usize, name: &str) -> Res
         return Err(Error::Invalid(format!("{name} has a NUL at byte {at}")));
     }
     Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+/// A path of C's, whose bytes are the system's; `None` if it is not given (NULL, or no bytes).
+///
+/// # Safety
+/// `data` points to `length` readable bytes.
+pub(crate) unsafe fn path(data: *const c_char, length: usize, name: &str) -> Result<Option<PathBuf>> {
+    // SAFETY: the caller's promise; characters are bytes.
+    let bytes = unsafe { array(data.cast::<u8>(), length, name) }?;
+    Ok((!bytes.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(bytes))))
 }
 
 #[cfg(test)]

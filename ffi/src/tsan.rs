@@ -94,6 +94,12 @@ pub(crate) fn hand_over(arg: *mut c_void) {
     release(HANDED_OVER.of(arg));
 }
 
+/// What was done before the callback was handed over, or since by the library, is done.
+#[inline]
+pub(crate) fn taken_over(arg: *mut c_void) {
+    acquire(HANDED_OVER.of(arg));
+}
+
 /// The call after this makes others return: a stop, an interrupt.
 #[inline]
 pub(crate) fn tell() {

@@ -36,25 +36,14 @@
 #include <utility>
 
 #include <coop.h>
+#include <coop/detail/given.hpp>
 #include <coop/detail/promise.hpp>
 #include <coop/detail/watch.hpp>
+#include <coop/time.hpp>
 
 namespace coop {
 
 namespace coro {
-
-inline coop_pool *pool_of(coop_pool *pool) noexcept { return pool; }
-inline coop_event_loop *loop_of(coop_event_loop *loop) noexcept { return loop; }
-template <class P>
-    requires requires(P &pool) { { pool.get() } -> std::convertible_to<coop_pool *>; }
-coop_pool *pool_of(P &pool) {
-    return pool.get();
-}
-template <class L>
-    requires requires(L &loop) { { loop.get() } -> std::convertible_to<coop_event_loop *>; }
-coop_event_loop *loop_of(L &loop) {
-    return loop.get();
-}
 
 inline coop_submit_options options_of(coop_submit_options const &options) noexcept { return options; }
 template <class O>
@@ -332,10 +321,11 @@ template <class Loop>
 }
 
 // co_await sleep_for(loop, 5ms): waits on the loop's clock, no less than that, and goes on where the coroutine belongs (one
-// that never hopped: on the loop's thread). The errors of coop_event_loop_timer.
+// that never hopped: on the loop's thread). What is negative is now; what is longer than the library counts is as long as it counts. The
+// errors of coop_event_loop_timer.
 template <class Loop, class Rep, class Period>
 [[nodiscard]] auto sleep_for(Loop &&loop, std::chrono::duration<Rep, Period> duration) {
-    return coro::timer_awaiter(coro::loop_of(loop), std::chrono::ceil<std::chrono::nanoseconds>(duration).count());
+    return coro::timer_awaiter(coro::loop_of(loop), detail::nanoseconds_of(duration));
 }
 
 // co_await readiness(loop, fd): waits until a read (COOP_IO_READ), a write (COOP_IO_WRITE) or either would not block, and goes

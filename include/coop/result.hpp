@@ -44,6 +44,20 @@ public:
         return failure;
     }
 
+    /* What a callback of C's is told. */
+    static error of(const coop_error &told) noexcept {
+        error failure(static_cast<errc>(told.status), {}, told.os_errno);
+#if defined(__cpp_exceptions)
+        try {
+            failure.message_ = told.message;
+        } catch (...) {
+        }
+#else
+        failure.message_ = told.message;
+#endif
+        return failure;
+    }
+
     errc status() const noexcept { return status_; }
     std::error_code code() const noexcept { return status_; }
 

@@ -12,6 +12,8 @@
 #define COOP_UDP_HPP
 
 #include <coop/datagram.hpp>
+#include <coop/detail/given.hpp>
+#include <coop/detail/retried.hpp>
 #include <coop/result.hpp>
 
 #include <cstddef>
@@ -114,6 +116,36 @@ public:
         return detail::answer<udp_sent>(status, done);
     }
     result<udp_sent> send(const datagram &one) const noexcept { return send(std::span<const datagram>(&one, 1)); }
+
+    /* co_await receive(loop, room): the same, once there is something. The socket stays open underneath until then. */
+    template <class Loop>
+    [[nodiscard]] auto receive(Loop &&loop, std::span<datagram> room) const noexcept {
+        auto attempt = [this, room](result<std::span<datagram>> &done) {
+            done = receive(room);
+            return !done || !done->empty() || room.empty();
+        };
+        return coro::retried<std::span<datagram>, decltype(attempt)>(coro::loop_of(loop), coop_udp_fd(udp_), COOP_IO_READ,
+                                                                     std::move(attempt));
+    }
+
+    /* co_await send(loop, datagrams): the same, when all are sent, or one is wrong. */
+    template <class Loop>
+    [[nodiscard]] auto send(Loop &&loop, std::span<const datagram> datagrams) const noexcept {
+        auto attempt = [this, datagrams, sum = udp_sent{}](result<udp_sent> &done) mutable {
+            done = send(datagrams.subspan(sum.sent));
+            if (!done) return true;
+            sum.sent += done->sent;
+            sum.refused += done->refused;
+            done = sum;
+            return sum.sent == datagrams.size();
+        };
+        return coro::retried<udp_sent, decltype(attempt)>(coro::loop_of(loop), coop_udp_fd(udp_), COOP_IO_WRITE,
+                                                          std::move(attempt));
+    }
+    template <class Loop>
+    [[nodiscard]] auto send(Loop &&loop, const datagram &one) const noexcept {
+        return send(std::forward<Loop>(loop), std::span<const datagram>(&one, 1));
+    }
 
     /* Closes the socket now, as the destructor does. */
     void free() noexcept { coop_udp_free(release()); }

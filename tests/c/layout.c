@@ -24,6 +24,62 @@ NEXT(coop_io_watch_callback, fn, arg);
 NEXT(coop_io_watch_callback, arg, drop);
 LAST(coop_io_watch_callback, drop, 24);
 
+FIRST(coop_io_callback, fn);
+NEXT(coop_io_callback, fn, arg);
+NEXT(coop_io_callback, arg, drop);
+LAST(coop_io_callback, drop, 24);
+
+FIRST(coop_stream_callback, fn);
+NEXT(coop_stream_callback, fn, arg);
+NEXT(coop_stream_callback, arg, drop);
+LAST(coop_stream_callback, drop, 24);
+
+FIRST(coop_resolve_callback, fn);
+NEXT(coop_resolve_callback, fn, arg);
+NEXT(coop_resolve_callback, arg, drop);
+LAST(coop_resolve_callback, drop, 24);
+
+FIRST(coop_error, status);
+NEXT(coop_error, status, os_errno);
+NEXT(coop_error, os_errno, message);
+LAST(coop_error, message, 16);
+
+FIRST(coop_stream_options, size);
+NEXT(coop_stream_options, size, on);
+NEXT(coop_stream_options, on, priority);
+NEXT(coop_stream_options, priority, cpus);
+NEXT(coop_stream_options, cpus, nodelay);
+NEXT(coop_stream_options, nodelay, reserved);
+NEXT(coop_stream_options, reserved, keepalive_ns);
+NEXT(coop_stream_options, keepalive_ns, recv_buffer);
+NEXT(coop_stream_options, recv_buffer, send_buffer);
+LAST(coop_stream_options, send_buffer, 64);
+
+FIRST(coop_connect_options, size);
+NEXT(coop_connect_options, size, timeout_ns);
+NEXT(coop_connect_options, timeout_ns, local);
+NEXT(coop_connect_options, local, local_length);
+NEXT(coop_connect_options, local_length, stream);
+LAST(coop_connect_options, stream, 40);
+
+FIRST(coop_resolve_options, size);
+NEXT(coop_resolve_options, size, on);
+NEXT(coop_resolve_options, on, priority);
+NEXT(coop_resolve_options, priority, cpus);
+LAST(coop_resolve_options, cpus, 32);
+
+FIRST(coop_listener_options, size);
+NEXT(coop_listener_options, size, address);
+NEXT(coop_listener_options, address, address_length);
+NEXT(coop_listener_options, address_length, path);
+NEXT(coop_listener_options, path, path_length);
+NEXT(coop_listener_options, path_length, backlog);
+NEXT(coop_listener_options, backlog, reuse_port);
+NEXT(coop_listener_options, reuse_port, no_reuse_address);
+NEXT(coop_listener_options, no_reuse_address, replace);
+NEXT(coop_listener_options, replace, stream);
+LAST(coop_listener_options, stream, 64);
+
 FIRST(coop_log_callback, fn);
 NEXT(coop_log_callback, fn, arg);
 NEXT(coop_log_callback, arg, drop);
@@ -123,7 +179,32 @@ NEXT(coop_timer_options, after_ns, every_ns);
 NEXT(coop_timer_options, every_ns, on);
 NEXT(coop_timer_options, on, priority);
 NEXT(coop_timer_options, priority, cpus);
-LAST(coop_timer_options, cpus, 48);
+NEXT(coop_timer_options, cpus, unref);
+NEXT(coop_timer_options, unref, reserved);
+LAST(coop_timer_options, reserved, 56);
+
+FIRST(coop_slow_callback, fn);
+NEXT(coop_slow_callback, fn, arg);
+NEXT(coop_slow_callback, arg, drop);
+LAST(coop_slow_callback, drop, 24);
+
+FIRST(coop_lag_callback, fn);
+NEXT(coop_lag_callback, fn, arg);
+NEXT(coop_lag_callback, arg, drop);
+LAST(coop_lag_callback, drop, 24);
+
+FIRST(coop_event_loop_statistics, size);
+NEXT(coop_event_loop_statistics, size, iterations);
+NEXT(coop_event_loop_statistics, iterations, events);
+NEXT(coop_event_loop_statistics, events, posts);
+NEXT(coop_event_loop_statistics, posts, timers_fired);
+NEXT(coop_event_loop_statistics, timers_fired, timers);
+NEXT(coop_event_loop_statistics, timers, watches);
+NEXT(coop_event_loop_statistics, watches, longest_callback_ns);
+NEXT(coop_event_loop_statistics, longest_callback_ns, lag_ns);
+NEXT(coop_event_loop_statistics, lag_ns, longest_lag_ns);
+NEXT(coop_event_loop_statistics, longest_lag_ns, at_hand_ns);
+LAST(coop_event_loop_statistics, at_hand_ns, 88);
 
 FIRST(coop_io_watch_options, size);
 NEXT(coop_io_watch_options, size, interest);

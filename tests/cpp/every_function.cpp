@@ -8,8 +8,10 @@
 #include <cstring>
 #include <limits>
 #include <string_view>
+#include <sys/socket.h>
 #include <tuple>
 #include <type_traits>
+#include <unistd.h>
 #include <utility>
 
 namespace {
@@ -28,6 +30,9 @@ struct objects {
     coop_event_loop *event_loop = nullptr;
     coop_runtime *runtime = nullptr;
     coop_udp *udp = nullptr;
+    coop_stream *stream = nullptr;
+    coop_listener *listener = nullptr;
+    int peer = -1;
     coop_port_set *port_set = nullptr;
     coop_port_context *port_context = nullptr;
     int dropped = 0;
@@ -59,10 +64,22 @@ struct objects {
             coop_runtime_new(&options, &runtime) != COOP_OK || coop_udp_new(nullptr, &udp) != COOP_OK ||
             coop_port_set_new(&threads, &port, 1, &port_set) != COOP_OK || coop_port_set_start(port_set) != COOP_OK)
             fail("the objects", coop_last_error(), 0);
+        int pair[2];
+        coop_listener_options anywhere{};
+        anywhere.size = sizeof anywhere;
+        anywhere.address = "127.0.0.1:0";
+        anywhere.address_length = std::strlen(anywhere.address);
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0 || coop_stream_new(event_loop, nullptr, pair[0], &stream) != COOP_OK ||
+            coop_listener_new(event_loop, &anywhere, {nullptr, nullptr, nullptr}, &listener) != COOP_OK)
+            fail("the streams", coop_last_error(), 0);
+        peer = pair[1];
     }
     ~objects() {
         coop_port_set_free(port_set);
         coop_udp_free(udp);
+        coop_stream_free(stream);
+        coop_listener_free(listener);
+        close(peer);
         coop_runtime_free(runtime);
         coop_event_loop_free(event_loop);
         coop_pool_free(pool);
@@ -112,6 +129,8 @@ struct argument {
             else if constexpr (std::is_same_v<what, coop_event_loop>) return c.has.give(c.has.event_loop, c.frees);
             else if constexpr (std::is_same_v<what, coop_runtime>) return c.has.give(c.has.runtime, c.frees);
             else if constexpr (std::is_same_v<what, coop_udp>) return c.has.give(c.has.udp, c.frees);
+            else if constexpr (std::is_same_v<what, coop_stream>) return c.has.give(c.has.stream, c.frees);
+            else if constexpr (std::is_same_v<what, coop_listener>) return c.has.give(c.has.listener, c.frees);
             else if constexpr (std::is_same_v<what, coop_port_set>) return c.has.give(c.has.port_set, c.frees);
             else if constexpr (std::is_same_v<what, coop_port_context>) return c.has.port_context;
             else if constexpr (std::is_void_v<what>) return memory;
@@ -166,6 +185,8 @@ void free_made(T made) {
         if constexpr (std::is_same_v<what, coop_event_loop>) coop_event_loop_free(*made);
         if constexpr (std::is_same_v<what, coop_runtime>) coop_runtime_free(*made);
         if constexpr (std::is_same_v<what, coop_udp>) coop_udp_free(*made);
+        if constexpr (std::is_same_v<what, coop_stream>) coop_stream_free(*made);
+        if constexpr (std::is_same_v<what, coop_listener>) coop_listener_free(*made);
         if constexpr (std::is_same_v<what, coop_port_set>) coop_port_set_free(*made);
     }
 }

@@ -32,6 +32,8 @@ TYPES = {
     "timer": Type(("event_loop", ("Handle",)), ("timer",), (libcoop.Timer,)),
     "io_watch": Type(("event_loop", ("Handle",)), ("io_watch",), (libcoop.Watch,)),
     "task": Type(("pool", ("Task",)), ("task_handle",), ()),
+    "stream": Type(("event_loop/stream", ("Stream",)), ("stream",), ()),
+    "listener": Type(("event_loop/stream", ("Listener", "Handle")), ("listener",), ()),
     "udp": Type(("event_loop/udp", ("UdpSocket",)), ("udp",), ()),
 }
 # Functions of no type: texts and numbers that each language has its own way for.
@@ -64,6 +66,9 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("pool", "join"): {"python": ("shutdown", "concurrent.futures: shutdown(wait=True)")},
     ("event_loop", "timer"): {"python": ("call_later", "asyncio's name")},
     ("event_loop", "interrupt"): {"python": (None, "Ctrl-C is how a run is interrupted; stop ends it")},
+    ("event_loop", "connect"): {"python": (None, "asyncio has streams of its own")},
+    ("event_loop", "connect_unix"): {"python": (None, "asyncio has streams of its own")},
+    ("event_loop", "resolve"): {"python": (None, "asyncio has streams of its own")},
     ("event_loop", "is_loop_thread"): {"python": (None, "threading.get_ident is compared")},
     ("port_set", "address"): {
         "rust": ("addresses", "all at once: Rust and Python return maps"),
@@ -82,8 +87,26 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
         "python": ("send", "a set sends nothing else"),
     },
     ("task", "release"): {"rust": (None, "a Task that is dropped runs on")},
+    ("event_loop", "timer_local"): {"python": (None, "a call of the interpreter costs more than the lock that it saves")},
     ("timer", "cancel"): {"rust": ("cancel_timer", "an id is the loop's to cancel")},
+    ("timer", "cancel_local"): {
+        "rust": ("cancel_timer_local", "an id is the loop's to cancel"),
+        "python": (None, "a call of the interpreter costs more than the lock that it saves"),
+    },
+    ("timer", "ref"): {"rust": ("set_timer_ref", "one call for both")},
+    ("timer", "unref"): {"rust": ("set_timer_ref", "one call for both")},
+    ("io_watch", "ref"): {"rust": ("set_watch_ref", "one call for both")},
+    ("io_watch", "unref"): {"rust": ("set_watch_ref", "one call for both")},
     ("io_watch", "cancel"): {"rust": ("cancel_watch", "an id is the loop's to cancel")},
+    ("stream", "read_exactly"): {"rust": ("read_exact", "std::io::Read's name")},
+    ("stream", "write"): {"rust": ("write_all", "write answers how much the system took")},
+    ("stream", "cancel"): {"rust": (None, "a future that is dropped")},
+    ("stream", "local_address"): {"rust": ("local_addr", "as std::net::TcpStream")},
+    ("stream", "peer_address"): {"rust": ("peer_addr", "as std::net::TcpStream")},
+    ("stream", "fd"): {"rust": (None, "AsFd and AsRawFd")},
+    ("listener", "cancel"): {"rust": (None, "a future that is dropped")},
+    ("listener", "address"): {"rust": ("local_addr", "as std::net::TcpListener")},
+    ("listener", "fd"): {"rust": (None, "AsFd and AsRawFd")},
     ("udp", "local_address"): {"rust": ("local_addr", "as std::net::UdpSocket")},
     ("udp", "fd"): {"rust": (None, "AsFd and AsRawFd")},
 }
@@ -91,7 +114,7 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
 SOMETHING_ELSE = {("port_context", "send")}
 # How objects begin and end: C's two verbs, and those of the languages that have constructors.
 LIFE = {
-    "new": {"rust": ("new", "bind"), "cpp": ("create",), "python": ("__new__", "__init__")},
+    "new": {"rust": ("new", "bind", "from_fd", "listen"), "cpp": ("create",), "python": ("__new__", "__init__")},
     "free": {"rust": ("drop",), "cpp": ("free",), "python": ("close", "shutdown", "__exit__")},
 }
 

@@ -117,6 +117,14 @@ impl<S: AsFd> Io<S> {
         self.registration.record.poll(direction, None, cx)
     }
 
+    /// Whoever polled last in this direction waits no longer.
+    pub fn forget_polled(&self, direction: Direction) {
+        if self.check().is_ok() {
+            self.registration.record.forget_polled(direction);
+            self.registration.event_loop.shared.wake_if_idle();
+        }
+    }
+
     /// Waits until an attempt in this direction is worth while; any number may wait.
     ///
     /// # Errors

@@ -253,6 +253,15 @@ impl Record {
         drop(waker);
     }
 
+    /// Who polled last waits no longer.
+    pub(super) fn forget_polled(&self, direction: Direction) {
+        let mut waiting = self.waiting();
+        let waker = waiting.directions[direction as usize].polled.take();
+        self.count(&mut waiting);
+        drop(waiting);
+        drop(waker);
+    }
+
     /// The socket is closed or leaves the loop.
     pub(super) fn forget_all(&self) {
         let mut waiting = self.waiting();

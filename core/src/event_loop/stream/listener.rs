@@ -29,7 +29,7 @@ pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// Accepts connections; made by [`Handle::listen`] and [`Handle::listen_unix`]. Dropped it is closed, and those that wait are refused.
 #[derive(Debug)]
 pub struct Listener {
-    io: Io<Socket>,
+    pub(super) io: Io<Socket>,
     local: Address,
     /// Goes with it.
     _file: Option<File>,
@@ -102,6 +102,11 @@ impl Listener {
     /// The loop that it and what it accepts belong to.
     pub fn event_loop(&self) -> &Handle {
         self.io.event_loop()
+    }
+
+    /// Whether the last attempt found the descriptors used up.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Relaxed)
     }
 
     /// Accepts a connection that waits.
@@ -197,7 +202,7 @@ impl AsRawFd for Listener {
     }
 }
 
-fn is_exhausted(error: &io::Error) -> bool {
+pub(super) fn is_exhausted(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
