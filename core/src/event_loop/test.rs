@@ -19,6 +19,7 @@ mod races;
 mod signals;
 mod sources;
 mod timers;
+mod watches;
 
 use super::*;
 use crate::{CpuSet, Error, Job, Priority, Refused};
