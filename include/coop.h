@@ -175,6 +175,11 @@
 #define COOP_FOREVER -1
 
 /*
+ How many descriptors go with one coop_stream_send_descriptors.
+ */
+#define COOP_STREAM_DESCRIPTORS 253
+
+/*
  In coop_datagram.flags, of one that came: it was longer than the library takes and is cut.
  */
 #define COOP_DATAGRAM_TRUNCATED 1
@@ -874,6 +879,220 @@ typedef struct {
 } coop_worker_statistics;
 
 /*
+ How a stream is, and where its callbacks run. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_stream_options).
+     */
+    size_t size;
+    /*
+     One of COOP_ON_*.
+     */
+    int32_t on;
+    /*
+     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+     */
+    int32_t priority;
+    /*
+     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+     */
+    coop_cpu_set cpus;
+    /*
+     1: what is written goes out at once, instead of waiting a little for more (TCP_NODELAY). Of no meaning for Unix sockets.
+     */
+    int32_t nodelay;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+    /*
+     Nanoseconds of silence after which the system asks whether the peer is still there; it counts seconds, rounded up. 0 never
+     asks. Of no meaning for Unix sockets.
+     */
+    int64_t keepalive_ns;
+    /*
+     Bytes that the system may hold of what has come; it may allow less. 0 is the system's default, which grows by itself.
+     */
+    size_t recv_buffer;
+    /*
+     Bytes that the system may hold of what is to go; it may allow less. 0 is the system's default, which grows by itself.
+     */
+    size_t send_buffer;
+} coop_stream_options;
+
+/*
+ How to connect. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_connect_options).
+     */
+    size_t size;
+    /*
+     Nanoseconds for all of it, the look-up of the name too; then it is COOP_E_TIMEOUT. 0: as long as the system tries.
+     */
+    int64_t timeout_ns;
+    /*
+     The address to connect from: "192.0.2.1:0"; port 0 is any. NULL: any.
+     */
+    const char *local;
+    /*
+     The bytes of local.
+     */
+    size_t local_length;
+    /*
+     How the stream is, and where its callbacks run; the one that is handed the stream, too. NULL is all defaults.
+     */
+    const coop_stream_options *stream;
+} coop_connect_options;
+
+/*
+ Why something failed that a callback is told of. The library makes it; it is there until the callback returns. Later versions may
+ add fields at its end.
+ */
+typedef struct {
+    /*
+     One of COOP_E_*.
+     */
+    coop_status status;
+    /*
+     The system's error number (ECONNRESET, EMFILE, ...) beside COOP_E_OS; else 0.
+     */
+    int32_t os_errno;
+    /*
+     Why, in words: UTF-8, never NULL.
+     */
+    const char *message;
+} coop_error;
+
+/*
+ A function that is handed a stream. drop(arg) is called once: after the only run when one connects, and when the listener is freed. See
+ coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL if there is a stream. stream: the callback's, who frees it; NULL beside an error. Callbacks of the stream are not told
+     before this one has returned. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_error *error, coop_stream *stream);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_stream_callback;
+
+/*
+ Where the callback of a look-up runs. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_resolve_options).
+     */
+    size_t size;
+    /*
+     One of COOP_ON_*.
+     */
+    int32_t on;
+    /*
+     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+     */
+    int32_t priority;
+    /*
+     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+     */
+    coop_cpu_set cpus;
+} coop_resolve_options;
+
+/*
+ A function that is told once where a name is; then drop(arg) is called. See coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL if there are addresses. addresses, count: in the order in which to try them, until the callback returns; NULL and 0 beside
+     an error. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_error *error, const coop_address *addresses, size_t count);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_resolve_callback;
+
+/*
+ Where to listen, and how. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_listener_options).
+     */
+    size_t size;
+    /*
+     Where: "127.0.0.1:7000", "[::1]:7000"; port 0 takes a free one. One of address and path must be there.
+     */
+    const char *address;
+    /*
+     The bytes of address.
+     */
+    size_t address_length;
+    /*
+     Or a Unix socket: a path, whose file is removed when the listener is freed; on Linux a name that begins with a NUL is one of the
+     abstract kind, which is no file.
+     */
+    const char *path;
+    /*
+     The bytes of path.
+     */
+    size_t path_length;
+    /*
+     How many connections may wait in the system; it may allow fewer. 0: 4096.
+     */
+    uint32_t backlog;
+    /*
+     1: several sockets may listen at this address, and the kernel spreads the connections over them.
+     */
+    int32_t reuse_port;
+    /*
+     1: the address is refused while connections of an earlier listener linger there.
+     */
+    int32_t no_reuse_address;
+    /*
+     1: a Unix socket's file that nobody listens at any more is replaced, instead of refused.
+     */
+    int32_t replace;
+    /*
+     How the streams are, and where their callbacks run; that of the listener, too. NULL is all defaults.
+     */
+    const coop_stream_options *stream;
+} coop_listener_options;
+
+/*
+ A function that is told once how a read or a write ended; then drop(arg) is called. See coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL if it was done. count: how many bytes were moved, also beside an error. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_error *error, size_t count);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_io_callback;
+
+/*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
  function of that name with coop_ before it.
 
@@ -1222,221 +1441,123 @@ typedef struct {
      coop_version_check.
      */
     coop_status (*version_check)(int32_t major, int32_t minor);
+    /*
+     coop_event_loop_connect.
+     */
+    coop_status (*event_loop_connect)(coop_event_loop *event_loop,
+                                      const coop_connect_options *options,
+                                      const char *host,
+                                      size_t host_length,
+                                      uint16_t port,
+                                      coop_stream_callback callback);
+    /*
+     coop_event_loop_connect_unix.
+     */
+    coop_status (*event_loop_connect_unix)(coop_event_loop *event_loop,
+                                           const coop_connect_options *options,
+                                           const char *path,
+                                           size_t path_length,
+                                           coop_stream_callback callback);
+    /*
+     coop_event_loop_resolve.
+     */
+    coop_status (*event_loop_resolve)(coop_event_loop *event_loop,
+                                      const coop_resolve_options *options,
+                                      const char *host,
+                                      size_t host_length,
+                                      uint16_t port,
+                                      coop_resolve_callback callback);
+    /*
+     coop_listener_accept.
+     */
+    coop_status (*listener_accept)(coop_listener *listener, coop_stream_callback callback);
+    /*
+     coop_listener_address.
+     */
+    coop_status (*listener_address)(const coop_listener *listener, coop_address *out);
+    /*
+     coop_listener_cancel.
+     */
+    coop_status (*listener_cancel)(coop_listener *listener);
+    /*
+     coop_listener_fd.
+     */
+    int32_t (*listener_fd)(const coop_listener *listener);
+    /*
+     coop_listener_free.
+     */
+    void (*listener_free)(coop_listener *listener);
+    /*
+     coop_listener_new.
+     */
+    coop_status (*listener_new)(coop_event_loop *event_loop,
+                                const coop_listener_options *options,
+                                coop_stream_callback callback,
+                                coop_listener **out);
+    /*
+     coop_stream_cancel.
+     */
+    coop_status (*stream_cancel)(coop_stream *stream, uint32_t which);
+    /*
+     coop_stream_fd.
+     */
+    int32_t (*stream_fd)(const coop_stream *stream);
+    /*
+     coop_stream_free.
+     */
+    void (*stream_free)(coop_stream *stream);
+    /*
+     coop_stream_local_address.
+     */
+    coop_status (*stream_local_address)(const coop_stream *stream, coop_address *out);
+    /*
+     coop_stream_new.
+     */
+    coop_status (*stream_new)(coop_event_loop *event_loop,
+                              const coop_stream_options *options,
+                              int32_t fd,
+                              coop_stream **out);
+    /*
+     coop_stream_peer_address.
+     */
+    coop_status (*stream_peer_address)(const coop_stream *stream, coop_address *out);
+    /*
+     coop_stream_read.
+     */
+    coop_status (*stream_read)(coop_stream *stream, void *buffer, size_t length, coop_io_callback callback);
+    /*
+     coop_stream_read_exactly.
+     */
+    coop_status (*stream_read_exactly)(coop_stream *stream, void *buffer, size_t length, coop_io_callback callback);
+    /*
+     coop_stream_set_keepalive.
+     */
+    coop_status (*stream_set_keepalive)(coop_stream *stream, int64_t idle_ns);
+    /*
+     coop_stream_set_linger.
+     */
+    coop_status (*stream_set_linger)(coop_stream *stream, int64_t linger_ns);
+    /*
+     coop_stream_set_nodelay.
+     */
+    coop_status (*stream_set_nodelay)(coop_stream *stream, int32_t nodelay);
+    /*
+     coop_stream_shutdown.
+     */
+    coop_status (*stream_shutdown)(coop_stream *stream);
+    /*
+     coop_stream_try_read.
+     */
+    coop_status (*stream_try_read)(coop_stream *stream, void *buffer, size_t length, size_t *count);
+    /*
+     coop_stream_try_write.
+     */
+    coop_status (*stream_try_write)(coop_stream *stream, const void *data, size_t length, size_t *count);
+    /*
+     coop_stream_write.
+     */
+    coop_status (*stream_write)(coop_stream *stream, const void *data, size_t length, coop_io_callback callback);
 } coop_api;
-
-/*
- How a stream is, and where its callbacks run. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_stream_options).
-     */
-    size_t size;
-    /*
-     One of COOP_ON_*.
-     */
-    int32_t on;
-    /*
-     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
-     */
-    int32_t priority;
-    /*
-     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
-     */
-    coop_cpu_set cpus;
-    /*
-     1: what is written goes out at once, instead of waiting a little for more (TCP_NODELAY). Of no meaning for Unix sockets.
-     */
-    int32_t nodelay;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-    /*
-     Nanoseconds of silence after which the system asks whether the peer is still there; it counts seconds, rounded up. 0 never
-     asks. Of no meaning for Unix sockets.
-     */
-    int64_t keepalive_ns;
-    /*
-     Bytes that the system may hold of what has come; it may allow less. 0 is the system's default, which grows by itself.
-     */
-    size_t recv_buffer;
-    /*
-     Bytes that the system may hold of what is to go; it may allow less. 0 is the system's default, which grows by itself.
-     */
-    size_t send_buffer;
-} coop_stream_options;
-
-/*
- How to connect. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_connect_options).
-     */
-    size_t size;
-    /*
-     Nanoseconds for all of it, the look-up of the name too; then it is COOP_E_TIMEOUT. 0: as long as the system tries.
-     */
-    int64_t timeout_ns;
-    /*
-     The address to connect from: "192.0.2.1:0"; port 0 is any. NULL: any.
-     */
-    const char *local;
-    /*
-     The bytes of local.
-     */
-    size_t local_length;
-    /*
-     How the stream is, and where its callbacks run; the one that is handed the stream, too. NULL is all defaults.
-     */
-    const coop_stream_options *stream;
-} coop_connect_options;
-
-/*
- Why something failed that a callback is told of. The library makes it; it is there until the callback returns. Later versions may
- add fields at its end.
- */
-typedef struct {
-    /*
-     One of COOP_E_*.
-     */
-    coop_status status;
-    /*
-     The system's error number (ECONNRESET, EMFILE, ...) beside COOP_E_OS; else 0.
-     */
-    int32_t os_errno;
-    /*
-     Why, in words: UTF-8, never NULL.
-     */
-    const char *message;
-} coop_error;
-
-/*
- A function that is handed a stream. drop(arg) is called once: after the only run when one connects, and when the listener is freed. See
- coop_callback.
- */
-typedef struct {
-    /*
-     error: NULL if there is a stream. stream: the callback's, who frees it; NULL beside an error. Callbacks of the stream are not told
-     before this one has returned. Must not be NULL.
-     */
-    void (*fn)(void *arg, const coop_error *error, coop_stream *stream);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_stream_callback;
-
-/*
- Where the callback of a look-up runs. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_resolve_options).
-     */
-    size_t size;
-    /*
-     One of COOP_ON_*.
-     */
-    int32_t on;
-    /*
-     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
-     */
-    int32_t priority;
-    /*
-     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
-     */
-    coop_cpu_set cpus;
-} coop_resolve_options;
-
-/*
- A function that is told once where a name is; then drop(arg) is called. See coop_callback.
- */
-typedef struct {
-    /*
-     error: NULL if there are addresses. addresses, count: in the order in which to try them, until the callback returns; NULL and 0 beside
-     an error. Must not be NULL.
-     */
-    void (*fn)(void *arg, const coop_error *error, const coop_address *addresses, size_t count);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_resolve_callback;
-
-/*
- Where to listen, and how. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_listener_options).
-     */
-    size_t size;
-    /*
-     Where: "127.0.0.1:7000", "[::1]:7000"; port 0 takes a free one. One of address and path must be there.
-     */
-    const char *address;
-    /*
-     The bytes of address.
-     */
-    size_t address_length;
-    /*
-     Or a Unix socket: a path, whose file is removed when the listener is freed; on Linux a name that begins with a NUL is one of the
-     abstract kind, which is no file.
-     */
-    const char *path;
-    /*
-     The bytes of path.
-     */
-    size_t path_length;
-    /*
-     How many connections may wait in the system; it may allow fewer. 0: 4096.
-     */
-    uint32_t backlog;
-    /*
-     1: several sockets may listen at this address, and the kernel spreads the connections over them.
-     */
-    int32_t reuse_port;
-    /*
-     1: the address is refused while connections of an earlier listener linger there.
-     */
-    int32_t no_reuse_address;
-    /*
-     1: a Unix socket's file that nobody listens at any more is replaced, instead of refused.
-     */
-    int32_t replace;
-    /*
-     How the streams are, and where their callbacks run; that of the listener, too. NULL is all defaults.
-     */
-    const coop_stream_options *stream;
-} coop_listener_options;
-
-/*
- A function that is told once how a read or a write ended; then drop(arg) is called. See coop_callback.
- */
-typedef struct {
-    /*
-     error: NULL if it was done. count: how many bytes were moved, also beside an error. Must not be NULL.
-     */
-    void (*fn)(void *arg, const coop_error *error, size_t count);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_io_callback;
 
 /*
  What a shared library exports, under any name, to make a handler of a port: "lib.so:symbol".
@@ -2247,8 +2368,8 @@ const char *coop_last_error(void);
 int32_t coop_last_os_errno(void);
 
 /*
- Makes a stream of a connected socket that the caller has: of socketpair, of an inherited descriptor, of one that came over a
- Unix socket.
+ Makes a stream of a connected socket that the caller has: of socketpair, of an inherited descriptor, of one that came through
+ coop_stream_receive_descriptors.
 
  options: copied; NULL is all defaults. fd: the stream's if this answers COOP_OK, who makes it non-blocking and closes it; else the
  caller's, unchanged but for that. out: set to the stream, which the caller frees with coop_stream_free.
@@ -2402,6 +2523,41 @@ coop_status coop_stream_set_keepalive(coop_stream *stream,
  */
 coop_status coop_stream_set_linger(coop_stream *stream,
                                    int64_t linger_ns);
+
+/*
+ Writes to a Unix socket, and sends descriptors with the first byte: the peer gets its own copies of them.
+
+ As coop_stream_write; it is the one write. data, length: from 1 byte. descriptors, count: at most COOP_STREAM_DESCRIPTORS; duplicated in
+ this call, so that the caller may close its own at once.
+
+ Any thread. As coop_stream_write; COOP_E_INVALID for no byte, no descriptor, too many or one that is not open; COOP_E_OS if the process
+ has no file descriptor left. The callback is told COOP_E_INVALID for what is no
+ Unix socket.
+ */
+coop_status coop_stream_send_descriptors(coop_stream *stream,
+                                         const void *data,
+                                         size_t length,
+                                         const int32_t *descriptors,
+                                         size_t count,
+                                         coop_io_callback callback);
+
+/*
+ Reads from a Unix socket, with the descriptors that come.
+
+ As coop_stream_read; it is the one read. descriptors, capacity: where to, and room for how many. count: set to 0 now, and then to how many
+ came. All three stay where they are until the callback is told. What came is the caller's, who closes it; each is closed on exec. If more
+ come than there is room for, all are closed, and the callback is told COOP_E_QUEUE_FULL and how many bytes came.
+
+ Any thread. As coop_stream_read; COOP_E_INVALID for a capacity of 0 or more than COOP_STREAM_DESCRIPTORS. The callback is told
+ COOP_E_INVALID for what is no Unix socket.
+ */
+coop_status coop_stream_receive_descriptors(coop_stream *stream,
+                                            void *buffer,
+                                            size_t length,
+                                            int32_t *descriptors,
+                                            size_t capacity,
+                                            size_t *count,
+                                            coop_io_callback callback);
 
 /*
  As coop_pool_submit, for a task that somebody waits for or cancels. Costs a little more.

@@ -6,9 +6,9 @@
 use std::ffi::{c_char, c_void};
 
 use crate::{
-    address::*, api::*, cpu_set::*, event_loop::*, io_watch::*, log::*, native::*, parallel_for::*, pool::*,
-    pool_stats::*, port_context::*, port_handler::*, port_set::*, runtime::*, status::*, task::*, timer::*, udp::*,
-    version::*, *,
+    address::*, api::*, connect::*, cpu_set::*, error::*, event_loop::*, io_watch::*, listener::*, log::*, native::*,
+    parallel_for::*, pool::*, pool_stats::*, port_context::*, port_handler::*, port_set::*, runtime::*, status::*,
+    stream::*, stream_io::*, task::*, timer::*, udp::*, version::*, *,
 };
 
 /// The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -269,6 +269,129 @@ pub struct coop_api {
     pub task_release: unsafe extern "C" fn(pool: *mut coop_pool, id: coop_task_id) -> coop_status,
     /// coop_version_check.
     pub version_check: unsafe extern "C" fn(major: i32, minor: i32) -> coop_status,
+    /// coop_event_loop_connect.
+    pub event_loop_connect: unsafe extern "C" fn(
+        event_loop: *mut coop_event_loop,
+        options: *const coop_connect_options,
+        host: *const c_char,
+        host_length: usize,
+        port: u16,
+        callback: coop_stream_callback,
+    ) -> coop_status,
+    /// coop_event_loop_connect_unix.
+    pub event_loop_connect_unix: unsafe extern "C" fn(
+        event_loop: *mut coop_event_loop,
+        options: *const coop_connect_options,
+        path: *const c_char,
+        path_length: usize,
+        callback: coop_stream_callback,
+    ) -> coop_status,
+    /// coop_event_loop_resolve.
+    pub event_loop_resolve: unsafe extern "C" fn(
+        event_loop: *mut coop_event_loop,
+        options: *const coop_resolve_options,
+        host: *const c_char,
+        host_length: usize,
+        port: u16,
+        callback: coop_resolve_callback,
+    ) -> coop_status,
+    /// coop_listener_accept.
+    pub listener_accept:
+        unsafe extern "C" fn(listener: *mut coop_listener, callback: coop_stream_callback) -> coop_status,
+    /// coop_listener_address.
+    pub listener_address: unsafe extern "C" fn(listener: *const coop_listener, out: *mut coop_address) -> coop_status,
+    /// coop_listener_cancel.
+    pub listener_cancel: unsafe extern "C" fn(listener: *mut coop_listener) -> coop_status,
+    /// coop_listener_fd.
+    pub listener_fd: unsafe extern "C" fn(listener: *const coop_listener) -> i32,
+    /// coop_listener_free.
+    pub listener_free: unsafe extern "C" fn(listener: *mut coop_listener),
+    /// coop_listener_new.
+    pub listener_new: unsafe extern "C" fn(
+        event_loop: *mut coop_event_loop,
+        options: *const coop_listener_options,
+        callback: coop_stream_callback,
+        out: *mut *mut coop_listener,
+    ) -> coop_status,
+    /// coop_stream_cancel.
+    pub stream_cancel: unsafe extern "C" fn(stream: *mut coop_stream, which: u32) -> coop_status,
+    /// coop_stream_fd.
+    pub stream_fd: unsafe extern "C" fn(stream: *const coop_stream) -> i32,
+    /// coop_stream_free.
+    pub stream_free: unsafe extern "C" fn(stream: *mut coop_stream),
+    /// coop_stream_local_address.
+    pub stream_local_address: unsafe extern "C" fn(stream: *const coop_stream, out: *mut coop_address) -> coop_status,
+    /// coop_stream_new.
+    pub stream_new: unsafe extern "C" fn(
+        event_loop: *mut coop_event_loop,
+        options: *const coop_stream_options,
+        fd: i32,
+        out: *mut *mut coop_stream,
+    ) -> coop_status,
+    /// coop_stream_peer_address.
+    pub stream_peer_address: unsafe extern "C" fn(stream: *const coop_stream, out: *mut coop_address) -> coop_status,
+    /// coop_stream_read.
+    pub stream_read: unsafe extern "C" fn(
+        stream: *mut coop_stream,
+        buffer: *mut c_void,
+        length: usize,
+        callback: coop_io_callback,
+    ) -> coop_status,
+    /// coop_stream_read_exactly.
+    pub stream_read_exactly: unsafe extern "C" fn(
+        stream: *mut coop_stream,
+        buffer: *mut c_void,
+        length: usize,
+        callback: coop_io_callback,
+    ) -> coop_status,
+    /// coop_stream_set_keepalive.
+    pub stream_set_keepalive: unsafe extern "C" fn(stream: *mut coop_stream, idle_ns: i64) -> coop_status,
+    /// coop_stream_set_linger.
+    pub stream_set_linger: unsafe extern "C" fn(stream: *mut coop_stream, linger_ns: i64) -> coop_status,
+    /// coop_stream_set_nodelay.
+    pub stream_set_nodelay: unsafe extern "C" fn(stream: *mut coop_stream, nodelay: i32) -> coop_status,
+    /// coop_stream_shutdown.
+    pub stream_shutdown: unsafe extern "C" fn(stream: *mut coop_stream) -> coop_status,
+    /// coop_stream_try_read.
+    pub stream_try_read: unsafe extern "C" fn(
+        stream: *mut coop_stream,
+        buffer: *mut c_void,
+        length: usize,
+        count: *mut usize,
+    ) -> coop_status,
+    /// coop_stream_try_write.
+    pub stream_try_write: unsafe extern "C" fn(
+        stream: *mut coop_stream,
+        data: *const c_void,
+        length: usize,
+        count: *mut usize,
+    ) -> coop_status,
+    /// coop_stream_write.
+    pub stream_write: unsafe extern "C" fn(
+        stream: *mut coop_stream,
+        data: *const c_void,
+        length: usize,
+        callback: coop_io_callback,
+    ) -> coop_status,
+    /// coop_stream_receive_descriptors.
+    pub stream_receive_descriptors: unsafe extern "C" fn(
+        stream: *mut coop_stream,
+        buffer: *mut c_void,
+        length: usize,
+        descriptors: *mut i32,
+        capacity: usize,
+        count: *mut usize,
+        callback: coop_io_callback,
+    ) -> coop_status,
+    /// coop_stream_send_descriptors.
+    pub stream_send_descriptors: unsafe extern "C" fn(
+        stream: *mut coop_stream,
+        data: *const c_void,
+        length: usize,
+        descriptors: *const i32,
+        count: usize,
+        callback: coop_io_callback,
+    ) -> coop_status,
 }
 
 /// The table of this copy of the library.
@@ -348,4 +471,30 @@ pub(crate) static TABLE: coop_api = coop_api {
     task_join: coop_task_join,
     task_release: coop_task_release,
     version_check: coop_version_check,
+    event_loop_connect: coop_event_loop_connect,
+    event_loop_connect_unix: coop_event_loop_connect_unix,
+    event_loop_resolve: coop_event_loop_resolve,
+    listener_accept: coop_listener_accept,
+    listener_address: coop_listener_address,
+    listener_cancel: coop_listener_cancel,
+    listener_fd: coop_listener_fd,
+    listener_free: coop_listener_free,
+    listener_new: coop_listener_new,
+    stream_cancel: coop_stream_cancel,
+    stream_fd: coop_stream_fd,
+    stream_free: coop_stream_free,
+    stream_local_address: coop_stream_local_address,
+    stream_new: coop_stream_new,
+    stream_peer_address: coop_stream_peer_address,
+    stream_read: coop_stream_read,
+    stream_read_exactly: coop_stream_read_exactly,
+    stream_set_keepalive: coop_stream_set_keepalive,
+    stream_set_linger: coop_stream_set_linger,
+    stream_set_nodelay: coop_stream_set_nodelay,
+    stream_shutdown: coop_stream_shutdown,
+    stream_try_read: coop_stream_try_read,
+    stream_try_write: coop_stream_try_write,
+    stream_write: coop_stream_write,
+    stream_receive_descriptors: coop_stream_receive_descriptors,
+    stream_send_descriptors: coop_stream_send_descriptors,
 };

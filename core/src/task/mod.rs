@@ -51,6 +51,8 @@
 
 mod cell;
 mod hop;
+#[cfg(feature = "hyper")]
+mod hyper;
 mod join;
 mod place;
 mod run;

@@ -47,26 +47,34 @@
 //! # Where things are
 //!
 //! `address.rs` where an end is, `options.rs` what can be asked for, `listener.rs` accepting, `connect.rs` connecting to an address and `race.rs` to a
-//! name, `unix.rs` the file of a Unix listener; `operation.rs` and `accepting.rs` the same with callbacks, for languages without futures.
+//! name, `unix.rs` the file of a Unix listener, `transfer.rs` reading and writing, `descriptors.rs` files over Unix sockets, `split.rs` halves,
+//! `traits.rs` and `hyper.rs` the traits of others; `operation.rs` and `accepting.rs` the same with callbacks, for languages without futures.
 
-#![forbid(unsafe_code)]
+// Not forbidden: `hyper.rs` fills a buffer that is not initialized.
+#![deny(unsafe_code)]
 
 mod accepting;
 mod address;
 mod connect;
+mod descriptors;
+#[cfg(feature = "hyper")]
+#[allow(unsafe_code, reason = "a read buffer of hyper's")]
+mod hyper;
 mod listener;
 mod operation;
 mod options;
 mod race;
+mod split;
 #[cfg(all(test, not(loom)))]
 mod test;
+mod traits;
+mod transfer;
 mod unix;
 
 use std::{
-    io::{self, ErrorKind, IoSlice, IoSliceMut, Read},
+    io::{self, ErrorKind},
     net::Shutdown,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -75,11 +83,13 @@ use socket2::{Socket, Type};
 pub use self::{
     accepting::{Accept, Accepting, Arrived, MOST},
     address::Address,
+    descriptors::{MAX_DESCRIPTORS, WithDescriptors},
     listener::Listener,
     operation::{Ended, Operation, Operations, Source},
     options::{ConnectOptions, KeepAlive, ListenOptions, StreamOptions},
+    split::{ReadHalf, WriteHalf},
 };
-use super::{Direction, Handle, Io};
+use super::{Handle, Io};
 use crate::error::{Error, Refused, Result};
 
 /// No signal for a write to a connection that is gone: the error says so.
@@ -94,12 +104,14 @@ const SEND_FLAGS: libc::c_int = 0;
 pub struct Stream {
     io: Io<Socket>,
     peer: Address,
+    is_unix: bool,
 }
 
 impl Stream {
     fn new(event_loop: &Handle, socket: Socket, peer: Address) -> Result<Self, Refused<OwnedFd>> {
+        let is_unix = !matches!(peer, Address::Ip(_));
         match Io::new(event_loop, socket) {
-            Ok(io) => Ok(Self { io, peer }),
+            Ok(io) => Ok(Self { io, peer, is_unix }),
             Err(refused) => Err(Refused::new(refused.error, refused.value.into())),
         }
     }
@@ -114,7 +126,12 @@ impl Stream {
         let ready = (|| match socket.r#type() {
             Ok(Type::STREAM) => {
                 socket.set_nonblocking(true).map_err(|error| Error::os("make a socket non-blocking", &error))?;
-                Ok(socket.peer_addr().map_or(Address::Unnamed, |address| Address::of(&address)))
+                // One whose peer has gone has no peer any more.
+                let none = || match socket.local_addr() {
+                    Ok(local) if !local.is_unix() => Address::Ip((std::net::Ipv4Addr::UNSPECIFIED, 0).into()),
+                    _ => Address::Unnamed,
+                };
+                Ok(socket.peer_addr().map_or_else(|_| none(), |address| Address::of(&address)))
             }
             Ok(other) => Err(Error::Invalid(format!(
                 "fd {} is a socket of type {other:?}: a stream's is needed",
@@ -147,7 +164,7 @@ impl Stream {
     /// # Errors
     /// Those of [`Stream::from_fd`]; the socket comes back.
     pub fn move_to(self, event_loop: &Handle) -> Result<Self, Refused<OwnedFd>> {
-        let Self { io, peer } = self;
+        let Self { io, peer, .. } = self;
         Self::new(event_loop, io.into_inner(), peer)
     }
 
@@ -166,160 +183,6 @@ impl Stream {
             ErrorKind::WouldBlock => Error::WouldBlock("stream"),
             _ => Error::os(format!("{what} {}", self.peer), error),
         }
-    }
-
-    pub(super) fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.io.attempt_bytes(Direction::Read, buffer.len(), |mut socket| socket.read(buffer))
-    }
-
-    pub(super) fn read_vectored_now(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.io.attempt_bytes(Direction::Read, wanted, |mut socket| socket.read_vectored(buffers))
-    }
-
-    pub(super) fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.io.attempt_bytes(Direction::Write, bytes.len(), |socket| socket.send_with_flags(bytes, SEND_FLAGS))
-    }
-
-    pub(super) fn write_vectored_now(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.io.attempt_bytes(Direction::Write, wanted, |socket| socket.send_vectored_with_flags(buffers, SEND_FLAGS))
-    }
-
-    /// Reads what is there, up to the buffer's length; 0 is the end.
-    ///
-    /// # Errors
-    /// [`Error::WouldBlock`] if nothing is there, [`Error::Os`], [`Error::Forked`].
-    pub fn try_read(&self, buffer: &mut [u8]) -> Result<usize> {
-        self.io.check()?;
-        self.read_now(buffer).map_err(|error| self.failed("read from", &error))
-    }
-
-    /// [`Stream::try_read`] into several buffers, one after the other.
-    ///
-    /// # Errors
-    /// As [`Stream::try_read`].
-    pub fn try_read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        self.io.check()?;
-        self.read_vectored_now(buffers).map_err(|error| self.failed("read from", &error))
-    }
-
-    /// Writes what the system has room for, and answers how much that was.
-    ///
-    /// # Errors
-    /// [`Error::WouldBlock`] if there is no room, [`Error::Os`], [`Error::Forked`].
-    pub fn try_write(&self, bytes: &[u8]) -> Result<usize> {
-        self.io.check()?;
-        self.write_now(bytes).map_err(|error| self.failed("write to", &error))
-    }
-
-    /// [`Stream::try_write`] of several buffers, one after the other, in one system call.
-    ///
-    /// # Errors
-    /// As [`Stream::try_write`].
-    pub fn try_write_vectored(&self, buffers: &[IoSlice<'_>]) -> Result<usize> {
-        self.io.check()?;
-        self.write_vectored_now(buffers).map_err(|error| self.failed("write to", &error))
-    }
-
-    /// Ready when a read is worth an attempt. Of those who poll, the last is woken.
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::Forked`].
-    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.io.poll_ready(Direction::Read, cx).map_ok(|_| ())
-    }
-
-    /// Ready when a write is worth an attempt. Of those who poll, the last is woken.
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::Forked`].
-    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.io.poll_ready(Direction::Write, cx).map_ok(|_| ())
-    }
-
-    /// Reads at least one byte and up to the buffer's length; 0 is the end.
-    ///
-    /// # Errors
-    /// [`Error::Os`], [`Error::Closed`], [`Error::Forked`].
-    pub async fn read(&self, buffer: &mut [u8]) -> Result<usize> {
-        let read = self.io.when(Direction::Read, |_| self.read_now(buffer)).await?;
-        read.map_err(|error| self.failed("read from", &error))
-    }
-
-    /// [`Stream::read`] into several buffers, one after the other.
-    ///
-    /// # Errors
-    /// As [`Stream::read`].
-    pub async fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        let read = self.io.when(Direction::Read, |_| self.read_vectored_now(buffers)).await?;
-        read.map_err(|error| self.failed("read from", &error))
-    }
-
-    /// Fills the buffer.
-    ///
-    /// # Errors
-    /// [`Error::Failed`] if the end comes first, and those of [`Stream::read`]; what had come by then is in the buffer.
-    pub async fn read_exact(&self, buffer: &mut [u8]) -> Result<()> {
-        let mut have = 0;
-        while have < buffer.len() {
-            match self.read(&mut buffer[have..]).await? {
-                0 => {
-                    let wanted = buffer.len();
-                    return Err(Error::Failed(format!("{} ended after {have} of {wanted} bytes", self.peer)));
-                }
-                more => have += more,
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends all that comes until the end.
-    ///
-    /// # Errors
-    /// Those of [`Stream::read`]; what had come by then is appended.
-    pub async fn read_to_end(&self, bytes: &mut Vec<u8>) -> Result<usize> {
-        const STEP: usize = 64 * 1024;
-        let before = bytes.len();
-        loop {
-            let at = bytes.len();
-            bytes.resize(at + STEP, 0);
-            let read = self.read(&mut bytes[at..]).await;
-            bytes.truncate(at + read.as_ref().copied().unwrap_or(0));
-            if read? == 0 {
-                return Ok(bytes.len() - before);
-            }
-        }
-    }
-
-    /// Writes at least one byte, and answers how many.
-    ///
-    /// # Errors
-    /// [`Error::Os`], [`Error::Closed`], [`Error::Forked`].
-    pub async fn write(&self, bytes: &[u8]) -> Result<usize> {
-        let written = self.io.when(Direction::Write, |_| self.write_now(bytes)).await?;
-        written.map_err(|error| self.failed("write to", &error))
-    }
-
-    /// [`Stream::write`] of several buffers, one after the other, in one system call.
-    ///
-    /// # Errors
-    /// As [`Stream::write`].
-    pub async fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> Result<usize> {
-        let written = self.io.when(Direction::Write, |_| self.write_vectored_now(buffers)).await?;
-        written.map_err(|error| self.failed("write to", &error))
-    }
-
-    /// Writes all of it.
-    ///
-    /// # Errors
-    /// Those of [`Stream::write`]; how much went before is not told.
-    pub async fn write_all(&self, mut bytes: &[u8]) -> Result<()> {
-        while !bytes.is_empty() {
-            let written = self.write(bytes).await?;
-            bytes = &bytes[written..];
-        }
-        Ok(())
     }
 
     /// Ends one direction or both: the peer reads to the end of what was written. A connection that is gone already is no error.
