@@ -175,6 +175,7 @@ inline void fill(coop_submit_options &o, call &c) {
 inline void fill(coop_timer_options &o, call &c) {
     o.after_ns = duration(c);
     o.every_ns = c.from.one_in(2) ? 0 : duration(c);
+    o.unref = choice(c, {0, 0, 1});
     o.on = choice(c, {0, 0, 1, 2});
     if (o.on == COOP_ON_POOL) o.priority = choice(c, {-1, 0, 1});
     if (c.from.one_in(8)) fill(o.cpus, c);

@@ -120,6 +120,21 @@
 #define COOP_LOG_TRACE 5
 
 /*
+ A slow callback was a post, or what was woken by one.
+ */
+#define COOP_CALLBACK_POST 0
+
+/*
+ A timer's.
+ */
+#define COOP_CALLBACK_TIMER 1
+
+/*
+ A watch's, a socket's, or that of another source that a descriptor stands for.
+ */
+#define COOP_CALLBACK_WATCH 2
+
+/*
  When there is nothing better to do.
  */
 #define COOP_PRIORITY_LOW -1
@@ -350,6 +365,14 @@ typedef struct {
      On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
      */
     coop_cpu_set cpus;
+    /*
+     1: a COOP_RUN_UNTIL_IDLE does not wait for this timer.
+     */
+    int32_t unref;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
 } coop_timer_options;
 
 /*
@@ -877,6 +900,98 @@ typedef struct {
      */
     uint64_t parked;
 } coop_worker_statistics;
+
+/*
+ A function that is told how long what was ready in a turn of the loop has waited. It runs on the loop's thread, after
+ that turn, with no lock held. drop(arg) is called once: when the hook is replaced or taken away, or when the loop is
+ freed. See coop_callback.
+ */
+typedef struct {
+    /*
+     lag_ns: from when the loop woke up to when the turn's last callback began, in nanoseconds.
+     */
+    void (*fn)(void *arg, int64_t lag_ns);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_lag_callback;
+
+/*
+ A function that is told of a callback that took too long. It runs on the loop's thread, after that callback, with no
+ lock held. drop(arg) is called once: when the hook is replaced or taken away, or when the loop is freed. See
+ coop_callback.
+ */
+typedef struct {
+    /*
+     what: one of COOP_CALLBACK_*. took_ns: how long it ran, in nanoseconds.
+     */
+    void (*fn)(void *arg, int32_t what, int64_t took_ns);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_slow_callback;
+
+/*
+ What an event loop did since it was made. The times are of callbacks on the loop's thread, and are measured from the
+ first coop_event_loop_stats of the loop on, or while it has a hook: until then they are 0.
+ */
+typedef struct {
+    /*
+     sizeof(coop_event_loop_statistics), set by the caller: at most that many bytes are written.
+     */
+    size_t size;
+    /*
+     Turns.
+     */
+    uint64_t iterations;
+    /*
+     Descriptors that were ready.
+     */
+    uint64_t events;
+    /*
+     Posts that have begun.
+     */
+    uint64_t posts;
+    /*
+     Timers that have fired, each repetition anew.
+     */
+    uint64_t timers_fired;
+    /*
+     Timers there are.
+     */
+    size_t timers;
+    /*
+     Watches there are, and sockets of streams.
+     */
+    size_t watches;
+    /*
+     The longest that a callback has run, in nanoseconds.
+     */
+    int64_t longest_callback_ns;
+    /*
+     In the last turn: from when the loop woke up to when its last callback began, which is how long the last of what
+     was ready waited.
+     */
+    int64_t lag_ns;
+    /*
+     The longest such time of all turns.
+     */
+    int64_t longest_lag_ns;
+    /*
+     For how long the callback at hand has run so far; 0 if there is none. This tells of one that never returns.
+     */
+    int64_t at_hand_ns;
+} coop_event_loop_statistics;
 
 /*
  How a stream is, and where its callbacks run. Zero in any field but size is the default.
@@ -1442,6 +1557,47 @@ typedef struct {
      */
     coop_status (*version_check)(int32_t major, int32_t minor);
     /*
+     coop_event_loop_set_lag_hook.
+     */
+    coop_status (*event_loop_set_lag_hook)(coop_event_loop *event_loop, int64_t threshold_ns, coop_lag_callback callback);
+    /*
+     coop_event_loop_set_slow_hook.
+     */
+    coop_status (*event_loop_set_slow_hook)(coop_event_loop *event_loop,
+                                            int64_t threshold_ns,
+                                            coop_slow_callback callback);
+    /*
+     coop_event_loop_stats.
+     */
+    coop_status (*event_loop_stats)(const coop_event_loop *event_loop, coop_event_loop_statistics *out);
+    /*
+     coop_event_loop_timer_local.
+     */
+    coop_status (*event_loop_timer_local)(coop_event_loop *event_loop,
+                                          const coop_timer_options *options,
+                                          coop_timer_callback callback,
+                                          coop_timer_id *id);
+    /*
+     coop_io_watch_ref.
+     */
+    coop_status (*io_watch_ref)(coop_event_loop *event_loop, coop_io_watch_id id);
+    /*
+     coop_io_watch_unref.
+     */
+    coop_status (*io_watch_unref)(coop_event_loop *event_loop, coop_io_watch_id id);
+    /*
+     coop_timer_cancel_local.
+     */
+    coop_status (*timer_cancel_local)(coop_event_loop *event_loop, coop_timer_id id);
+    /*
+     coop_timer_ref.
+     */
+    coop_status (*timer_ref)(coop_event_loop *event_loop, coop_timer_id id);
+    /*
+     coop_timer_unref.
+     */
+    coop_status (*timer_unref)(coop_event_loop *event_loop, coop_timer_id id);
+    /*
      coop_event_loop_connect.
      */
     coop_status (*event_loop_connect)(coop_event_loop *event_loop,
@@ -1888,6 +2044,21 @@ coop_status coop_event_loop_watch(coop_event_loop *event_loop,
 coop_status coop_io_watch_cancel(coop_event_loop *event_loop, coop_io_watch_id id);
 
 /*
+ A COOP_RUN_UNTIL_IDLE waits for the watch, as it does for each that is not made with unref. It does not count: once is enough.
+
+ Any thread. COOP_E_STALE as coop_io_watch_cancel, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_io_watch_ref(coop_event_loop *event_loop,
+                              coop_io_watch_id id);
+
+/*
+ A COOP_RUN_UNTIL_IDLE does not wait for the watch; one that waits for nothing else ends.
+
+ Any thread. COOP_E_STALE as coop_io_watch_cancel, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_io_watch_unref(coop_event_loop *event_loop, coop_io_watch_id id);
+
+/*
  Listens, and hands each connection to the callback.
 
  options: copied. callback: called for each connection, one call after another; the listener owns callback.arg if this answers COOP_OK. It
@@ -1964,6 +2135,48 @@ int32_t coop_listener_fd(const coop_listener *listener);
  COOP_E_NULL without one, COOP_E_EXISTS if the program is in Rust and has set a tracing subscriber of its own.
  */
 coop_status coop_set_log(int32_t level, coop_log_callback callback);
+
+/*
+ Says what the loop did so far. The first call has the times measured from then on, which costs a look at the clock for each
+ callback.
+
+ out: out->size is the caller's; the rest is written. Any thread. COOP_E_NULL, COOP_E_INVALID for the size,
+ COOP_E_FORKED.
+ */
+coop_status coop_event_loop_stats(const coop_event_loop *event_loop,
+                                  coop_event_loop_statistics *out);
+
+/*
+ Has the function called whenever a callback has run on the loop's thread for that long or longer; without a function, a
+ message is logged (see coop_set_log). What runs in a runtime's pool is not looked at. One hook at a time: the one
+ before is dropped.
+
+ threshold_ns: nanoseconds above 0; COOP_NONE takes the hook away, and callback.fn is NULL. callback: the loop owns
+ callback.arg if this answers COOP_OK and callback.fn is not NULL.
+
+ A callback that never returns is not told of: see coop_event_loop_statistics.at_hand_ns.
+
+ Any thread, also the hook itself. COOP_E_NULL, COOP_E_INVALID for another threshold, COOP_E_CLOSED once the loop was
+ stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_set_slow_hook(coop_event_loop *event_loop,
+                                          int64_t threshold_ns,
+                                          coop_slow_callback callback);
+
+/*
+ Has the function called after every turn of the loop in which the last of what was ready waited that long or longer until
+ its callback began; without a function, a message is logged (see coop_set_log). One hook at a time: the one before
+ is dropped.
+
+ threshold_ns: nanoseconds above 0; COOP_NONE takes the hook away, and callback.fn is NULL. callback: the loop owns
+ callback.arg if this answers COOP_OK and callback.fn is not NULL.
+
+ Any thread, also the hook itself. COOP_E_NULL, COOP_E_INVALID for another threshold, COOP_E_CLOSED once the loop was
+ stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_set_lag_hook(coop_event_loop *event_loop,
+                                         int64_t threshold_ns,
+                                         coop_lag_callback callback);
 
 /*
  Makes a handler with the coop_port_handler_init that name names: "path/lib.so:symbol". A path without a slash is looked
@@ -2624,9 +2837,51 @@ coop_status coop_event_loop_timer(coop_event_loop *event_loop,
  be the caller), when it returns.
 
  Any thread, also the loop's own callbacks. COOP_E_STALE if it has fired its only time or was cancelled, or is
- of no timer of this loop; COOP_E_NULL, COOP_E_FORKED.
+ of no timer of this loop; COOP_E_INVALID for a local timer of a loop that another thread runs; COOP_E_NULL,
+ COOP_E_FORKED.
  */
 coop_status coop_timer_cancel(coop_event_loop *event_loop, coop_timer_id id);
+
+/*
+ coop_event_loop_timer for the loop's own callbacks, on its thread: without a lock and without a look at the clock.
+
+ The delay counts from the first such call of this turn of the loop, so that the timer may fire earlier by as long as
+ the turn has lasted since. The function runs on the loop's thread, whatever the default is; between such timers and
+ others that are due in one turn there is no order. options, callback and id: as for coop_event_loop_timer.
+
+ COOP_E_INVALID from anywhere else, for COOP_ON_POOL and for a time, COOP_E_NULL, COOP_E_UNSUPPORTED for options,
+ COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_timer_local(coop_event_loop *event_loop,
+                                        const coop_timer_options *options,
+                                        coop_timer_callback callback,
+                                        coop_timer_id *id);
+
+/*
+ coop_timer_cancel for the loop's own callbacks, on its thread: without a lock if the timer is of
+ coop_event_loop_timer_local. While a loop runs, its own thread alone cancels such timers, by either function.
+
+ COOP_E_INVALID from anywhere else, COOP_E_STALE if it has fired its only time or was cancelled, or is of no timer of
+ this loop; COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_timer_cancel_local(coop_event_loop *event_loop, coop_timer_id id);
+
+/*
+ A COOP_RUN_UNTIL_IDLE waits for the timer, as it does for each that is not made with unref. It does not count: once is enough.
+
+ Any thread. COOP_E_STALE as coop_timer_cancel, COOP_E_INVALID for a local timer of a loop that another thread runs,
+ COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_timer_ref(coop_event_loop *event_loop,
+                           coop_timer_id id);
+
+/*
+ A COOP_RUN_UNTIL_IDLE does not wait for the timer; one that waits for nothing else ends.
+
+ Any thread. COOP_E_STALE as coop_timer_cancel, COOP_E_INVALID for a local timer of a loop that another thread runs,
+ COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_timer_unref(coop_event_loop *event_loop, coop_timer_id id);
 
 /*
  Makes a socket and binds it.

@@ -59,15 +59,6 @@ impl Gate {
         (before & CLOSED == 0).then_some(inside)
     }
 
-    /// Is inside, open or closed: for somebody who may pass for another reason, and whom [`Gate::wait_quiet`] must wait for if it
-    /// comes later.
-    #[inline]
-    pub fn hold(&self) -> Inside<'_> {
-        let stripe = &*self.stripes[this_threads_stripe()];
-        stripe.fetch_add(CALLER, Ordering::Acquire);
-        Inside(stripe)
-    }
-
     /// Whether it has been closed.
     #[inline]
     pub fn is_closed(&self) -> bool {

@@ -5,6 +5,7 @@
 #[cfg(loom)]
 #[allow(unused_imports, reason = "a swap list: not every name is wanted in every build")]
 pub(crate) use loom::{
+    cell::UnsafeCell,
     sync::{
         Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence},
@@ -21,6 +22,44 @@ pub(crate) use std::{
     },
     thread,
 };
+
+/// `std`'s, by loom's interface, which checks that nobody writes what another one looks at.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    #[inline(always)]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}
+
+/// A wait for another thread that is about to be done: a few rounds on the CPU, then it is given away between looks.
+#[derive(Debug, Default)]
+pub(crate) struct Spin(u32);
+
+impl Spin {
+    #[cold]
+    pub(crate) fn once_more(&mut self) {
+        const ROUNDS: u32 = 6;
+        if cfg!(loom) || self.0 == ROUNDS {
+            return thread::yield_now();
+        }
+        (0..1 << self.0).for_each(|_| std::hint::spin_loop());
+        self.0 += 1;
+    }
+}
 
 /// `fence(Ordering::SeqCst)` in its cheapest form, for paths where a few nanoseconds count.
 ///

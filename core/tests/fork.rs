@@ -1,7 +1,7 @@
 //! `fork` while loops and pools are at work: the child is told at once, the parent is not touched.
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
     io::{Read, Write},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -288,4 +288,53 @@ fn a_child_forked_by_a_coroutine_runs_no_other() {
     let mut said = Vec::new();
     child_said.read_to_end(&mut said).unwrap();
     assert_eq!(said, b"", "the child ran a coroutine of its parent");
+}
+
+#[test]
+fn streams_and_listeners_of_the_parent_are_refused_in_the_child_and_go_on_in_the_parent() {
+    use coop_core::event_loop::stream::{ConnectOptions, ListenOptions, Stream};
+
+    let event_loop = EventLoop::new(EventLoopOptions::default()).unwrap();
+    event_loop.start().unwrap();
+    let listener = event_loop.listen("127.0.0.1:0".parse().unwrap(), &ListenOptions::default()).unwrap();
+    let path = std::env::temp_dir().join(format!("coop-fork-{}", std::process::id()));
+    let named = event_loop.listen_unix(&path, &ListenOptions::default()).unwrap();
+    let (one, other) = Stream::pair(&event_loop).unwrap();
+    let (mut listener, mut named, mut one) = (Some(listener), Some(named), Some(one));
+    in_child(|| {
+        let (listener, named, one) = (listener.take().unwrap(), named.take().unwrap(), one.take().unwrap());
+        let forked = Error::Forked("event loop");
+        let mut cx = Context::from_waker(Waker::noop());
+        let told = one.try_read(&mut [0; 8]) == Err(forked.clone())
+            && one.try_write(b"no").as_ref() == Err(&forked)
+            && one.poll_read_ready(&mut cx) == Poll::Ready(Err(forked.clone()))
+            && listener.try_accept().is_err_and(|error| error == forked)
+            && std::pin::pin!(event_loop.resolve("localhost", 1)).poll(&mut cx) == Poll::Ready(Err(forked.clone()))
+            && std::pin::pin!(event_loop.connect("localhost", 1, &ConnectOptions::default()))
+                .poll(&mut cx)
+                .map(|connected| connected.is_err_and(|error| error == forked))
+                == Poll::Ready(true);
+        drop((listener, named, one));
+        // New ones may be made.
+        let fresh = EventLoop::new(EventLoopOptions::default()).unwrap();
+        fresh.start().unwrap();
+        let handle = fresh.handle();
+        let mut resolved = fresh.spawn(async move { handle.resolve("localhost", 1).await }).unwrap();
+        told && path.exists() && resolved.join(Some(Duration::from_secs(10))).is_ok_and(|found| found.is_ok())
+    });
+    let (listener, one) = (listener.unwrap(), one.unwrap());
+    let address = listener.local_addr().as_ip().unwrap();
+    let handle = event_loop.handle();
+    let mut parent = event_loop
+        .spawn(async move {
+            let connecting = handle.connect_addr(address, &ConnectOptions::default());
+            let (_ours, _theirs) = (connecting.await?, listener.accept().await?);
+            other.write_all(b"still").await?;
+            let mut buffer = [0; 5];
+            one.read_exact(&mut buffer).await.map(|()| buffer)
+        })
+        .unwrap();
+    assert_eq!(&parent.join(Some(Duration::from_secs(20))).unwrap().unwrap(), b"still");
+    drop(named);
+    assert!(!path.exists());
 }

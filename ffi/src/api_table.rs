@@ -6,9 +6,9 @@
 use std::ffi::{c_char, c_void};
 
 use crate::{
-    address::*, api::*, connect::*, cpu_set::*, error::*, event_loop::*, io_watch::*, listener::*, log::*, native::*,
-    parallel_for::*, pool::*, pool_stats::*, port_context::*, port_handler::*, port_set::*, runtime::*, status::*,
-    stream::*, stream_io::*, task::*, timer::*, udp::*, version::*, *,
+    address::*, api::*, connect::*, cpu_set::*, error::*, event_loop::*, io_watch::*, listener::*, log::*,
+    loop_stats::*, native::*, parallel_for::*, pool::*, pool_stats::*, port_context::*, port_handler::*, port_set::*,
+    runtime::*, status::*, stream::*, stream_io::*, task::*, timer::*, udp::*, version::*, *,
 };
 
 /// The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -269,6 +269,38 @@ pub struct coop_api {
     pub task_release: unsafe extern "C" fn(pool: *mut coop_pool, id: coop_task_id) -> coop_status,
     /// coop_version_check.
     pub version_check: unsafe extern "C" fn(major: i32, minor: i32) -> coop_status,
+    /// coop_event_loop_set_lag_hook.
+    pub event_loop_set_lag_hook: unsafe extern "C" fn(
+        event_loop: *mut coop_event_loop,
+        threshold_ns: i64,
+        callback: coop_lag_callback,
+    ) -> coop_status,
+    /// coop_event_loop_set_slow_hook.
+    pub event_loop_set_slow_hook: unsafe extern "C" fn(
+        event_loop: *mut coop_event_loop,
+        threshold_ns: i64,
+        callback: coop_slow_callback,
+    ) -> coop_status,
+    /// coop_event_loop_stats.
+    pub event_loop_stats:
+        unsafe extern "C" fn(event_loop: *const coop_event_loop, out: *mut coop_event_loop_statistics) -> coop_status,
+    /// coop_event_loop_timer_local.
+    pub event_loop_timer_local: unsafe extern "C" fn(
+        event_loop: *mut coop_event_loop,
+        options: *const coop_timer_options,
+        callback: coop_timer_callback,
+        id: *mut coop_timer_id,
+    ) -> coop_status,
+    /// coop_io_watch_ref.
+    pub io_watch_ref: unsafe extern "C" fn(event_loop: *mut coop_event_loop, id: coop_io_watch_id) -> coop_status,
+    /// coop_io_watch_unref.
+    pub io_watch_unref: unsafe extern "C" fn(event_loop: *mut coop_event_loop, id: coop_io_watch_id) -> coop_status,
+    /// coop_timer_cancel_local.
+    pub timer_cancel_local: unsafe extern "C" fn(event_loop: *mut coop_event_loop, id: coop_timer_id) -> coop_status,
+    /// coop_timer_ref.
+    pub timer_ref: unsafe extern "C" fn(event_loop: *mut coop_event_loop, id: coop_timer_id) -> coop_status,
+    /// coop_timer_unref.
+    pub timer_unref: unsafe extern "C" fn(event_loop: *mut coop_event_loop, id: coop_timer_id) -> coop_status,
     /// coop_event_loop_connect.
     pub event_loop_connect: unsafe extern "C" fn(
         event_loop: *mut coop_event_loop,
@@ -471,6 +503,15 @@ pub(crate) static TABLE: coop_api = coop_api {
     task_join: coop_task_join,
     task_release: coop_task_release,
     version_check: coop_version_check,
+    event_loop_set_lag_hook: coop_event_loop_set_lag_hook,
+    event_loop_set_slow_hook: coop_event_loop_set_slow_hook,
+    event_loop_stats: coop_event_loop_stats,
+    event_loop_timer_local: coop_event_loop_timer_local,
+    io_watch_ref: coop_io_watch_ref,
+    io_watch_unref: coop_io_watch_unref,
+    timer_cancel_local: coop_timer_cancel_local,
+    timer_ref: coop_timer_ref,
+    timer_unref: coop_timer_unref,
     event_loop_connect: coop_event_loop_connect,
     event_loop_connect_unix: coop_event_loop_connect_unix,
     event_loop_resolve: coop_event_loop_resolve,

@@ -127,7 +127,7 @@ pub unsafe extern "C" fn coop_event_loop_post(
     callback: coop_callback,
 ) -> coop_status {
     guard!({
-        // SAFETY: a loop that is not freed yet, and a free by the callback itself waits until the post has let go of the loop.
+        // SAFETY: a loop that is not freed yet; when the callback itself may free it, the post looks at it no more.
         let handle = unsafe { coop_event_loop::borrowed(event_loop) }?;
         let callback = Foreign::of(callback)?;
         handle.post_job(Job::new(move || callback.call())).map_err(refused)
@@ -308,12 +308,12 @@ impl coop_event_loop {
         unsafe { Self::borrowed(pointer) }.cloned()
     }
 
-    /// For a call that touches the handle only inside the loop's gate.
+    /// For a post, which touches nothing of the loop once its callback may run, and perhaps free it.
     ///
     /// # Safety
     /// `pointer` is NULL or a loop that is not freed before the borrow ends.
     #[inline]
-    unsafe fn borrowed<'a>(pointer: *const Self) -> Result<&'a Handle> {
+    pub(crate) unsafe fn borrowed<'a>(pointer: *const Self) -> Result<&'a Handle> {
         // SAFETY: the caller's promise.
         let object = unsafe { borrow(pointer, "event_loop") }?;
         object.fork.check()?;

@@ -124,6 +124,30 @@ pub unsafe extern "C" fn coop_io_watch_cancel(event_loop: *mut coop_event_loop, 
     })
 }
 
+/// A COOP_RUN_UNTIL_IDLE waits for the watch, as it does for each that is not made with unref. It does not count: once is enough.
+///
+/// Any thread. COOP_E_STALE as coop_io_watch_cancel, COOP_E_NULL, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_io_watch_ref(event_loop: *mut coop_event_loop, id: coop_io_watch_id) -> coop_status {
+    guard!({
+        // SAFETY: a loop that is not freed yet.
+        let handle = unsafe { coop_event_loop::handle(event_loop) }?;
+        handle.set_watch_ref(WatchId(id), true)
+    })
+}
+
+/// A COOP_RUN_UNTIL_IDLE does not wait for the watch; one that waits for nothing else ends.
+///
+/// Any thread. COOP_E_STALE as coop_io_watch_cancel, COOP_E_NULL, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_io_watch_unref(event_loop: *mut coop_event_loop, id: coop_io_watch_id) -> coop_status {
+    guard!({
+        // SAFETY: a loop that is not freed yet.
+        let handle = unsafe { coop_event_loop::handle(event_loop) }?;
+        handle.set_watch_ref(WatchId(id), false)
+    })
+}
+
 /// # Safety
 /// The CPU set is as [`coop_cpu_set::read`] wants it.
 unsafe fn watch_options(read: coop_io_watch_options) -> Result<WatchOptions> {

@@ -31,6 +31,7 @@ mod handle;
 pub mod io_watch;
 pub mod listener;
 pub mod log;
+pub mod loop_stats;
 pub mod native;
 mod options;
 pub mod parallel_for;

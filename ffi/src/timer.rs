@@ -54,9 +54,13 @@ pub struct coop_timer_options {
     pub priority: i32,
     /// On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
     pub cpus: coop_cpu_set,
+    /// 1: a COOP_RUN_UNTIL_IDLE does not wait for this timer.
+    pub unref: i32,
+    /// Must be 0.
+    pub reserved: i32,
 }
 
-// SAFETY: numbers and a set of them, six fields that fill 48 bytes (tests/c/layout.c), any bytes are a value.
+// SAFETY: numbers and a set of them, eight fields that fill 56 bytes (tests/c/layout.c), any bytes are a value.
 unsafe impl Options for coop_timer_options {
     const NAME: &'static str = "coop_timer_options";
     const FIRST: usize = 32;
@@ -98,13 +102,87 @@ pub unsafe extern "C" fn coop_event_loop_timer(
 /// be the caller), when it returns.
 ///
 /// Any thread, also the loop's own callbacks. COOP_E_STALE if it has fired its only time or was cancelled, or is
-/// of no timer of this loop; COOP_E_NULL, COOP_E_FORKED.
+/// of no timer of this loop; COOP_E_INVALID for a local timer of a loop that another thread runs; COOP_E_NULL,
+/// COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_timer_cancel(event_loop: *mut coop_event_loop, id: coop_timer_id) -> coop_status {
     guard!({
         // SAFETY: a loop that is not freed yet; the drop of the argument may free it.
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
         handle.cancel_timer(TimerId(id))
+    })
+}
+
+/// coop_event_loop_timer for the loop's own callbacks, on its thread: without a lock and without a look at the clock.
+///
+/// The delay counts from the first such call of this turn of the loop, so that the timer may fire earlier by as long as
+/// the turn has lasted since. The function runs on the loop's thread, whatever the default is; between such timers and
+/// others that are due in one turn there is no order. options, callback and id: as for coop_event_loop_timer.
+///
+/// COOP_E_INVALID from anywhere else, for COOP_ON_POOL and for a time, COOP_E_NULL, COOP_E_UNSUPPORTED for options,
+/// COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_event_loop_timer_local(
+    event_loop: *mut coop_event_loop,
+    options: *const coop_timer_options,
+    callback: coop_timer_callback,
+    id: *mut coop_timer_id,
+) -> coop_status {
+    guard!({
+        // SAFETY: a loop that is not freed yet, and no other callback of its thread runs before this returns.
+        let handle = unsafe { coop_event_loop::borrowed(event_loop) }?;
+        // SAFETY: options are NULL or as long as they say.
+        let options = unsafe { options::read(options) }?;
+        // SAFETY: its CPU set is as long as it says.
+        let options = unsafe { timer_options(options) }?;
+        let run: Option<Run> = callback.r#fn;
+        let foreign = Foreign::new(run, callback.arg, callback.drop)?;
+        let timer = handle.timer_local(&options, move |expirations| foreign.call_with(expirations)).map_err(refused)?;
+        if !id.is_null() {
+            // SAFETY: a place for a number.
+            unsafe { id.write(timer.0) };
+        }
+        Ok(())
+    })
+}
+
+/// coop_timer_cancel for the loop's own callbacks, on its thread: without a lock if the timer is of
+/// coop_event_loop_timer_local. While a loop runs, its own thread alone cancels such timers, by either function.
+///
+/// COOP_E_INVALID from anywhere else, COOP_E_STALE if it has fired its only time or was cancelled, or is of no timer of
+/// this loop; COOP_E_NULL, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_timer_cancel_local(event_loop: *mut coop_event_loop, id: coop_timer_id) -> coop_status {
+    guard!({
+        // SAFETY: a loop that is not freed yet; a free by the drop of the argument, on the loop's thread, ends after this call.
+        let handle = unsafe { coop_event_loop::handle(event_loop) }?;
+        handle.cancel_timer_local(TimerId(id))
+    })
+}
+
+/// A COOP_RUN_UNTIL_IDLE waits for the timer, as it does for each that is not made with unref. It does not count: once is enough.
+///
+/// Any thread. COOP_E_STALE as coop_timer_cancel, COOP_E_INVALID for a local timer of a loop that another thread runs,
+/// COOP_E_NULL, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_timer_ref(event_loop: *mut coop_event_loop, id: coop_timer_id) -> coop_status {
+    guard!({
+        // SAFETY: a loop that is not freed yet.
+        let handle = unsafe { coop_event_loop::handle(event_loop) }?;
+        handle.set_timer_ref(TimerId(id), true)
+    })
+}
+
+/// A COOP_RUN_UNTIL_IDLE does not wait for the timer; one that waits for nothing else ends.
+///
+/// Any thread. COOP_E_STALE as coop_timer_cancel, COOP_E_INVALID for a local timer of a loop that another thread runs,
+/// COOP_E_NULL, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_timer_unref(event_loop: *mut coop_event_loop, id: coop_timer_id) -> coop_status {
+    guard!({
+        // SAFETY: a loop that is not freed yet.
+        let handle = unsafe { coop_event_loop::handle(event_loop) }?;
+        handle.set_timer_ref(TimerId(id), false)
     })
 }
 
@@ -115,7 +193,9 @@ unsafe fn timer_options(read: coop_timer_options) -> Result<TimerOptions> {
     let every = options::duration(read.every_ns, "coop_timer_options.every_ns")?;
     // SAFETY: the caller's promise.
     let on = unsafe { place(read.on, read.priority, read.cpus) }?;
-    Ok(TimerOptions { after, every: (!every.is_zero()).then_some(every), on, ..TimerOptions::default() })
+    let unref = options::flag(read.unref, "coop_timer_options.unref")?;
+    options::reserved(read.reserved, "coop_timer_options.reserved")?;
+    Ok(TimerOptions { after, every: (!every.is_zero()).then_some(every), on, unref })
 }
 
 impl Foreign<Run> {

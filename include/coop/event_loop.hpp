@@ -40,6 +40,15 @@ enum class run_mode : std::int32_t {
     until_idle = COOP_RUN_UNTIL_IDLE /* until no post, timer or watch (but for those that are unref) is left */
 };
 
+/* Of what kind a slow callback is. */
+enum class callback_kind : std::int32_t {
+    post = COOP_CALLBACK_POST, /* a post, or what was woken by one */
+    timer = COOP_CALLBACK_TIMER,
+    watch = COOP_CALLBACK_WATCH /* a watch's, a socket's, or that of another source that a descriptor stands for */
+};
+
+using event_loop_statistics = coop_event_loop_statistics;
+
 /* How a loop is made. */
 struct event_loop_options {
     /* What the loop's own thread is called, if start makes one; copied. Empty: "coop-loop". */
@@ -77,6 +86,19 @@ public:
         coop_timer_id id = 0;
         result<void> made =
             callback.give([&](coop_timer_callback taken) { return coop_event_loop_timer(loop_, &c, taken, &id); });
+        if (!made) return std::move(made).failure();
+        return coop::timer(loop_, id);
+    }
+
+    /* timer by one of the loop's own callbacks, on its thread: without a lock and without a look at the clock; f runs on that
+     * thread. The delay counts from the first such call of this turn. */
+    template <class F>
+    result<coop::timer> timer_local(const timer_options &options, F &&f) const {
+        detail::callback<coop_timer_callback, detail::runs::repeatedly, std::uint64_t> callback(std::forward<F>(f));
+        const coop_timer_options c = options.c();
+        coop_timer_id id = 0;
+        result<void> made = callback.give(
+            [&](coop_timer_callback taken) { return coop_event_loop_timer_local(loop_, &c, taken, &id); });
         if (!made) return std::move(made).failure();
         return coop::timer(loop_, id);
     }
@@ -164,6 +186,42 @@ public:
         std::int64_t ns = 0;
         const coop_status status = coop_event_loop_now(loop_, &ns);
         return detail::answer<std::chrono::nanoseconds>(status, std::chrono::nanoseconds(ns));
+    }
+
+    /* What the loop did so far; the first call has the times measured from then on. */
+    result<event_loop_statistics> stats() const noexcept {
+        event_loop_statistics counted{};
+        counted.size = sizeof counted;
+        const coop_status status = coop_event_loop_stats(loop_, &counted);
+        return detail::answer<event_loop_statistics>(status, counted);
+    }
+
+    /* Has f(coop::callback_kind what, std::chrono::nanoseconds took), or f(), called whenever a callback has run on the loop's
+     * thread for the threshold or longer. It replaces the hook before. */
+    template <class F>
+    result<void> set_slow_hook(std::chrono::nanoseconds threshold, F &&f) const {
+        detail::callback<coop_slow_callback, detail::runs::repeatedly, callback_kind, std::chrono::nanoseconds> callback(
+            std::forward<F>(f));
+        return callback.give(
+            [&](coop_slow_callback c) { return coop_event_loop_set_slow_hook(loop_, threshold.count(), c); });
+    }
+    /* A message in the log in the place of a hook; -1 ns: nothing any more. */
+    result<void> set_slow_log(std::chrono::nanoseconds threshold) const noexcept {
+        return detail::answer(coop_event_loop_set_slow_hook(loop_, threshold.count(), coop_slow_callback{}));
+    }
+
+    /* Has f(std::chrono::nanoseconds lag), or f(), called after every turn in which the last of what was ready waited for the
+     * threshold or longer until its callback began. It replaces the hook before. */
+    template <class F>
+    result<void> set_lag_hook(std::chrono::nanoseconds threshold, F &&f) const {
+        detail::callback<coop_lag_callback, detail::runs::repeatedly, std::chrono::nanoseconds> callback(
+            std::forward<F>(f));
+        return callback.give(
+            [&](coop_lag_callback c) { return coop_event_loop_set_lag_hook(loop_, threshold.count(), c); });
+    }
+    /* A message in the log in the place of a hook; -1 ns: nothing any more. */
+    result<void> set_lag_log(std::chrono::nanoseconds threshold) const noexcept {
+        return detail::answer(coop_event_loop_set_lag_hook(loop_, threshold.count(), coop_lag_callback{}));
     }
 
     /* The C loop, for what C++ has no name for; NULL in an empty one. */

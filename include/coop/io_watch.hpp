@@ -67,6 +67,10 @@ public:
      * returns. The descriptor may be closed after this. errc::stale if it has ended before. Any thread. */
     result<void> cancel() const noexcept { return detail::answer(coop_io_watch_cancel(loop_, id_)); }
 
+    /* Whether run_mode::until_idle waits for the watch. */
+    result<void> ref() const noexcept { return detail::answer(coop_io_watch_ref(loop_, id_)); }
+    result<void> unref() const noexcept { return detail::answer(coop_io_watch_unref(loop_, id_)); }
+
     constexpr coop_io_watch_id id() const noexcept { return id_; }
 
 private:

@@ -24,6 +24,8 @@ struct timer_options {
     coop::priority priority = coop::priority::normal;
     /* On which CPUs; none: on any. Only beside on::pool. */
     std::optional<cpu_set> cpus = {};
+    /* run_mode::until_idle does not wait for this timer. */
+    bool unref = false;
 
     /* The C view; valid while this object is. */
     coop_timer_options c() const noexcept {
@@ -34,6 +36,7 @@ struct timer_options {
         options.on = static_cast<std::int32_t>(on);
         options.priority = static_cast<std::int32_t>(priority);
         if (cpus) options.cpus = cpus->c();
+        options.unref = unref;
         return options;
     }
 };
@@ -47,6 +50,13 @@ public:
     /* Ends the timer: its callable does not begin any more, and is destroyed now; if it runs (it may be the caller), when it
      * returns. errc::stale if it has ended before. Any thread. */
     result<void> cancel() const noexcept { return detail::answer(coop_timer_cancel(loop_, id_)); }
+
+    /* cancel by one of the loop's own callbacks, on its thread: without a lock if event_loop_ref::timer_local made it. */
+    result<void> cancel_local() const noexcept { return detail::answer(coop_timer_cancel_local(loop_, id_)); }
+
+    /* Whether run_mode::until_idle waits for the timer. */
+    result<void> ref() const noexcept { return detail::answer(coop_timer_ref(loop_, id_)); }
+    result<void> unref() const noexcept { return detail::answer(coop_timer_unref(loop_, id_)); }
 
     constexpr coop_timer_id id() const noexcept { return id_; }
 

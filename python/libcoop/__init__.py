@@ -9,6 +9,7 @@
 Whatever waits, waits without the interpreter; Ctrl-C ends every wait in the main thread.
 """
 
+from libcoop._child import ExitStatus
 from libcoop._enums import Mode, Priority, RunMode
 from libcoop._errors import (
     Affinity,
@@ -37,10 +38,14 @@ from libcoop._libcoop import (
     READ,
     WRITE,
     Batch,
+    Event,
     EventLoop,
+    Listener,
     PortContext,
     PortSet,
     PortStats,
+    Signal,
+    Stream,
     Timer,
     Watch,
     __version__,
@@ -49,6 +54,7 @@ from libcoop._pool import Pool, PoolView
 from libcoop._ports import Handler, Port
 from libcoop._runtime import Runtime
 from libcoop._stats import PoolStats, WaitStats, WorkerStats
+from libcoop._streams import IncompleteRead
 
 __all__ = [
     "ERROR",
@@ -60,13 +66,17 @@ __all__ = [
     "Cancelled",
     "Closed",
     "Error",
+    "Event",
     "EventLoop",
     "Exists",
+    "ExitStatus",
     "Failed",
     "Forked",
     "Future",
     "Handler",
+    "IncompleteRead",
     "Invalid",
+    "Listener",
     "Mode",
     "Null",
     "Os",
@@ -83,7 +93,9 @@ __all__ = [
     "Resolve",
     "RunMode",
     "Runtime",
+    "Signal",
     "Stale",
+    "Stream",
     "Timeout",
     "Timer",
     "Unsupported",

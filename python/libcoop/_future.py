@@ -15,7 +15,7 @@ class _Operation(Protocol):
     def cancel(self) -> None: ...
 
 
-class Future(_libcoop.Future[T], concurrent.futures.Future[T]):  # type: ignore[override]
+class Future(_libcoop.Future[T], concurrent.futures.Future[T]):
     """The outcome of an operation: `result(timeout)` waits for it on any thread, `await` in a running asyncio loop.
 
     Every function of `concurrent.futures` takes it. A task that awaits it and is cancelled cancels it too. asyncio is

@@ -7,6 +7,7 @@ do so without the interpreter and end with KeyboardInterrupt in the main thread.
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from os import PathLike
 from threading import Condition
 from types import GenericAlias
 from typing import Any, Final, Generic, ParamSpec, Protocol, Self, TypeVar, TypeVarTuple, final
@@ -14,6 +15,7 @@ from typing import Any, Final, Generic, ParamSpec, Protocol, Self, TypeVar, Type
 from typing_extensions import Buffer, CapsuleType, disjoint_base
 
 import libcoop
+from libcoop._child import ExitStatus
 from libcoop._enums import Mode, RunMode
 from libcoop._future import Future as LoopFuture
 from libcoop._ports import Address, Port
@@ -25,8 +27,10 @@ __all__ = [
     "READ",
     "WRITE",
     "Batch",
+    "Event",
     "EventLoop",
     "Future",
+    "Listener",
     "Operation",
     "Pool",
     "PoolView",
@@ -34,6 +38,8 @@ __all__ = [
     "PortSet",
     "PortStats",
     "Runtime",
+    "Signal",
+    "Stream",
     "Timer",
     "Watch",
     "__version__",
@@ -50,6 +56,10 @@ _Ts = TypeVarTuple("_Ts")
 
 class _HasFileno(Protocol):
     def fileno(self) -> int: ...
+
+class _HasPid(Protocol):
+    @property
+    def pid(self) -> int: ...
 
 __version__: Final[str]
 """The version of libcoop."""
@@ -120,6 +130,110 @@ class EventLoop:
     def writable(self, fd: int | _HasFileno) -> LoopFuture[int]:
         """A future that ends when a write to a file descriptor would not wait, with WRITE, ERROR, HANG_UP; otherwise as
         `readable`.
+        """
+    def connect(
+        self,
+        host: str,
+        port: int,
+        *,
+        timeout: float | None = None,
+        local_address: Address | None = None,
+        nodelay: bool = False,
+        keepalive: float | tuple[float, float, int] | None = None,
+        linger: float | None = None,
+        recv_buffer: int | None = None,
+        send_buffer: int | None = None,
+    ) -> LoopFuture[Stream]:
+        """A future of a Stream to a host, by its name or address, and a port.
+
+        A name is looked up without holding up the loop, and its addresses are tried in turn, the next a quarter of a
+        second after the one before. `timeout` in seconds is for all of it. `local_address` is (host, port) to connect
+        from. `nodelay` sends small writes at once; `keepalive` asks a silent peer: seconds, or (seconds, interval,
+        count); `linger` seconds: closing waits for delivery, 0 resets; `recv_buffer` and `send_buffer` are bytes that
+        the system may hold.
+
+        It ends with Resolve, Timeout, Os, whose text names the addresses that were tried, Closed. Any thread. Raises
+        ValueError, TypeError, Closed after `stop`, Forked.
+        """
+    def connect_unix(
+        self,
+        path: str | PathLike[str],
+        *,
+        timeout: float | None = None,
+        recv_buffer: int | None = None,
+        send_buffer: int | None = None,
+    ) -> LoopFuture[Stream]:
+        """A future of a Stream to a Unix socket: a path, or on Linux a name that begins with "\0". Otherwise as
+        `connect`.
+        """
+    def resolve(self, host: str, port: int = 0) -> LoopFuture[list[Address]]:
+        """A future of the addresses of a host, by its name or address: a list of (host, port), in the system's order of
+        preference, each with this port.
+
+        It is looked up without holding up the loop. Ends with Resolve, which names the host. Any thread. Raises
+        ValueError, Closed, Forked.
+        """
+    def listen(
+        self,
+        host: str,
+        port: int,
+        *,
+        backlog: int = 4096,
+        reuse_port: bool = False,
+        only_v6: bool | None = None,
+        nodelay: bool = False,
+        keepalive: float | tuple[float, float, int] | None = None,
+        linger: float | None = None,
+        recv_buffer: int | None = None,
+        send_buffer: int | None = None,
+    ) -> Listener:
+        """Listens at a numeric host, "0.0.0.0" and "::" for all, and a port, 0 for a free one; a Listener.
+
+        `backlog` connections wait to be accepted; with `reuse_port` others may listen there too; `only_v6` says whether
+        "::" takes IPv4 connections. The rest is about each connection, as for `connect`. Any thread; it listens at
+        once, accepting needs a loop that runs. Raises Os, ValueError, TypeError, Closed, Forked.
+        """
+    def listen_unix(
+        self,
+        path: str | PathLike[str],
+        *,
+        backlog: int = 4096,
+        replace: bool = False,
+        recv_buffer: int | None = None,
+        send_buffer: int | None = None,
+    ) -> Listener:
+        """Listens at a Unix socket: a path, or on Linux a name that begins with "\0" and is no file; a Listener.
+
+        The file is removed when the listener is closed. With `replace` a socket's file that nobody listens at any more
+        is replaced. Raises Exists if there is a file, and as `listen`.
+        """
+    def child(self, process: int | _HasPid, /) -> LoopFuture[ExitStatus]:
+        """A future of how a child of this process ends, an ExitStatus: its process id, or what has `pid`, as a
+        `subprocess.Popen`.
+
+        The loop reaps the child; do not wait for it elsewhere meanwhile. A Popen is told its `returncode`, so that its
+        own `poll` and `wait` answer afterwards. Cancelled, it leaves the child to the caller. Any thread. Raises
+        ValueError for a number below 1, TypeError, Os (no such process, not a child of this one), Unsupported without
+        pidfds, Closed, Forked.
+        """
+    def signal(self, signum: int, callback: Callable[[int, int], object], /) -> Signal:
+        """Calls `callback(signum, times)` when this process gets a signal; signals that come faster than callbacks run
+        are one call.
+
+        Any number of watchers, on any loops, are told of each. While there is one, a handler of Python's `signal`
+        module for it is not called (so Ctrl-C raises no KeyboardInterrupt while SIGINT is watched), and is not to be
+        set; the last `cancel`, or the loop's end, gives the signal back to it. Some thread must have the signal
+        unblocked, as the main thread has. Any thread. Raises ValueError for what is no signal or cannot be watched
+        (SIGKILL, SIGSTOP, faults), TypeError, Os, Closed, Forked.
+        """
+    def post_and_wait(self, callback: Callable[[*_Ts], _T], /, *args: *_Ts, timeout: float | None = None) -> _T:
+        """Queues `callback(*args)` like `post`, waits until it has run, and answers what it returns or raises what it
+        raises.
+
+        At `timeout` seconds (None: never) a call that has not begun is not made, and Timeout is raised; one that has
+        begun is waited for. So is it when Ctrl-C ends the wait with KeyboardInterrupt: what has not begun is not made.
+        A loop that nobody runs yet is waited for. Raises WouldDeadlock on the loop's own thread, TypeError, Closed
+        after `stop` and when the loop is closed first, Forked.
         """
     def run(self, mode: RunMode = ...) -> None:
         """Runs the loop in this thread, until it is stopped or as `mode` says: a libcoop.RunMode, DEFAULT by default.
@@ -202,11 +316,143 @@ class Watch:
         """Slot and generation; never 0."""
 
 @final
+class Signal:
+    """A watcher of a signal, as `EventLoop.signal` returns it. Letting go of it does not cancel it."""
+    def cancel(self) -> None:
+        """Ends the watcher: its callback does not begin any more. The last one of a signal gives it back. Any thread.
+        Raises Stale if it has ended already, Forked.
+        """
+    @property
+    def id(self) -> int:
+        """Slot and generation; never 0."""
+
+@final
+class Event:
+    """Something that is signalled or not, with a file descriptor that is readable while it is.
+
+    One that resets itself lets one wait through for each signal; with `manual_reset` it stays signalled, for all, until
+    `reset`. Any thread may call anything. As a context manager it is closed at the end. Raises Os if the process has no
+    descriptor left.
+    """
+    def __new__(cls, *, manual_reset: bool = False) -> Self: ...
+    def signal(self) -> None:
+        """Sets it. Raises Closed, Forked."""
+    def reset(self) -> None:
+        """Takes the signal away, if there is one. Raises Closed, Forked."""
+    def is_signaled(self) -> bool:
+        """Whether it is signalled. It only looks. Raises Closed."""
+    def wait(self, loop_: EventLoop, /) -> LoopFuture[None]:
+        """A future that ends with None when it is signalled, on a loop, and takes the signal of one that resets itself.
+        Cancelled, it takes none. Raises Closed, Forked.
+        """
+    def watch(self, loop_: EventLoop, callback: Callable[[], object], /) -> Watch:
+        """Calls `callback()` whenever it is signalled, on a loop, until the Watch is cancelled: for one that resets
+        itself with the signal taken, for the other once for each signal, or several. Raises TypeError, Closed, Forked,
+        Os.
+        """
+    def fileno(self) -> int:
+        """The descriptor, readable while it is signalled; it stays the event's. Raises Closed."""
+    def close(self) -> None:
+        """Closes it; any number of times. Who waits goes on waiting, for nothing: cancel the waits first."""
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exc: object) -> None: ...
+
+@final
+class Stream:
+    """A TCP or Unix connection of a loop, as `EventLoop.connect` and `Listener.accept` give it.
+
+    Reads take what has come, one after another in the order they were asked for; so do writes. What can be done at once
+    is done at once, and its future has ended when the call returns; the rest needs a loop that runs. An error of the
+    connection is its future's. Any thread. After `close` every call raises Closed, in a forked child Forked. One that
+    is let go of is closed when its operations have ended; as a context manager it is closed at the end.
+    """
+    def read(self, n: int = 65536, /) -> LoopFuture[bytes]:
+        """A future of what has come, at least one byte and up to `n`; b"" at the end, when the peer has shut down or
+        closed.
+
+        Cancelled, it loses nothing: the next read has it. Raises ValueError for `n` below 1.
+        """
+    def read_exactly(self, n: int, /) -> LoopFuture[bytes]:
+        """A future of exactly `n` bytes. It ends with IncompleteRead, an EOFError that has what came, if the peer ends
+        before.
+
+        Cancelled, it loses nothing. Raises ValueError for `n` below 1.
+        """
+    def read_to_end(self) -> LoopFuture[bytes]:
+        """A future of all that comes until the peer ends. Cancelled, it loses nothing."""
+    def write(self, data: Buffer, /) -> LoopFuture[None]:
+        """A future that ends with None when all of `data`, bytes-like, is with the system, which may be long after the
+        call if the peer does not read.
+
+        Bytes are kept until then, anything else is copied. Cancelled, or ended with an error, it may have written a
+        part. Raises TypeError.
+        """
+    def shutdown(self) -> LoopFuture[None]:
+        """A future that ends with None when what was written before is with the system and the peer was told that no
+        more comes: it reads to the end. Reading goes on.
+        """
+    def close(self) -> None:
+        """Closes the connection; any number of times. Operations that wait end with Closed, and then the descriptor
+        closes.
+        """
+    def set_nodelay(self, nodelay: bool) -> None:
+        """Sends small writes at once (TCP), or has them wait for the answer to those before. Raises Os."""
+    def set_keepalive(self, keepalive: float | tuple[float, float, int] | None, /) -> None:
+        """Has the system ask a silent peer whether it is still there (TCP): seconds of silence, or (seconds, interval,
+        count), or None. Raises ValueError, TypeError, Os.
+        """
+    def fileno(self) -> int:
+        """The descriptor, which stays the stream's."""
+    @property
+    def local_address(self) -> Address | str | bytes:
+        """This end: (host, port), or a Unix socket's path: a str, bytes for one that is no file, "" without a name.
+        Raises Os.
+        """
+    @property
+    def peer_address(self) -> Address | str | bytes:
+        """The other end, as `local_address`; also when closed."""
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed here."""
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exc: object) -> None: ...
+
+@final
+class Listener:
+    """Accepts connections, as `EventLoop.listen` and `listen_unix` give it. `async for stream in listener` goes on
+    until it is closed.
+
+    Any thread. One that is let go of is closed when the accepts that wait have ended; as a context manager it is closed
+    at the end.
+    """
+    def accept(self) -> LoopFuture[Stream]:
+        """A future of the next connection, a Stream. Those who wait get theirs in the order they asked.
+
+        Cancelled, it leaves the connection to the next. While the process has no descriptor left it waits, and a
+        warning is logged once. Ends with Closed when the listener or the loop is closed. Raises Closed, Forked.
+        """
+    def close(self) -> None:
+        """Stops listening; any number of times. Those who wait for a connection end with Closed."""
+    def fileno(self) -> int:
+        """The descriptor, which stays the listener's. Raises Closed."""
+    @property
+    def local_address(self) -> Address | str | bytes:
+        """Where it listens, with the port that it was given: (host, port), or a Unix socket's path; also when
+        closed.
+        """
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+    def __aiter__(self) -> Self: ...
+    def __anext__(self) -> LoopFuture[Stream]: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exc: object) -> None: ...
+
+@final
 class Operation:
     """What a future of an event loop stands for."""
     def cancel(self) -> None:
         """Ends it, for its future was cancelled; again is fine."""
-
 
 @disjoint_base
 class Future(Generic[_T]):
@@ -246,17 +492,12 @@ class Future(Generic[_T]):
         """For executors: ends it with a result. Raises InvalidStateError if it is done."""
     def set_exception(self, exception: BaseException | None) -> None:
         """For executors: ends it with an exception. Raises InvalidStateError if it is done."""
-    @property
-    def _condition(self) -> Condition:
-        """The `threading.Condition` that `concurrent.futures` waits with, made now if it was not."""
-    @property
-    def _waiters(self) -> list[Any]: ...
-    @property
-    def _state(self) -> str: ...
-    @property
-    def _result(self) -> _T | None: ...
-    @property
-    def _exception(self) -> BaseException | None: ...
+    _condition: Condition
+    """The `threading.Condition` that `concurrent.futures` waits with, made now if it was not."""
+    _waiters: list[Any]
+    _state: str
+    _result: _T | None
+    _exception: BaseException | None
 
 @disjoint_base
 class Pool:

@@ -164,6 +164,8 @@ class Pool(_libcoop.Pool, ThreadPoolExecutor):
         except ValueError:
             levels = [level.value for level in Priority]
             raise Invalid(f"priority must be one of {levels} (libcoop.Priority), not {priority!r}") from None
+        if timeout is not None and not isinstance(timeout, (int, float)):
+            raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
         return PoolView(self, level, _cpus(cpus), timeout)
 
     async def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -185,10 +187,10 @@ class Pool(_libcoop.Pool, ThreadPoolExecutor):
         """What `submit` asks when something is amiss: raises what it is."""
         if self._broken:
             raise BrokenThreadPool(_BROKEN)
-        if self._shutdown:
-            raise Closed("cannot schedule new futures after shutdown")
         if _exit.is_exiting():
             raise Closed("cannot schedule new futures after interpreter shutdown")
+        if self._shutdown:
+            raise Closed("cannot schedule new futures after shutdown")
 
     def _call_initialized(self, call: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._broken:

@@ -15,7 +15,7 @@ impl<T> Held<T> {
         Self(Some(objects))
     }
 
-    fn get(&self) -> &T {
+    pub(crate) fn get(&self) -> &T {
         self.0.as_ref().expect("there until it is taken")
     }
 

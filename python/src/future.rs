@@ -84,8 +84,7 @@ impl Promise {
 
     /// A future of a call that is queued, to be settled by [`Promise::run`]; cancelled before that, the call is not made.
     pub(crate) fn of_call(py: Python<'_>) -> PyResult<(Py<PyAny>, Self)> {
-        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-        let future = CLASS.import(py, "libcoop._future", "Future")?.call0()?.unbind();
+        let future = future_class(py)?.call0()?.unbind();
         let promise =
             Self { future: Some(Held::new(future.clone_ref(py))), link: Link(Arc::new(Mutex::new(End::ToCome))) };
         Ok((future, promise))
@@ -162,6 +161,11 @@ fn set<'py>(future: &Bound<'py, PyAny>, outcome: PyResult<Bound<'py, PyAny>>) ->
     }
 }
 
+fn future_class<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyType>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    CLASS.import(py, "libcoop._future", "Future")
+}
+
 /// See [`Promise::canceller`].
 pub(crate) struct Canceller(Link);
 
@@ -180,15 +184,29 @@ pub(crate) fn spawn<T: Send + 'static>(
     operation: impl Future<Output = coop_core::Result<T>> + Send + 'static,
     convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
 ) -> PyResult<Py<PyAny>> {
+    spawn_settling(py, event_loop, |promise| async move {
+        promise.answer(operation.await, convert);
+    })
+}
+
+/// [`spawn`] for an operation that settles the future itself.
+pub(crate) fn spawn_settling<F: Future<Output = ()> + Send + 'static>(
+    py: Python<'_>,
+    event_loop: &Handle,
+    operation: impl FnOnce(Promise) -> F,
+) -> PyResult<Py<PyAny>> {
     let (future, promise) = Promise::new(py)?;
     let canceller = promise.canceller();
-    let coroutine = async move {
-        let answer = operation.await;
-        promise.answer(answer, convert);
-    };
-    let mut coroutine = event_loop.spawn(coroutine).or_raise(py)?;
+    let mut coroutine = event_loop.spawn(operation(promise)).or_raise(py)?;
     canceller.ends_by(move || {
         coroutine.cancel();
     });
     Ok(future)
+}
+
+/// A future that has ended.
+pub(crate) fn done(py: Python<'_>, outcome: PyResult<Py<PyAny>>) -> PyResult<Py<PyAny>> {
+    let future = future_class(py)?.call0()?;
+    set(&future, outcome.map(|value| value.into_bound(py)))?;
+    Ok(future.unbind())
 }

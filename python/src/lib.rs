@@ -16,12 +16,17 @@
 
 mod address;
 mod callback;
+mod child;
+mod connect;
 mod ctrl_c;
 mod detached;
 mod errors;
+mod event;
 mod event_loop;
 mod exit;
 mod future;
+mod line;
+mod listener;
 mod log;
 mod native_future;
 mod pool;
@@ -29,7 +34,10 @@ mod port;
 mod posts;
 mod report;
 mod runtime;
+mod signal;
 mod sleep;
+mod stream;
+mod stream_options;
 mod thread_state;
 mod timer;
 mod wait;
@@ -44,13 +52,17 @@ mod _libcoop {
 
     #[pymodule_export]
     use super::{
+        event::Event,
         event_loop::EventLoop,
         future::Operation,
+        listener::Listener,
         log::flush,
         native_future::Future,
         pool::{NativePool, NativeView, refuse_calls},
         port::{Batch, PortContext, PortSet, PortStats},
         runtime::Runtime,
+        signal::Signal,
+        stream::Stream,
         thread_state::{after_fork, leave_threads},
         timer::Timer,
         watch::Watch,

@@ -179,7 +179,32 @@ NEXT(coop_timer_options, after_ns, every_ns);
 NEXT(coop_timer_options, every_ns, on);
 NEXT(coop_timer_options, on, priority);
 NEXT(coop_timer_options, priority, cpus);
-LAST(coop_timer_options, cpus, 48);
+NEXT(coop_timer_options, cpus, unref);
+NEXT(coop_timer_options, unref, reserved);
+LAST(coop_timer_options, reserved, 56);
+
+FIRST(coop_slow_callback, fn);
+NEXT(coop_slow_callback, fn, arg);
+NEXT(coop_slow_callback, arg, drop);
+LAST(coop_slow_callback, drop, 24);
+
+FIRST(coop_lag_callback, fn);
+NEXT(coop_lag_callback, fn, arg);
+NEXT(coop_lag_callback, arg, drop);
+LAST(coop_lag_callback, drop, 24);
+
+FIRST(coop_event_loop_statistics, size);
+NEXT(coop_event_loop_statistics, size, iterations);
+NEXT(coop_event_loop_statistics, iterations, events);
+NEXT(coop_event_loop_statistics, events, posts);
+NEXT(coop_event_loop_statistics, posts, timers_fired);
+NEXT(coop_event_loop_statistics, timers_fired, timers);
+NEXT(coop_event_loop_statistics, timers, watches);
+NEXT(coop_event_loop_statistics, watches, longest_callback_ns);
+NEXT(coop_event_loop_statistics, longest_callback_ns, lag_ns);
+NEXT(coop_event_loop_statistics, lag_ns, longest_lag_ns);
+NEXT(coop_event_loop_statistics, longest_lag_ns, at_hand_ns);
+LAST(coop_event_loop_statistics, at_hand_ns, 88);
 
 FIRST(coop_io_watch_options, size);
 NEXT(coop_io_watch_options, size, interest);

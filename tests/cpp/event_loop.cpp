@@ -157,7 +157,62 @@ static void freed_inside_a_callback() {
     CHECK(c.drops == 2 && c.runs == 0);
 }
 
+/* Hooks are told of what takes too long, and the statistics know it. */
+static void slow_and_late() {
+    coop::event_loop loop = new_loop();
+    int slow = 0, late = 0;
+    REFUSED(coop::errc::invalid, loop.set_slow_hook(0ns, [] {}));
+    MUST(loop.set_slow_hook(20ms, [&](coop::callback_kind what, std::chrono::nanoseconds took) {
+        CHECK(what == coop::callback_kind::post && took >= 20ms);
+        slow++;
+    }));
+    MUST(loop.set_lag_hook(20ms, [&](std::chrono::nanoseconds lag) {
+        CHECK(lag >= 20ms);
+        late++;
+    }));
+    MUST(loop.post([] { std::this_thread::sleep_for(20ms); }));
+    MUST(loop.post([] {}));
+    MUST(loop.run(coop::run_mode::until_idle));
+    CHECK(slow == 1 && late == 1);
+    const coop::event_loop_statistics stats = MUST(loop.stats());
+    CHECK(stats.posts == 2 && stats.longest_callback_ns >= 20'000'000 && stats.longest_lag_ns >= 20'000'000);
+    MUST(loop.set_slow_log(1s));
+    MUST(loop.set_slow_log(-1ns));
+    MUST(loop.set_lag_log(-1ns));
+}
+
+static void local_timers_and_references() {
+    coop::event_loop loop = new_loop();
+    int fired = 0;
+    REFUSED(coop::errc::invalid, loop.timer_local({}, [] {}));
+    MUST(loop.post([&] {
+        MUST(loop.timer_local({.after = 1ms}, [&] { fired++; }));
+        const coop::timer far = MUST(loop.timer_local({.after = 1h}, [] {}));
+        MUST(far.cancel_local());
+        REFUSED(coop::errc::stale, far.cancel_local());
+        MUST(loop.timer_local({.after = 1h, .unref = true}, [] {}));
+    }));
+    const coop::timer other = MUST(loop.timer({.after = 1h}, [] {}));
+    MUST(other.unref());
+    MUST(loop.run(coop::run_mode::until_idle));
+    CHECK(fired == 1);
+    MUST(other.ref());
+    MUST(other.cancel());
+    REFUSED(coop::errc::stale, other.unref());
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    const coop::io_watch watch = MUST(loop.watch(fds[0], [] {}));
+    MUST(watch.unref());
+    MUST(loop.run(coop::run_mode::until_idle));
+    MUST(watch.ref());
+    MUST(watch.cancel());
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main() {
+    slow_and_late();
+    local_timers_and_references();
     posts_in_their_order();
     timers();
     watches();

@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import libcoop
 import pytest
@@ -19,14 +20,14 @@ from conftest import DEADLINE, Program
 from libcoop import READ, WRITE, EventLoop, RunMode
 
 Pair = tuple[socket.socket, socket.socket]
-Make = Callable[[EventLoop, Pair], "libcoop.Future[object]"]
+Make = Callable[[EventLoop, Pair], "libcoop.Future[Any]"]
 
 
-def sleep(loop: EventLoop, _: Pair) -> libcoop.Future[object]:
+def sleep(loop: EventLoop, _: Pair) -> libcoop.Future[Any]:
     return loop.sleep(60)
 
 
-def readable(loop: EventLoop, pair: Pair) -> libcoop.Future[object]:
+def readable(loop: EventLoop, pair: Pair) -> libcoop.Future[Any]:
     return loop.readable(pair[0])
 
 
@@ -69,8 +70,8 @@ def test_a_cancelled_task_cancels_what_it_awaits(running_loop: EventLoop, pair: 
 
 
 def test_the_functions_of_concurrent_futures_take_them(running_loop: EventLoop, pair: Pair) -> None:
-    never = running_loop.readable(pair[0])
-    soon = [running_loop.sleep(0.001 * n) for n in range(3)]
+    never: concurrent.futures.Future[Any] = running_loop.readable(pair[0])
+    soon: list[concurrent.futures.Future[Any]] = [running_loop.sleep(0.001 * n) for n in range(3)]
     done, left = concurrent.futures.wait([never, *soon], return_when=concurrent.futures.FIRST_COMPLETED)
     assert never in left
     assert done <= set(soon)

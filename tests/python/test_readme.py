@@ -1,4 +1,4 @@
-"""Every fenced Python, C and C++ snippet of README.md runs, and prints what the text block after it says."""
+"""Every fenced Python, C and C++ snippet of README.md, and of docs/python-pool.md, prints what the block after it says."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def snippets(markdown: str) -> list[Snippet]:
     return found
 
 
-SNIPPETS = snippets(README.read_text())
+SNIPPETS = [*snippets(README.read_text()), *snippets((ROOT / "docs" / "python-pool.md").read_text())]
 
 
 def command(snippet: Snippet, folder: Path) -> list[str]:

@@ -69,7 +69,7 @@ impl Shared {
     /// The end of a run: from here on the foreign loop, if there is one, sleeps in this one's stead.
     pub(super) fn leave(&self) {
         fence(Ordering::SeqCst);
-        if self.embedded.load(Ordering::Relaxed) && self.wake_flag.leave(|| self.has_work()) {
+        if self.embedded.load(Ordering::Relaxed) && self.posts.word().leave(|| self.has_work()) {
             self.wake();
         }
     }

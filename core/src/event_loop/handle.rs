@@ -10,7 +10,6 @@ use std::{
 
 use super::{
     dispatch::On,
-    inbox::Claim,
     run::RunMode,
     shared::Shared,
     timer::{self, TimerId, TimerOptions},
@@ -73,24 +72,18 @@ impl Handle {
     /// [`Handle::post_job`] for a job that is made of `value` when nothing can be refused any more; `make` runs no foreign code.
     #[inline]
     pub(crate) fn post_made<V>(&self, value: V, make: impl FnOnce(V) -> Job) -> Result<(), Refused<V>> {
-        let shared = &*self.shared;
-        if let Err(error) = shared.fork.check() {
+        if let Err(error) = self.shared.fork.check() {
             return Err(Refused::new(error, value));
         }
-        let Some(claim) = Claim::new(&shared.posts) else {
-            return Err(Refused::new(Error::Closed("event loop"), value));
-        };
-        // From the fill on the job may run and free the loop. So the look at the announcement comes before it: the loop's last
-        // look finds the claim, and waits for the fill.
-        if !shared.wake_flag.is_announced() {
-            claim.fill(make(value));
-            return Ok(());
+        // From the push on nothing of `self` is touched: the job may have run, and freed the loop.
+        match self.shared.posts.push(value, make, || self.shared.clone()) {
+            Ok(None) => Ok(()),
+            Ok(Some(asleep)) => {
+                asleep.wake();
+                Ok(())
+            }
+            Err(value) => Err(Refused::new(Error::Closed("event loop"), value)),
         }
-        // A loop that is freed waits until nobody is inside.
-        let _inside = shared.gate.hold();
-        claim.fill(make(value));
-        shared.wake_if_asleep();
-        Ok(())
     }
 
     /// Calls `f` at a time, once or repeatedly; it is told how many of the timer's times have come (1, and more
@@ -326,9 +319,7 @@ impl Handle {
     /// [`Error::Forked`].
     pub fn stop(&self) -> Result<()> {
         self.shared.fork.check()?;
-        // Posts first: the loop looks at the gate, and then takes the posts that are left.
-        self.shared.posts.close();
-        if self.shared.gate.close() {
+        if self.shared.close() {
             self.shared.wake();
         }
         Ok(())

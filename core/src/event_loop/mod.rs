@@ -17,13 +17,13 @@
 //!
 //! # Where things are
 //!
-//! `handle.rs` the calls, `inbox.rs` the posts that wait, `shared.rs` what they share with it, `run.rs` a turn of the loop, `wake.rs` the wake-up, `timer/` the wheel and its
-//! callbacks, `watch.rs` file descriptors, `event.rs`, `child.rs` and `signal/` what is watched by descriptors of its own (`kernel.rs`),
-//! `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/` datagrams in batches, `io.rs` sockets whose
-//! futures wait at a record each (`readiness.rs`), `stream/` connections, `resolve.rs` names, `wait.rs` times and descriptors as futures,
-//! `news.rs` what a callback tells a future.
+//! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `posts.rs` the queue of posts, `wake.rs` the
+//! wake-up, `timer/` the wheel and its callbacks, `watch.rs` file descriptors, `event.rs`, `child.rs` and `signal/` what is watched by
+//! descriptors of its own (`kernel.rs`), `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/` datagrams
+//! in batches, `io.rs` sockets whose futures wait at a record each (`readiness.rs`), `stream/` connections, `resolve.rs` names, `wait.rs`
+//! times and descriptors as futures, `news.rs` what a callback tells a future.
 
-// Not forbidden: `inbox.rs` is a queue, `udp/batch.rs` below it is the one file with raw sockets, `signal/disposition.rs` has the process's handler.
+// Not forbidden: `posts.rs` is a queue file, `udp/batch.rs` the one with raw sockets, `signal/disposition.rs` has the process's handler.
 #![deny(unsafe_code)]
 
 pub mod child;
@@ -31,12 +31,11 @@ mod dispatch;
 mod embed;
 pub mod event;
 mod handle;
-#[allow(unsafe_code, reason = "a queue file")]
-mod inbox;
 mod io;
 mod kernel;
 mod news;
 mod observe;
+mod posts;
 mod readiness;
 mod resolve;
 mod run;
@@ -76,10 +75,7 @@ pub use self::{
     wait::{Late, Ready, Sleep, readable, ready, sleep, timeout, writable},
     watch::{Interest, Readiness, WatchId, WatchOptions},
 };
-use crate::{
-    error::{Error, Result},
-    time::Deadline,
-};
+use crate::error::{Error, Result};
 
 /// How to make a loop.
 #[derive(Debug, Clone)]
@@ -157,16 +153,20 @@ impl Drop for EventLoop {
         if self.handle.is_loop_thread() {
             // The run discards the rest when this callback returns; its own thread then ends by itself.
             drop(shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take());
-            // Whoever posted the callback that this is may not have returned from that yet.
+            // Whoever added the source whose callback this is may not have returned from that yet.
             return shared.gate.wait_quiet();
         }
         if self.left {
             drop(shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take());
-            return shared.discard_if_idle();
+            shared.discard_if_idle();
+            return;
         }
-        let _ = self.handle.join(None);
-        debug_assert!(shared.wait_run_ended(Deadline::NEVER));
-        shared.gate.wait_quiet();
-        shared.discard();
+        // Until nobody runs it, who then runs what it accepts no more: it is freed.
+        loop {
+            let _ = self.handle.join(None);
+            if shared.discard_if_idle() {
+                return;
+            }
+        }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! # One turn
 //!
-//! 1. Announce the sleep, look at posts and timers for the last time, sleep in the system until something is ready, a timer is due, or
-//!    somebody wakes the loop (wake.rs).
+//! 1. With nothing to do, announce the sleep, look at posts and timers for the last time, sleep in the system until something is
+//!    ready, a timer is due, or somebody wakes the loop (wake.rs). Otherwise only ask the system what is ready.
 //! 2. The watches that are ready.
 //! 3. The timers that are due.
 //! 4. The posts that are there when this part begins, in order: what a watch or a timer woke runs in the same turn. Posts made by
@@ -11,7 +11,7 @@
 //!
 //! # Ending
 //!
-//! Once the gate is closed and quiet, nothing new can be posted: the posts that are left run, then the timers and watches, which
+//! A stopped loop closes its posts when nobody is inside the gate: those that are left run, then the timers and watches, which
 //! do not fire any more, are dropped, and the run ends. What their drops post is refused like all else. A loop that is stopped and
 //! never run again drops all of it when it is freed.
 
@@ -184,7 +184,6 @@ impl Drop for Release<'_> {
         }
         if self.0.runner.is_freed() {
             // The owner freed the loop from inside a callback: this is the end of that callback.
-            self.0.gate.wait_quiet();
             self.0.discard();
         }
         self.0.leave();
@@ -197,13 +196,16 @@ impl Drop for Release<'_> {
 }
 
 impl Shared {
-    /// Discards all, unless somebody runs the loop, who then does it when the run ends.
-    pub(super) fn discard_if_idle(&self) {
-        if self.runner.claim().is_ok() {
-            self.gate.wait_quiet();
-            self.discard();
-            self.give_back(&mut self.thread.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Discards all, unless somebody runs the loop, who then does it when the run ends. To those whom this drops it is as if this
+    /// thread ran the loop: what waits for that is refused.
+    pub(super) fn discard_if_idle(&self) -> bool {
+        if self.runner.claim().is_err() {
+            return false;
         }
+        self.runner.thread.store(thread::number(), Ordering::SeqCst);
+        self.discard();
+        self.give_back(&mut self.thread.lock().unwrap_or_else(PoisonError::into_inner));
+        true
     }
 }
 
@@ -261,24 +263,29 @@ fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()>
 
 /// One turn; true if a callback ran.
 fn turn(shared: &Arc<Shared>, driver: &mut Driver, meter: &mut Meter, mode: RunMode) -> Result<bool> {
-    shared.wake_flag.announce_sleep();
     let interrupted = || shared.gate.is_closed() || shared.runner.interrupted.load(Ordering::SeqCst);
-    // Whoever ended the last source before the announcement has not woken this run until idle.
-    let may_wait = match mode {
-        RunMode::NoWait => false,
-        RunMode::UntilIdle => !shared.is_idle(),
-        RunMode::Default | RunMode::Once => true,
+    let sleep = {
+        let due = !driver.due.is_empty();
+        let busy = || due || !shared.posts.is_empty() || interrupted();
+        match mode {
+            _ if busy() => Some(Duration::ZERO),
+            RunMode::NoWait => Some(Duration::ZERO),
+            _ => {
+                shared.posts.word().announce_sleep();
+                // Whoever ended the last source before the announcement has not woken this run until idle.
+                if busy() || (mode == RunMode::UntilIdle && shared.is_idle()) {
+                    Some(Duration::ZERO)
+                } else {
+                    shared.timers.next_timeout()
+                }
+            }
+        }
     };
-    let timeout = if !may_wait || !driver.due.is_empty() || !shared.posts.is_empty() || interrupted() {
-        Some(Duration::ZERO)
-    } else {
-        shared.timers.next_timeout()
-    };
-    if timeout == Some(Duration::ZERO) {
-        shared.wake_flag.awake();
+    if sleep == Some(Duration::ZERO) {
+        shared.posts.word().awake();
     }
-    let polled = driver.poll.poll(&mut driver.events, timeout);
-    shared.wake_flag.awake();
+    let polled = driver.poll.poll(&mut driver.events, sleep);
+    shared.posts.word().awake();
     match polled {
         // A signal: its handler has run, the loop goes on with the next turn.
         Err(error) if error.kind() == io::ErrorKind::Interrupted => driver.events.clear(),
@@ -329,18 +336,13 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, meter: &mut Meter, mode: RunM
 
 /// Runs up to `count` posts, fewer if the loop was freed or interrupted, or the process is a new one. True if one ran.
 fn run_posts(shared: &Shared, meter: &mut Meter, count: usize) -> bool {
-    let mut worked = false;
-    if count == 0 {
-        return worked;
-    }
-    // Elsewhere they are dropped, for the loop was freed.
-    let Some(mut posts) = shared.posts.consume() else { return worked };
+    let (mut worked, mut taker) = (false, shared.posts.take());
     for _ in 0..count {
         let interrupted = shared.runner.interrupted.load(Ordering::Relaxed);
         if interrupted || shared.runner.is_freed() || shared.fork.is_forked() {
             break;
         }
-        let Some(job) = posts.pop() else { break };
+        let Some(job) = taker.next() else { break };
         worked = true;
         job.run_caught("event loop");
         if shared.fork.is_forked() {
@@ -355,8 +357,8 @@ fn run_posts(shared: &Shared, meter: &mut Meter, count: usize) -> bool {
 /// is dropped.
 fn finish(shared: &Shared, meter: &mut Meter) {
     shared.runner.interrupted.store(false, Ordering::SeqCst);
-    // Nobody on this thread is inside the gate, which calls leave before they return.
-    shared.gate.wait_quiet();
+    // Whoever stopped it may be about to.
+    shared.close();
     meter.begin_turn(shared);
     while !shared.fork.is_forked() && run_posts(shared, meter, usize::MAX) {
         shared.runner.interrupted.store(false, Ordering::SeqCst);

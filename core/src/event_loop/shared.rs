@@ -14,27 +14,26 @@ use std::{
 
 use super::{
     dispatch::Dispatcher,
-    inbox::Inbox,
     observe::Observed,
+    posts::Posts,
     resolve::Resolver,
     run::{Driver, Runner, WAKE},
     timer::Timers,
-    wake::WakeFlag,
     watch::Watches,
 };
 use crate::{
     error::{Error, Result},
     fork::ForkGuard,
     gate::Gate,
+    job::Job,
 };
 
 pub(super) struct Shared {
     pub(super) fork: ForkGuard,
     pub(super) name: String,
-    /// Open until `stop`; passed by whoever adds something but a post, so that stop knows when the last accepted one is in its place.
+    /// Open until `stop`; passed by whoever adds a timer or a watch, so that the end of the loop knows when the last one is there.
     pub(super) gate: Gate,
-    pub(super) posts: Inbox,
-    pub(super) wake_flag: WakeFlag,
+    pub(super) posts: Posts<Job>,
     waker: mio::Waker,
     /// The selector's; open for as long as the driver is there.
     pub(super) backend_fd: RawFd,
@@ -77,8 +76,7 @@ impl Shared {
             fork: ForkGuard::new("event loop"),
             name,
             gate: Gate::new(),
-            posts: Inbox::new(),
-            wake_flag: WakeFlag::new(),
+            posts: Posts::new(),
             waker,
             backend_fd: poll.as_raw_fd(),
             embedded: AtomicBool::new(false),
@@ -95,10 +93,10 @@ impl Shared {
         })
     }
 
-    /// Wakes the loop if it sleeps, or is about to; call it after adding work.
+    /// Wakes the loop if it sleeps, or is about to; call it after adding work other than a post.
     #[inline]
     pub(super) fn wake_if_asleep(&self) {
-        if self.wake_flag.must_wake() {
+        if self.posts.word().must_wake() {
             self.wake();
         }
     }
@@ -111,7 +109,7 @@ impl Shared {
     /// Wakes a loop that may sleep for the sake of what has just ended; call it after a source has gone.
     pub(super) fn wake_if_idle(&self) {
         // While nobody runs it, no run until idle is to be ended: one that begins later looks for itself.
-        if self.wake_flag.is_asleep() && self.runner.is_running() && self.is_idle() {
+        if self.posts.word().is_asleep() && self.runner.is_running() && self.is_idle() {
             self.wake_if_asleep();
         }
     }
@@ -122,9 +120,19 @@ impl Shared {
         }
     }
 
+    /// Refuses what comes from now on; when it returns, all that was accepted is there, but for posts that are being written. In
+    /// this order: who posts from inside the gate is not refused, and a refused post knows that the loop is stopped. Any
+    /// number of times; true for the one that closed it.
+    pub(super) fn close(&self) -> bool {
+        let first = self.gate.close();
+        self.gate.wait_quiet();
+        self.posts.close();
+        first
+    }
+
     /// Whether it was stopped and a run would find nothing to run or to drop.
     pub(super) fn has_finished(&self) -> bool {
-        self.gate.is_closed() && !self.has_work()
+        self.posts.is_closed() && !self.has_work()
     }
 
     /// Whether a run would find something without looking at what is due and ready.
@@ -132,25 +140,27 @@ impl Shared {
         if !self.posts.is_empty() {
             return true;
         }
-        match self.gate.is_closed() {
+        match self.posts.is_closed() {
+            false if self.gate.is_closed() => true,
             false => self.overdue.load(Ordering::Relaxed),
             true => self.timers.len() > 0 || self.watches.len() > 0,
         }
     }
 
-    /// Drops all that waits: posts, timers, watches. The gate is closed and quiet.
+    /// Closes the loop and drops all that waits: posts, timers, watches. For whoever may run the loop, so that nobody else waits
+    /// for the taker's end.
     pub(super) fn discard(&self) {
-        // Whoever else has it is a run of a freed loop, and does this when it ends.
-        if let Some(mut posts) = self.posts.consume() {
-            while let Some(job) = posts.pop() {
-                job.drop_caught("event loop");
-            }
+        self.close();
+        let mut taker = self.posts.take();
+        while let Some(job) = taker.next() {
+            job.drop_caught("event loop");
         }
+        drop(taker);
         self.drop_sources();
         self.observed.clear();
     }
 
-    /// Drops what waits for a time or for the system, with no lock held. The gate is closed and quiet, so no more come.
+    /// Drops what waits for a time or for the system, with no lock held. The loop is closed, so no more come.
     pub(super) fn drop_sources(&self) {
         self.timers.clear();
         self.watches.clear();

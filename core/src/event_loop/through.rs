@@ -1,11 +1,11 @@
 //! Posts through a queue of the caller's own: a binding whose callbacks cost much to enter runs many of them in one entry.
 //!
-//! What is put into that queue inside the gate is as good as posted: [`Handle::stop`] waits for whoever is inside, and the job that
-//! takes the queue up was posted by then.
+//! What is put into that queue inside the gate is as good as posted: [`Handle::stop`] closes the posts when nobody is inside any more,
+//! and the job that takes the queue up was posted by then.
 
 #![forbid(unsafe_code)]
 
-use super::{Handle, inbox::Claim};
+use super::Handle;
 use crate::{
     error::{Error, Result},
     job::Job,
@@ -24,8 +24,12 @@ impl Handle {
         shared.fork.check()?;
         let _inside = shared.gate.enter().ok_or(Error::Closed("event loop"))?;
         if let Some(job) = add() {
-            Claim::inside(&shared.posts).fill(job);
-            shared.wake_if_asleep();
+            // Still inside the gate: the job may run at once and free the loop, which waits until nobody is inside.
+            match shared.posts.push(job, |job| job, || ()) {
+                Ok(None) => {}
+                Ok(Some(())) => shared.wake(),
+                Err(_) => unreachable!("closed when nobody is inside the gate any more"),
+            }
         }
         Ok(())
     }

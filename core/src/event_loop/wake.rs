@@ -2,10 +2,16 @@
 //!
 //! # Invariant
 //!
-//! Before the loop sleeps it *announces* that (a change of its flag, then a full fence) and only then looks at its queues for the
-//! last time. Whoever adds work adds it first, then (a full fence, then a load) looks at the announcement. One of the two
-//! fences comes first in the one order of all such fences: either the loop's last look finds the work, or the adder finds
-//! the announcement and wakes the loop. The swap lets one adder of many make the system call.
+//! Before the loop sleeps it *announces* that, in the word of its posts, and only then looks for the last time at what there is
+//! to do. A post changes the same word (posts.rs): either it comes before the announcement in the word's order and the last
+//! look counts it, or it finds the announcement, takes it away with the change that makes the post, and wakes the loop.
+//!
+//! What is not in the word (a timer, the end of a source) is added first; then, behind a full fence, the adder looks at
+//! the word. The announcement is followed by a full fence too, and one of the two comes first in the one order of all such
+//! fences: either the loop's last look finds the work, or the adder finds the announcement. Who takes it away wakes the loop,
+//! so one of many makes the system call.
+//!
+//! A turn that has something to do does not sleep, announces nothing, and no post meanwhile makes a system call.
 //!
 //! # A loop inside a foreign one
 //!
@@ -19,28 +25,37 @@
 
 #![forbid(unsafe_code)]
 
-use crate::primitive::{AtomicBool, Ordering, fence};
+use crate::primitive::{AtomicU64, Ordering, fence};
 
-/// "The loop sleeps, or is about to." Every change of it is a swap, also where a store would do, so that a late one, of an adder
-/// that takes nothing any more, stands before the next announcement in the flag's order and not behind it.
+/// "The loop sleeps, or is about to."
+const SLEEPING: u64 = 1;
+const CLOSED: u64 = 2;
+const INSTALLING: u64 = 4;
+const POST: u64 = 8;
+
+/// How many posts there were, whether more are taken, and whether the loop sleeps, in one order of changes: each is a
+/// read-modify-write, so a late one, of an adder that takes nothing any more, stands before the next announcement and not behind
+/// it. See posts.rs for the bits that are not told of here.
 #[derive(Debug)]
-pub(super) struct WakeFlag(AtomicBool);
+pub(super) struct Word(AtomicU64);
 
-impl WakeFlag {
+impl Word {
     pub(super) fn new() -> Self {
-        Self(AtomicBool::new(false))
+        Self(AtomicU64::new(0))
     }
 
-    /// The loop: before its last look at the queues.
+    /// The loop: before its last look.
     pub(super) fn announce_sleep(&self) {
         // Release: whoever takes this announcement wakes the loop after the run has read what woke it before.
-        self.0.swap(true, Ordering::AcqRel);
+        self.0.fetch_or(SLEEPING, Ordering::AcqRel);
         fence(Ordering::SeqCst);
     }
 
-    /// The loop: it is awake, nobody needs to wake it.
+    /// The loop: it is awake, nobody needs to wake it. What it does not see here at worst costs somebody a system call.
     pub(super) fn awake(&self) {
-        self.0.swap(false, Ordering::Relaxed);
+        if self.0.load(Ordering::Relaxed) & SLEEPING != 0 {
+            self.0.fetch_and(!SLEEPING, Ordering::Relaxed);
+        }
     }
 
     /// The end of a run of an embedded loop. True if the caller must wake it: there is work that nobody else wakes it for.
@@ -53,50 +68,83 @@ impl WakeFlag {
     #[inline]
     pub(super) fn is_asleep(&self) -> bool {
         fence(Ordering::SeqCst);
-        self.0.load(Ordering::Relaxed)
+        Self::is_sleeping(self.0.load(Ordering::Relaxed))
     }
 
-    /// Whether the loop sleeps, or is about to, for whoever added work by a sequentially consistent change just now: that and this
-    /// load take the place of the fence.
-    #[inline]
-    pub(super) fn is_announced(&self) -> bool {
-        // loom knows an order of fences only.
-        #[cfg(loom)]
-        fence(Ordering::SeqCst);
-        self.0.load(Ordering::SeqCst)
-    }
-
-    /// Whoever added work, after it was added: whether to wake the loop.
+    /// Whoever added work that is not in the word, after it was added: whether to wake the loop.
     #[inline]
     pub(super) fn must_wake(&self) -> bool {
         fence(Ordering::SeqCst);
-        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Acquire)
+        Self::is_sleeping(self.0.load(Ordering::Relaxed))
+            && Self::is_sleeping(self.0.fetch_and(!SLEEPING, Ordering::Acquire))
+    }
+
+    #[inline]
+    pub(super) fn load(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// One more post, if the word is still this one, which is neither closed nor installing; otherwise the word that it is now. Takes the
+    /// announcement away: who posts knows from the old word that the loop is to be woken. The last post of a block is to
+    /// install the next one.
+    #[inline]
+    pub(super) fn post(&self, old: u64, last: bool) -> Result<(), u64> {
+        let new = ((old + POST) & !SLEEPING) | if last { INSTALLING } else { 0 };
+        self.0.compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Acquire).map(drop)
+    }
+
+    pub(super) fn installed(&self) {
+        self.0.fetch_and(!INSTALLING, Ordering::Release);
+    }
+
+    pub(super) fn close(&self) {
+        self.0.fetch_or(CLOSED, Ordering::AcqRel);
+    }
+
+    #[inline]
+    pub(super) fn is_sleeping(word: u64) -> bool {
+        word & SLEEPING != 0
+    }
+
+    #[inline]
+    pub(super) fn is_closed(word: u64) -> bool {
+        word & CLOSED != 0
+    }
+
+    #[inline]
+    pub(super) fn is_installing(word: u64) -> bool {
+        word & INSTALLING != 0
+    }
+
+    #[inline]
+    pub(super) fn posts(word: u64) -> u64 {
+        word / POST
     }
 }
 
 #[cfg(all(test, loom))]
 mod model {
     use super::*;
-    use crate::primitive::{Arc, AtomicUsize, thread};
+    use crate::primitive::{Arc, AtomicBool, AtomicUsize, thread};
 
     /// If the loop's last look found nothing, somebody wakes it for what came later; and one wake-up serves all.
     #[test]
     fn no_wake_up_is_lost() {
         loom::model(|| {
-            let (flag, work, wakes) =
-                (Arc::new(WakeFlag::new()), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let (word, work, wakes) =
+                (Arc::new(Word::new()), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
             let adders: Vec<_> = (0..2)
                 .map(|_| {
-                    let (flag, work, wakes) = (flag.clone(), work.clone(), wakes.clone());
+                    let (word, work, wakes) = (word.clone(), work.clone(), wakes.clone());
                     thread::spawn(move || {
                         work.fetch_add(1, Ordering::Relaxed);
-                        if flag.must_wake() {
+                        if word.must_wake() {
                             wakes.fetch_add(1, Ordering::Relaxed);
                         }
                     })
                 })
                 .collect();
-            flag.announce_sleep();
+            word.announce_sleep();
             let seen = work.load(Ordering::Relaxed);
             adders.into_iter().for_each(|adder| adder.join().unwrap());
             let wakes = wakes.load(Ordering::Relaxed);
@@ -104,34 +152,34 @@ mod model {
             assert!(wakes <= 1, "one announcement, one system call");
         });
     }
+
     /// While a foreign loop sleeps on the descriptor, it is readable if there is work: at first, and after each run.
     #[test]
     fn no_work_is_left_behind_an_unreadable_descriptor() {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(2);
         model.check(|| {
-            let (flag, work, readable) =
-                (Arc::new(WakeFlag::new()), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+            let (word, work, readable) =
+                (Arc::new(Word::new()), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
             let adders: Vec<_> = (0..2)
                 .map(|_| {
-                    let (flag, work, readable) = (flag.clone(), work.clone(), readable.clone());
+                    let (word, work, readable) = (word.clone(), work.clone(), readable.clone());
                     thread::spawn(move || {
                         work.fetch_add(1, Ordering::Relaxed);
-                        if flag.must_wake() {
+                        if word.must_wake() {
                             readable.store(true, Ordering::Release);
                         }
                     })
                 })
                 .collect();
             let leave = || {
-                if flag.leave(|| work.load(Ordering::Relaxed) > 0) {
+                if word.leave(|| work.load(Ordering::Relaxed) > 0) {
                     readable.store(true, Ordering::Release);
                 }
             };
             leave();
             // A run without waiting: the system's wake-up is read, and what is there is done.
-            flag.announce_sleep();
-            flag.awake();
+            word.awake();
             readable.swap(false, Ordering::AcqRel);
             let seen = work.load(Ordering::Relaxed);
             work.fetch_sub(seen, Ordering::Relaxed);

@@ -56,6 +56,9 @@ impl Address {
         match bytes.split_first() {
             None => Err(Error::Invalid("the path of a Unix socket must not be empty".into())),
             Some((0, name)) if cfg!(target_os = "linux") => Ok(Self::Abstract(name.to_owned())),
+            Some(_) if bytes.contains(&0) => {
+                Err(Error::Invalid(format!("the path {path:?} of a Unix socket contains a NUL")))
+            }
             Some(_) => Ok(Self::Path(path.to_owned())),
         }
     }

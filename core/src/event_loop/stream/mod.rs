@@ -44,6 +44,78 @@
 //! * When the loop was stopped and has finished, or is freed, waits end with [`Error::Closed`]; attempts go on working. A dropped stream is
 //!   closed.
 //!
+//! # What runs on them
+//!
+//! [`Stream`] has the traits of `futures-io`, with the feature `tokio-io` those of tokio's `io`, and with `hyper` those of hyper 1, whose timer and
+//! executor a loop's [`Handle`] is then.
+//!
+//! An HTTP request and its answer, in hyper:
+//!
+//! ```
+//! use coop_core::{EventLoop, EventLoopOptions, event_loop::stream::Stream};
+//! use hyper::{Request, Response, body::Incoming, client, rt::Executor, server, service::service_fn};
+//! use std::convert::Infallible;
+//!
+//! let event_loop = EventLoop::new(EventLoopOptions::default())?;
+//! event_loop.start()?;
+//! let (ours, theirs) = Stream::pair(&event_loop)?;
+//! let teapot = service_fn(|_: Request<Incoming>| async {
+//!     Ok::<_, Infallible>(Response::builder().status(418).body(String::new()).unwrap())
+//! });
+//! event_loop.execute(server::conn::http1::Builder::new().timer(event_loop.handle()).serve_connection(theirs, teapot));
+//! let handle = event_loop.handle();
+//! let mut client = event_loop.spawn(async move {
+//!     let (mut sender, connection) = client::conn::http1::handshake(ours).await?;
+//!     handle.execute(connection);
+//!     sender.send_request(Request::new(String::new())).await
+//! })?;
+//! assert_eq!(client.join(None)?.unwrap().status(), 418);
+//! # Ok::<(), coop_core::Error>(())
+//! ```
+//!
+//! A websocket, in async-tungstenite:
+//!
+//! ```
+//! use async_tungstenite::{accept_async, client_async, tungstenite::Message};
+//! use coop_core::{EventLoop, EventLoopOptions, event_loop::stream::Stream};
+//! use futures_util::StreamExt;
+//!
+//! let event_loop = EventLoop::new(EventLoopOptions::default())?;
+//! event_loop.start()?;
+//! let (ours, theirs) = Stream::pair(&event_loop)?;
+//! event_loop.spawn(async move {
+//!     let mut socket = accept_async(theirs).await?;
+//!     socket.send(Message::text("welcome")).await
+//! })?;
+//! let mut client = event_loop.spawn(async move {
+//!     let (mut socket, _) = client_async("ws://localhost/", ours).await?;
+//!     socket.next().await.unwrap()
+//! })?;
+//! assert_eq!(client.join(None)?.unwrap(), Message::text("welcome"));
+//! # Ok::<(), coop_core::Error>(())
+//! ```
+//!
+//! A server of redis, in the redis crate, whose own timeouts want tokio's timer and are turned off:
+//!
+//! ```no_run
+//! use coop_core::{EventLoop, EventLoopOptions, event_loop::stream::ConnectOptions};
+//! use redis::{AsyncConnectionConfig, RedisConnectionInfo, aio::MultiplexedConnection, cmd};
+//!
+//! let event_loop = EventLoop::new(EventLoopOptions::default())?;
+//! event_loop.start()?;
+//! let handle = event_loop.handle();
+//! let mut client = event_loop.spawn(async move {
+//!     let stream = handle.connect("localhost", 6379, &ConnectOptions::default()).await.unwrap();
+//!     let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
+//!     let info = RedisConnectionInfo::default();
+//!     let (mut redis, driver) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
+//!     handle.spawn(driver).unwrap();
+//!     cmd("INCR").arg("visits").query_async::<u64>(&mut redis).await
+//! })?;
+//! println!("{} visits", client.join(None)?.unwrap());
+//! # Ok::<(), coop_core::Error>(())
+//! ```
+//!
 //! # Where things are
 //!
 //! `address.rs` where an end is, `options.rs` what can be asked for, `listener.rs` accepting, `connect.rs` connecting to an address and `race.rs` to a

@@ -62,7 +62,7 @@ fn in_turns(addresses: Vec<SocketAddr>) -> impl Iterator<Item = SocketAddr> {
 
 type Attempt<'a> = (usize, Pin<Box<dyn Future<Output = Result<Stream>> + Send + 'a>>);
 
-struct Race<'a> {
+pub(super) struct Race<'a> {
     event_loop: &'a Handle,
     whereto: &'a str,
     options: &'a ConnectOptions,
@@ -75,7 +75,7 @@ struct Race<'a> {
 }
 
 impl<'a> Race<'a> {
-    fn new(
+    pub(super) fn new(
         event_loop: &'a Handle,
         whereto: &'a str,
         mut addresses: Vec<SocketAddr>,
@@ -93,7 +93,7 @@ impl<'a> Race<'a> {
         Ok(Self { event_loop, whereto, options, next, tried, attempts, failed: None, stagger: None })
     }
 
-    async fn run(mut self) -> Result<Stream> {
+    pub(super) async fn run(mut self) -> Result<Stream> {
         poll_fn(|cx| self.poll(cx)).await
     }
 

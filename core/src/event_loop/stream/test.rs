@@ -7,6 +7,10 @@ use std::{
     time::Duration,
 };
 
+mod faults;
+mod options;
+mod unix;
+
 use super::*;
 use crate::{EventLoop, EventLoopOptions, Pool, PoolOptions, event_loop::RunMode};
 

@@ -1,0 +1,491 @@
+//! The queue of posts: many threads put in, whoever runs the loop takes out.
+//!
+//! A post is one compare-and-swap, the write of the job, and one release store. What a post must know beside its place in the
+//! queue is in the same word as that place, [`Word`]: whether the queue is closed, so that it is refused at once, and whether
+//! the loop sleeps (wake.rs), so that it wakes it.
+//!
+//! # Invariants
+//!
+//! * **The word** is `posts so far | INSTALLING | CLOSED | SLEEPING`. Its count only grows, so a compare-and-swap that succeeds has
+//!   seen all of the state that it replaces. It makes the poster the owner of the slot with the number of that count: all that
+//!   is accepted has a slot of its own, and slots are in the order of the posts.
+//! * **Closed** is final: no compare-and-swap succeeds on a word with the bit, and nobody takes the bit away. So the count of a
+//!   closed word says how many posts there will ever be, and a taker that has come so far has seen the last one. It waits only for
+//!   posters between their compare-and-swap and their release store.
+//! * **Sleeping** is taken away by the compare-and-swap of the one post that it tells. A post that was not told comes before the
+//!   announcement in the word's order, so the announcer's last look counts it.
+//! * **Blocks.** `tail.block` is the block of the slot that comes next, unless INSTALLING is set. Who takes the last slot of a block
+//!   sets that bit with it, links the block that it has brought along, and takes the bit away; nobody posts meanwhile. A poster
+//!   reads the pointer after the word and before its compare-and-swap, so when that succeeds the pointer was the right one:
+//!   a later block is stored only after the word has changed. Before that, nothing behind the pointer is touched.
+//! * **Slots.** A slot is full when its number is one more than that of its post; only its owner writes it then, with a release. The
+//!   taker reads it once, after an acquire. A block goes back when its last slot was read: all of its posters have made their
+//!   release stores and touch it no more, and what is left in it are numbers that no later post has.
+//! * **After its release store a poster touches nothing of the queue**: the job may be run at once, and free it. What a poster
+//!   that was told of the sleep needs to wake the loop, it makes before ([`Posts::push`]).
+
+#![allow(
+    unsafe_code,
+    reason = "slots that one thread writes and another reads, and blocks that go from one to the other"
+)]
+
+use std::{fmt, mem::MaybeUninit, ptr};
+
+use crossbeam_utils::CachePadded;
+
+use super::wake::Word;
+use crate::primitive::{AtomicPtr, AtomicU64, Mutex, MutexGuard, Ordering, Spin, UnsafeCell};
+
+/// Posts of one block: a power of two.
+#[cfg(not(loom))]
+const BLOCK: u64 = 128;
+#[cfg(loom)]
+const BLOCK: u64 = 2;
+
+/// Blocks that are kept when they are empty, for a queue that fills and empties all the time.
+#[cfg(not(loom))]
+const SPARES: usize = 8;
+#[cfg(loom)]
+const SPARES: usize = 1;
+
+struct Slot<T> {
+    /// One more than the number of the post that is in it.
+    full: AtomicU64,
+    value: UnsafeCell<MaybeUninit<T>>,
+}
+
+struct Block<T> {
+    /// Set by who takes the last slot, before that is full.
+    next: AtomicPtr<Self>,
+    slots: [Slot<T>; BLOCK as usize],
+}
+
+impl<T> Block<T> {
+    fn new() -> *mut Self {
+        let slots =
+            std::array::from_fn(|_| Slot { full: AtomicU64::new(0), value: UnsafeCell::new(MaybeUninit::uninit()) });
+        Box::into_raw(Box::new(Self { next: AtomicPtr::new(ptr::null_mut()), slots }))
+    }
+}
+
+struct Tail<T> {
+    word: Word,
+    block: AtomicPtr<Block<T>>,
+}
+
+/// The taker's end.
+struct Head<T> {
+    block: *mut Block<T>,
+    /// How many were taken out; [`Posts::taken`] is its copy for others.
+    taken: u64,
+}
+
+/// See the module's text.
+pub(super) struct Posts<T> {
+    tail: CachePadded<Tail<T>>,
+    taken: CachePadded<AtomicU64>,
+    head: Mutex<Head<T>>,
+    spares: [AtomicPtr<Block<T>>; SPARES],
+}
+
+// SAFETY: values go from thread to thread, each read by one only; the pointers are to blocks that the queue owns.
+unsafe impl<T: Send> Send for Posts<T> {}
+// SAFETY: as for Send; references to values are never given out.
+unsafe impl<T: Send> Sync for Posts<T> {}
+
+impl<T> fmt::Debug for Posts<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Posts").field("queued", &self.len()).field("closed", &self.is_closed()).finish()
+    }
+}
+
+impl<T> Posts<T> {
+    pub(super) fn new() -> Self {
+        let block = Block::new();
+        Self {
+            tail: CachePadded::new(Tail { word: Word::new(), block: AtomicPtr::new(block) }),
+            taken: CachePadded::new(AtomicU64::new(0)),
+            head: Mutex::new(Head { block, taken: 0 }),
+            spares: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+        }
+    }
+
+    /// The word, for those who sleep and wake.
+    #[inline]
+    pub(super) fn word(&self) -> &Word {
+        &self.tail.word
+    }
+
+    /// Puts one in, made of `value` when nothing can be refused any more; a closed queue gives `value` back. The one that is told that
+    /// the loop sleeps is answered with what `told` made, and must wake it with that: the queue may be gone by then.
+    ///
+    /// Neither function may panic: the taker would wait for the slot for ever.
+    #[inline]
+    pub(super) fn push<V, W>(
+        &self,
+        value: V,
+        make: impl FnOnce(V) -> T,
+        told: impl FnOnce() -> W,
+    ) -> Result<Option<W>, V> {
+        let (mut spare, mut spin) = (ptr::null_mut(), Spin::default());
+        let mut word = self.tail.word.load();
+        let (block, number) = loop {
+            if Word::is_closed(word) {
+                self.keep(spare);
+                return Err(value);
+            }
+            if Word::is_installing(word) {
+                spin.once_more();
+                word = self.tail.word.load();
+                continue;
+            }
+            let (block, number) = (self.tail.block.load(Ordering::Acquire), Word::posts(word));
+            let last = number % BLOCK == BLOCK - 1;
+            if last && spare.is_null() {
+                spare = self.fresh();
+            }
+            match self.tail.word.post(word, last) {
+                Ok(()) => break (block, number),
+                Err(now) => word = now,
+            }
+        };
+        if !spare.is_null() {
+            spare = self.install(block, number, spare);
+            self.keep(spare);
+        }
+        let told = Word::is_sleeping(word).then(told);
+        // SAFETY: the block of a slot that is not full: it does not go back before that.
+        let slot = unsafe { &raw const (*block).slots[(number % BLOCK) as usize] };
+        // SAFETY: as before.
+        let slot = unsafe { &*slot };
+        let made = MaybeUninit::new(make(value));
+        slot.value.with_mut(|place| {
+            // SAFETY: the post with this number owns the slot, and the taker does not look into it before it is full.
+            unsafe { place.write(made) };
+        });
+        slot.full.store(number + 1, Ordering::Release);
+        Ok(told)
+    }
+
+    /// Links the block that follows, if the number is that of the block's last slot. Answers what was not needed.
+    #[cold]
+    fn install(&self, block: *mut Block<T>, number: u64, next: *mut Block<T>) -> *mut Block<T> {
+        if number % BLOCK != BLOCK - 1 {
+            return next;
+        }
+        // SAFETY: the caller's slot in it is not full, so it has not gone back.
+        let link = unsafe { &(*block).next };
+        // The release store of the slot publishes it.
+        link.store(next, Ordering::Relaxed);
+        self.tail.block.store(next, Ordering::Release);
+        self.tail.word.installed();
+        ptr::null_mut()
+    }
+
+    /// A block that nobody else has.
+    #[cold]
+    fn fresh(&self) -> *mut Block<T> {
+        let kept = self.spares.iter().filter(|spare| !spare.load(Ordering::Relaxed).is_null());
+        let taken = kept.map(|spare| spare.swap(ptr::null_mut(), Ordering::Acquire)).find(|block| !block.is_null());
+        taken.unwrap_or_else(Block::new)
+    }
+
+    /// Takes an empty block back, if it is one. Nobody else has it.
+    fn keep(&self, block: *mut Block<T>) {
+        if block.is_null() {
+            return;
+        }
+        for spare in &self.spares {
+            let none = ptr::null_mut();
+            if spare.load(Ordering::Relaxed).is_null()
+                && spare.compare_exchange(none, block, Ordering::Release, Ordering::Relaxed).is_ok()
+            {
+                return;
+            }
+        }
+        // SAFETY: made by `Block::new`, and the caller's alone.
+        drop(unsafe { Box::from_raw(block) });
+    }
+
+    /// Refuses what comes from now on. Any number of times.
+    pub(super) fn close(&self) {
+        self.tail.word.close();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        Word::is_closed(self.tail.word.load())
+    }
+
+    /// How many are in it, or were a moment ago. Exact for the taker about what it has seen announced, and about a closed queue.
+    pub(super) fn len(&self) -> usize {
+        let taken = self.taken.load(Ordering::Relaxed);
+        usize::try_from(Word::posts(self.tail.word.load()).saturating_sub(taken)).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The taker's end, which one thread at a time holds.
+    pub(super) fn take(&self) -> Taker<'_, T> {
+        let head = self.head.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Taker { posts: self, seen: head.taken, head }
+    }
+}
+
+impl<T> Drop for Posts<T> {
+    fn drop(&mut self) {
+        while self.take().next().is_some() {}
+        let head = self.take().head.block;
+        let spares = self.spares.iter().map(|spare| spare.swap(ptr::null_mut(), Ordering::Acquire));
+        for block in spares.chain([head]).filter(|block| !block.is_null()) {
+            // SAFETY: nobody else is here any more; an empty queue has one block, and the spares are no part of it.
+            drop(unsafe { Box::from_raw(block) });
+        }
+    }
+}
+
+/// Takes posts out, in order.
+pub(super) struct Taker<'a, T> {
+    posts: &'a Posts<T>,
+    head: MutexGuard<'a, Head<T>>,
+    /// The posts that are known to be accepted.
+    seen: u64,
+}
+
+impl<T> Taker<'_, T> {
+    /// The next one; waits for its poster if that has not finished. `None` when there is none, which for a closed queue is for ever.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<T> {
+        let number = self.head.taken;
+        if number == self.seen {
+            self.seen = Word::posts(self.posts.tail.word.load());
+            if number == self.seen {
+                return None;
+            }
+        }
+        let block = self.head.block;
+        // SAFETY: the taker's block, which goes back below.
+        let slot = unsafe { &(*block).slots[(number % BLOCK) as usize] };
+        let mut spin = Spin::default();
+        while slot.full.load(Ordering::Acquire) != number + 1 {
+            spin.once_more();
+        }
+        let value = slot.value.with(|place| {
+            // SAFETY: full, and read once: `taken` has this number now only.
+            unsafe { place.read() }
+        });
+        self.head.taken = number + 1;
+        self.posts.taken.store(number + 1, Ordering::Relaxed);
+        if number % BLOCK == BLOCK - 1 {
+            self.advance(block);
+        }
+        // SAFETY: its poster wrote it before the slot was full.
+        Some(unsafe { value.assume_init() })
+    }
+
+    /// Goes to the block after this one, of which every slot was read.
+    #[cold]
+    fn advance(&mut self, block: *mut Block<T>) {
+        // SAFETY: the taker's still.
+        let link = unsafe { &(*block).next };
+        self.head.block = link.load(Ordering::Relaxed);
+        link.store(ptr::null_mut(), Ordering::Relaxed);
+        self.posts.keep(block);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use crate::primitive::{Arc, thread};
+
+    /// What a poster did: how many of its posts were accepted, and how often it was told of the sleep.
+    type Done = (u64, usize);
+
+    /// A thread that posts `posts` values, each `whose * 10 + n`, until one is refused.
+    fn poster(queue: &Arc<Posts<Box<u64>>>, whose: u64, posts: u64) -> thread::JoinHandle<Done> {
+        let queue = queue.clone();
+        thread::spawn(move || {
+            let (mut accepted, mut told) = (0, 0);
+            for n in 0..posts {
+                match queue.push(whose * 10 + n, Box::new, || ()) {
+                    Ok(tell) => told += usize::from(tell.is_some()),
+                    Err(back) => {
+                        assert_eq!(back, whose * 10 + n, "what was refused is another value");
+                        break;
+                    }
+                }
+                accepted += 1;
+            }
+            (accepted, told)
+        })
+    }
+
+    fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(preemptions);
+        builder.check(model);
+    }
+
+    /// Each poster's values in their order.
+    fn in_order(values: &[u64], whose: u64) -> u64 {
+        let mine: Vec<u64> = values.iter().copied().filter(|value| value / 10 == whose).collect();
+        assert!(mine.iter().copied().eq((0..mine.len() as u64).map(|n| whose * 10 + n)), "{values:?}");
+        mine.len() as u64
+    }
+
+    /// Over two blocks, while the taker is at work: all of it comes, once, in each poster's order, and a spare block comes back.
+    #[test]
+    fn all_that_is_posted_is_taken_in_order() {
+        bounded(2, || {
+            let queue = Arc::new(Posts::new());
+            let posters = [poster(&queue, 1, 2), poster(&queue, 2, 1)];
+            let mut values = Vec::new();
+            let mut taker = queue.take();
+            values.extend(taker.next().map(|value| *value));
+            values.extend(taker.next().map(|value| *value));
+            posters.into_iter().for_each(|poster| drop(poster.join().unwrap()));
+            values.extend(std::iter::from_fn(|| taker.next()).map(|value| *value));
+            drop(taker);
+            assert_eq!((in_order(&values, 1), in_order(&values, 2), queue.len()), (2, 1, 0), "{values:?}");
+        });
+    }
+
+    /// A block that went back is filled again while others post.
+    #[test]
+    fn blocks_go_round() {
+        bounded(2, || {
+            let queue = Arc::new(Posts::new());
+            let other = poster(&queue, 1, 3);
+            let mut values = Vec::new();
+            for n in 0..3 {
+                queue.push(20 + n, Box::new, || ()).unwrap();
+                values.extend(queue.take().next().map(|value| *value));
+            }
+            other.join().unwrap();
+            let mut taker = queue.take();
+            values.extend(std::iter::from_fn(|| taker.next()).map(|value| *value));
+            drop(taker);
+            assert_eq!((in_order(&values, 1), in_order(&values, 2)), (3, 3), "{values:?}");
+        });
+    }
+
+    /// One look after the close finds all that was ever accepted.
+    #[test]
+    fn the_last_look_is_final() {
+        bounded(3, || {
+            let queue = Arc::new(Posts::new());
+            let posters = [poster(&queue, 1, 2), poster(&queue, 2, 1)];
+            queue.close();
+            let mut taker = queue.take();
+            let values: Vec<u64> = std::iter::from_fn(|| taker.next()).map(|value| *value).collect();
+            let accepted = posters.map(|poster| poster.join().unwrap().0);
+            assert_eq!([in_order(&values, 1), in_order(&values, 2)], accepted);
+            assert!(taker.next().is_none());
+        });
+    }
+
+    /// If the look after the announcement found nothing, whoever posted was told; and one is told of one announcement.
+    #[test]
+    fn no_sleeper_is_posted_to_unawares() {
+        bounded(3, || {
+            let queue = Arc::new(Posts::new());
+            let posters = [poster(&queue, 1, 1), poster(&queue, 2, 1)];
+            queue.word().announce_sleep();
+            let seen = queue.len();
+            let told: usize = posters.map(|poster| poster.join().unwrap().1).iter().sum();
+            assert!(seen > 0 || told == 1, "nobody wakes the loop");
+            assert!(told <= 1);
+        });
+    }
+
+    /// What was not taken is dropped with the queue; loom looks for what nobody drops.
+    #[test]
+    fn what_is_left_is_dropped() {
+        bounded(2, || {
+            let (queue, kept) = (Posts::new(), Arc::new(()));
+            let queue = Arc::new(queue);
+            let other = {
+                let (queue, kept) = (queue.clone(), kept.clone());
+                thread::spawn(move || {
+                    for _ in 0..2 {
+                        assert!(queue.push(kept.clone(), |kept| kept, || ()).is_ok());
+                    }
+                })
+            };
+            assert!(queue.push(kept, |kept| kept, || ()).is_ok());
+            drop(queue);
+            other.join().unwrap();
+        });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod test {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn it_counts_across_blocks_and_keeps_the_order() {
+        let queue = Posts::new();
+        for round in 0..3 {
+            let posts = 3 * BLOCK + round;
+            for n in 0..posts {
+                assert_eq!(queue.push(n, |n| n, || ()), Ok(None));
+            }
+            assert_eq!(queue.len() as u64, posts);
+            let mut taker = queue.take();
+            assert!((0..posts).all(|n| taker.next() == Some(n)));
+            assert_eq!((taker.next(), queue.is_empty()), (None, true));
+        }
+    }
+
+    #[test]
+    fn one_poster_is_told_of_a_sleep_and_a_closed_queue_gives_back() {
+        let queue = Posts::new();
+        queue.word().announce_sleep();
+        assert_eq!(queue.push('a', |a| a, || "asleep"), Ok(Some("asleep")));
+        assert_eq!(queue.push('b', |b| b, || "asleep"), Ok(None));
+        queue.close();
+        assert_eq!(queue.push('c', |_| unreachable!("refused"), || ()), Err('c'));
+        let mut taker = queue.take();
+        assert_eq!([taker.next(), taker.next(), taker.next()], [Some('a'), Some('b'), None]);
+    }
+
+    #[test]
+    fn what_is_left_is_dropped_with_the_queue() {
+        let (queue, kept) = (Posts::new(), Arc::new(()));
+        for _ in 0..2 * BLOCK + 1 {
+            assert!(queue.push(kept.clone(), |kept| kept, || ()).is_ok());
+        }
+        assert!(queue.take().next().is_some());
+        drop(queue);
+        assert_eq!(Arc::strong_count(&kept), 1);
+    }
+
+    /// Whoever takes the last value frees the queue: a poster that is still on its way out of `push` must not look at it any more.
+    #[test]
+    fn a_post_may_be_the_end_of_the_queue() {
+        struct Gone(*const Posts<bool>);
+        // SAFETY: a queue that is freed once, by the taker, when every post is in it.
+        unsafe impl Send for Gone {}
+        for _ in 0..200 {
+            let queue: &'static Posts<bool> = Box::leak(Box::new(Posts::new()));
+            let posting = std::thread::spawn(move || {
+                for n in 0..=BLOCK {
+                    assert!(queue.push(n == BLOCK, |last| last, || ()).is_ok());
+                }
+            });
+            let gone = Gone(queue);
+            loop {
+                if queue.take().next() == Some(true) {
+                    break;
+                }
+            }
+            // SAFETY: made by the Box above; the poster has made its last release store.
+            drop(unsafe { Box::from_raw(gone.0.cast_mut()) });
+            posting.join().unwrap();
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `EventLoop.signal` and `libcoop.Signal`.
+
+use coop_core::{
+    Error,
+    event_loop::{On, SignalId, WeakHandle},
+};
+use pyo3::{prelude::*, types::PyTuple};
+
+use crate::{callback::Callback, errors::OrRaise, event_loop::EventLoop};
+
+#[pymethods]
+impl EventLoop {
+    /// Calls `callback(signum, times)` when this process gets a signal; signals that come faster than callbacks run are one call.
+    ///
+    /// Any number of watchers, on any loops, are told of each. While there is one, a handler of Python's `signal` module for it is not
+    /// called (so Ctrl-C raises no KeyboardInterrupt while SIGINT is watched), and is not to be set; the last `cancel`, or the loop's
+    /// end, gives the signal back to it. Some thread must have the signal unblocked, as the main thread has. Any thread. Raises
+    /// ValueError for what is no signal or cannot be watched (SIGKILL, SIGSTOP, faults), TypeError, Os, Closed, Forked.
+    #[pyo3(signature = (signum, callback, /))]
+    fn signal(&self, signum: i32, callback: &Bound<'_, PyAny>) -> PyResult<Signal> {
+        let py = callback.py();
+        let callback = Callback::new(callback, &PyTuple::empty(py))?;
+        let told = move |signum: i32, times: u64| callback.call_with("a signal", |_, f| f.call1((signum, times)));
+        let id = self.handle.signal(signum, On::Default, told).or_raise(py)?;
+        Ok(Signal { event_loop: self.handle.downgrade(), id, signum })
+    }
+}
+
+/// A watcher of a signal, as `EventLoop.signal` returns it. Letting go of it does not cancel it.
+#[pyclass(frozen, module = "libcoop")]
+pub(crate) struct Signal {
+    event_loop: WeakHandle,
+    id: SignalId,
+    signum: i32,
+}
+
+#[pymethods]
+impl Signal {
+    /// Ends the watcher: its callback does not begin any more. The last one of a signal gives it back. Any thread. Raises Stale if it has
+    /// ended already, Forked.
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        let gone = Err(Error::Stale("signal"));
+        py.detach(|| self.event_loop.upgrade().map_or(gone, |event_loop| event_loop.cancel_signal(self.id)))
+            .or_raise(py)
+    }
+
+    /// Slot and generation; never 0.
+    #[getter]
+    fn id(&self) -> u64 {
+        self.id.0
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<libcoop.Signal {:#x} of signal {}>", self.id.0, self.signum)
+    }
+}

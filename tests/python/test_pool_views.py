@@ -1,0 +1,357 @@
+"""`libcoop.Pool` beyond an executor: views, context variables, awaiting, capacity, fairness, Ctrl-C, fork, types."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent import futures
+from pathlib import Path
+from typing import Any
+
+import libcoop
+import pytest
+from libcoop import Future, Pool, Priority
+
+DEADLINE = 30.0
+
+# What tests/python/user_types.py is checked with: a user's program.
+USERS_PROGRAM = Path(__file__).with_name("user_types.py")
+
+
+@pytest.fixture
+def one() -> Iterator[Pool]:
+    with Pool(1) as pool:
+        yield pool
+
+
+class Busy:
+    """A call that keeps a worker until it is let go."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.go = threading.Event()
+        began = threading.Event()
+        self.future = pool.submit(self._call, began)
+        assert began.wait(DEADLINE)
+
+    def _call(self, began: threading.Event) -> bool:
+        began.set()
+        return self.go.wait(DEADLINE)
+
+
+# --- views ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_view_is_an_executor_of_the_same_workers(one: Pool) -> None:
+    view = one.at(priority=Priority.HIGH)
+    assert isinstance(view, futures.Executor)
+    assert view.submit(threading.get_ident).result(DEADLINE) == one.submit(threading.get_ident).result(DEADLINE)
+    assert list(view.map(abs, [-1, -2], timeout=DEADLINE)) == [1, 2]
+    assert view.stats().workers[0].executed == 4
+    assert repr(view) == f"<{one!r} at priority HIGH, CPUs any>"
+
+
+def test_a_view_of_a_view_keeps_what_is_not_given(one: Pool) -> None:
+    view = one.at(priority=Priority.LOW, timeout=3).at(cpus=None)
+    assert repr(view) == f"<{one!r} at priority LOW, CPUs any>"
+    assert repr(view.at(priority=Priority.HIGH)) == f"<{one!r} at priority HIGH, CPUs any>"
+
+
+def test_the_end_of_a_view_is_that_of_the_pool() -> None:
+    pool = Pool(1)
+    with pool.at(priority=Priority.LOW) as view:
+        future = view.submit(abs, -1)
+    assert future.result(0) == 1
+    for executor in (pool, view):
+        with pytest.raises(libcoop.Closed, match="cannot schedule new futures after shutdown"):
+            executor.submit(abs, -1)
+
+
+def test_asyncio_runs_calls_in_a_view(one: Pool) -> None:
+    async def main() -> tuple[int, int, int]:
+        view = one.at(priority=Priority.HIGH)
+        in_executor = await asyncio.get_running_loop().run_in_executor(view, abs, -1)
+        return in_executor, await view.run(abs, -2), await one.run(pow, 3, exp=1)
+
+    assert asyncio.run(main()) == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"priority": 2}, libcoop.Invalid, r"priority must be one of \[-1, 0, 1\]"),
+        ({"priority": None}, libcoop.Invalid, "priority must be one of"),
+        ({"cpus": 3}, TypeError, "cpus must be an iterable of CPU numbers or None, not 3"),
+        ({"cpus": ["0"]}, TypeError, "a CPU must be an int, not '0'"),
+        ({"cpus": [99999]}, ValueError, "CPU 99999 is out of range"),
+        ({"timeout": -1}, ValueError, "timeout must be at least 0 seconds, not -1"),
+        ({"timeout": float("nan")}, ValueError, "timeout must be at least 0 seconds, not "),
+        ({"timeout": "soon"}, TypeError, "timeout must be a number of seconds or None, not 'soon'"),
+        ({"patience": 1}, TypeError, "patience"),
+    ],
+)
+def test_a_wrong_view_is_refused_in_words(
+    one: Pool, options: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        one.at(**options)
+
+
+# --- capacity ---------------------------------------------------------------------------------------------------------
+
+
+def test_waiting_for_room_in_a_full_pool() -> None:
+    with Pool(1, capacity=1) as pool:
+        busy = Busy(pool)
+        queued = pool.submit(abs, -1)
+        with pytest.raises(libcoop.QueueFull):
+            pool.at(timeout=0).submit(abs, -2)
+        with pytest.raises(libcoop.Timeout, match="no room came in time"):
+            pool.at(timeout=0.01).submit(abs, -3)
+        threading.Timer(0.02, busy.go.set).start()
+        assert pool.at(timeout=None).submit(abs, -4).result(DEADLINE) == 4
+        assert queued.result(DEADLINE) == 1
+
+
+def test_a_call_of_a_full_pool_does_not_wait_for_room_in_it() -> None:
+    with Pool(1, capacity=1) as pool:
+        begun, full = threading.Event(), threading.Event()
+
+        def call() -> None:
+            begun.set()
+            full.wait(DEADLINE)
+            pool.at(timeout=None).submit(abs, -2)
+
+        future = pool.submit(call)
+        begun.wait(DEADLINE)
+        pool.submit(abs, -1)
+        full.set()
+        assert isinstance(future.exception(DEADLINE), libcoop.WouldDeadlock)
+
+
+# --- context, awaiting ------------------------------------------------------------------------------------------------
+
+
+def test_calls_see_the_context_variables_that_submit_saw(one: Pool) -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")
+    variable.set("submitted")
+    seen = one.submit(variable.get)
+    variable.set("later")
+    changed = one.submit(variable.set, "in the worker")
+    assert (seen.result(DEADLINE), changed.result(DEADLINE).old_value) == ("submitted", "later")
+    assert variable.get() == "later"
+    assert list(one.map(lambda _: variable.get(), [1])) == ["later"]
+
+
+def test_cancelling_a_task_cancels_its_call(one: Pool) -> None:
+    busy = Busy(one)
+    ran: list[int] = []
+
+    async def main() -> None:
+        task = asyncio.ensure_future(one.run(ran.append, 1))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    busy.go.set()
+    one.submit(int).result(DEADLINE)
+    assert ran == []
+
+
+def test_gather_of_many_awaited_futures(one: Pool) -> None:
+    async def main() -> list[int]:
+        return await asyncio.gather(*(one.run(abs, -number) for number in range(500)))
+
+    assert asyncio.run(main()) == list(range(500))
+
+
+# --- fairness ---------------------------------------------------------------------------------------------------------
+
+
+def test_many_small_calls_leave_other_threads_their_turn() -> None:
+    """A worker with calls without end, none of which gives way by itself: a thread beside gets on all the same."""
+    turns, stop = 0, threading.Event()
+    with Pool(1) as pool:
+
+        def again(_: Future[int]) -> None:
+            # Called by the worker: there is always one more.
+            if not stop.is_set():
+                pool.submit(abs, -1).add_done_callback(again)
+
+        for _ in range(64):
+            pool.submit(abs, -1).add_done_callback(again)
+        before = pool.stats().workers[0].executed
+        while turns < 20:
+            # To wait gives the interpreter away; to go on it must be had again.
+            time.sleep(0)
+            turns += 1
+        stop.set()
+        between = pool.stats().workers[0].executed - before
+    # A turn costs a switch interval (5 ms) or so: were it a matter of luck, many millions would have run in between.
+    assert turns == 20
+    assert 0 <= between < 20_000_000
+
+
+def test_a_thread_that_computes_and_a_pool_share_the_interpreter() -> None:
+    """Both want it all the time. By the time the one has done its share the other has done some, too."""
+    counted, stop = 0, threading.Event()
+
+    def compute() -> None:
+        nonlocal counted
+        while not stop.is_set():
+            counted += 1
+
+    thread = threading.Thread(target=compute)
+    with Pool(2) as pool:
+        calls = [pool.submit(abs, -1) for _ in range(100_000)]
+        thread.start()
+        before = counted
+        for call in calls:
+            call.result(DEADLINE)
+        while counted == before:
+            time.sleep(0)
+        stop.set()
+        thread.join(DEADLINE)
+        assert counted > before
+        assert sum(worker.executed for worker in pool.stats().workers) == 100_000
+
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "future.result()",
+        "future.exception(30)",
+        "concurrent.futures.wait([future])",
+        "list(concurrent.futures.as_completed([future]))",
+        "list(pool.map(go.wait, [30]))",
+        "pool.shutdown()",
+        "pool.at(timeout=None).submit(int)",
+    ],
+)
+def test_ctrl_c_ends_every_wait(program: Any, wait: str) -> None:
+    ran = program(
+        f"""
+        import concurrent.futures, os, signal, threading, libcoop
+        pool = libcoop.Pool(1, capacity=2)
+        go, began = threading.Event(), threading.Event()
+        pool.submit(lambda: (began.set(), go.wait(30)))
+        began.wait()
+        future = pool.submit(int)
+        if "at(" in {wait!r}:
+            pool.submit(int)
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            {wait}
+        except KeyboardInterrupt:
+            print("interrupted")
+        go.set()
+        """
+    )
+    assert ran.stdout == "interrupted\n"
+
+
+def test_a_forked_child_is_told_and_its_exit_is_clean(program: Any) -> None:
+    ran = program(
+        """
+        import os, threading, libcoop
+        pool = libcoop.Pool(2)
+        view = pool.at(priority=1)
+        go = threading.Event()
+        running = [pool.submit(go.wait, 30) for _ in range(2)]
+        queued, done = pool.submit(abs, -1), libcoop.Future()
+        done.set_result(5)
+        child = os.fork()
+        if child == 0:
+            for call in (
+                lambda: pool.submit(abs, -1), lambda: view.submit(abs, -1), lambda: list(pool.map(abs, [-1])),
+                lambda: running[0].result(), lambda: queued.exception(1), pool.stats, lambda: pool.at(priority=1),
+                pool.shutdown,
+            ):
+                try:
+                    call()
+                except libcoop.Forked as error:
+                    assert "was made before fork()" in str(error), error
+                else:
+                    raise AssertionError(call)
+            assert done.result() == 5
+            with libcoop.Pool(1) as own:
+                assert own.submit(abs, -3).result() == 3
+            raise SystemExit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        go.set()
+        assert [future.result() for future in running] == [True, True]
+        assert queued.result() == 1
+        """
+    )
+    assert ran.stdout == ""
+
+
+def test_what_was_submitted_runs_before_the_program_ends(program: Any) -> None:
+    ran = program(
+        """
+        import atexit, time, libcoop
+        pool = libcoop.Pool(1)
+
+        @atexit.register
+        def late():
+            try:
+                pool.submit(abs, -1)
+            except RuntimeError as error:
+                print(error)
+
+        pool.submit(time.sleep, 0.05)
+        pool.submit(print, "ran", flush=True)
+        """
+    )
+    assert ran.stdout == "ran\ncannot schedule new futures after interpreter shutdown\n"
+
+
+def test_asyncio_comes_with_its_use_only(program: Any) -> None:
+    program(
+        """
+        import sys, libcoop
+        with libcoop.Pool(2) as pool:
+            assert pool.at(priority=1).submit(abs, -1).result() == 1
+            assert list(pool.map(abs, [-1])) == [1]
+        assert "asyncio" not in sys.modules
+        """
+    )
+
+
+def test_a_users_program_passes_mypy_strict(tmp_path: Path) -> None:
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), str(USERS_PROGRAM)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_users_program_passes_pyright() -> None:
+    # The one in the wheel, with the wheel's node: nothing is downloaded.
+    settings = {"PYRIGHT_PYTHON_USE_BUNDLED_PYRIGHT": "1", "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+    checked = subprocess.run(
+        [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, str(USERS_PROGRAM)],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "0 errors" in checked.stdout
+
+
+def test_the_users_program_runs() -> None:
+    subprocess.run([sys.executable, str(USERS_PROGRAM)], check=True, timeout=DEADLINE)
