@@ -215,6 +215,11 @@
 #define COOP_VERSION_PATCH 0
 
 /*
+ An event: not signalled, or signalled. Its descriptor is readable while it is signalled.
+ */
+typedef struct coop_event coop_event;
+
+/*
  An event loop: posts, timers and watches of file descriptors, on one thread.
  */
 typedef struct coop_event_loop coop_event_loop;
@@ -794,6 +799,14 @@ typedef struct {
      Must be 0.
      */
     int32_t reserved;
+    /*
+     1: the kernel tells of each datagram when it came: coop_udp_receive_times.
+     */
+    int32_t receive_times;
+    /*
+     Must be 0.
+     */
+    int32_t reserved_too;
 } coop_udp_options;
 
 /*
@@ -1206,6 +1219,141 @@ typedef struct {
      */
     void (*drop)(void *arg);
 } coop_io_callback;
+
+/*
+ Names a wait for a child of one loop; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_child_id;
+
+/*
+ Where the callback of an event, a child or a signal runs. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_source_options).
+     */
+    size_t size;
+    /*
+     One of COOP_ON_*.
+     */
+    int32_t on;
+    /*
+     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+     */
+    int32_t priority;
+    /*
+     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+     */
+    coop_cpu_set cpus;
+} coop_source_options;
+
+/*
+ How a child ended. Later versions may add fields at its end.
+ */
+typedef struct {
+    /*
+     The bytes of this struct that the library has filled in.
+     */
+    size_t size;
+    /*
+     The child's process id, which the system may give to another process from now on.
+     */
+    int32_t pid;
+    /*
+     What it gave to exit(), 0 to 255; -1 if a signal ended it.
+     */
+    int32_t code;
+    /*
+     The signal that ended it; 0 if it exited.
+     */
+    int32_t signal;
+    /*
+     1: it left a core dump.
+     */
+    int32_t core_dumped;
+} coop_exit_status;
+
+/*
+ A function that runs once, when a child has ended. drop(arg) is called once: after that, when the wait is cancelled, or
+ with its loop. See coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL, and status says how the child ended; or why that is not known (somebody else has reaped it), and
+     status is NULL. Both are there until the function returns. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_error *error, const coop_exit_status *status);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_child_callback;
+
+/*
+ A function that runs when the process has got a signal: not in a signal handler, so it may do anything. drop(arg) is
+ called once: when the watcher is cancelled, or with its loop. See coop_callback.
+ */
+typedef struct {
+    /*
+     signum: which. times: how many of it have come since the last call, from 1. Must not be NULL.
+     */
+    void (*fn)(void *arg, int32_t signum, uint64_t times);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_signal_callback;
+
+/*
+ Names a watcher of a signal of one loop; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_signal_id;
+
+/*
+ How an event is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_event_options).
+     */
+    size_t size;
+    /*
+     0: each signal lets one waiter through and is taken by it; while nobody waits, signals do not add up. 1: it stays
+     signalled until coop_event_reset, and lets all through.
+     */
+    int32_t manual_reset;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+} coop_event_options;
+
+/*
+ A function that runs whenever an event is signalled. drop(arg) is called once: when the watch is cancelled, or with its
+ loop. See coop_callback.
+ */
+typedef struct {
+    /*
+     Must not be NULL.
+     */
+    void (*fn)(void *arg);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_event_callback;
 
 /*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -1713,6 +1861,70 @@ typedef struct {
      coop_stream_write.
      */
     coop_status (*stream_write)(coop_stream *stream, const void *data, size_t length, coop_io_callback callback);
+    /*
+     coop_child_cancel.
+     */
+    coop_status (*child_cancel)(coop_event_loop *event_loop, coop_child_id id);
+    /*
+     coop_event_fd.
+     */
+    int32_t (*event_fd)(const coop_event *event);
+    /*
+     coop_event_free.
+     */
+    void (*event_free)(coop_event *event);
+    /*
+     coop_event_is_signaled.
+     */
+    bool (*event_is_signaled)(const coop_event *event);
+    /*
+     coop_event_loop_child.
+     */
+    coop_status (*event_loop_child)(coop_event_loop *event_loop,
+                                    int32_t pid,
+                                    const coop_source_options *options,
+                                    coop_child_callback callback,
+                                    coop_child_id *id);
+    /*
+     coop_event_loop_signal.
+     */
+    coop_status (*event_loop_signal)(coop_event_loop *event_loop,
+                                     int32_t signum,
+                                     const coop_source_options *options,
+                                     coop_signal_callback callback,
+                                     coop_signal_id *id);
+    /*
+     coop_event_new.
+     */
+    coop_status (*event_new)(const coop_event_options *options, coop_event **out);
+    /*
+     coop_event_reset.
+     */
+    coop_status (*event_reset)(coop_event *event);
+    /*
+     coop_event_signal.
+     */
+    coop_status (*event_signal)(coop_event *event);
+    /*
+     coop_event_watch.
+     */
+    coop_status (*event_watch)(coop_event *event,
+                               coop_event_loop *event_loop,
+                               const coop_source_options *options,
+                               coop_event_callback callback,
+                               coop_io_watch_id *id);
+    /*
+     coop_io_watch_set_interest.
+     */
+    coop_status (*io_watch_set_interest)(coop_event_loop *event_loop, coop_io_watch_id id, uint32_t interest);
+    /*
+     coop_signal_cancel.
+     */
+    coop_status (*signal_cancel)(coop_event_loop *event_loop, coop_signal_id id);
+    /*
+     coop_udp_receive_times.
+     */
+    coop_status (*udp_receive_times)(coop_udp *udp, int64_t *out_ns, size_t count);
 } coop_api;
 
 /*
@@ -1848,6 +2060,35 @@ coop_status coop_address_text(const coop_address *address, char *buffer, size_t 
 const coop_api *coop_api_get(void);
 
 /*
+ Has the loop reap a child when it ends, and call the function with how it did.
+
+ pid: a child of this process; one that has ended already, and was not reaped, is told at once. options: copied; NULL is
+ all defaults. callback: the loop owns callback.arg if this answers COOP_OK. id: set to the wait's id, for
+ coop_child_cancel; may be NULL. The function may run before id is set.
+
+ Exactly this child is reaped, once, without a handler of SIGCHLD: no other child is touched. A program that has SIGCHLD
+ ignored, or that reaps whatever ends (wait, waitpid(-1)), takes the status away; then the function is told so.
+
+ Any thread, also the loop's own callbacks. COOP_E_NULL, COOP_E_INVALID for pid, place or priority, COOP_E_AFFINITY for
+ a CPU set without a worker, COOP_E_OS: ESRCH if there is no such process (any more), ECHILD if it is not this
+ process's child, EMFILE; COOP_E_UNSUPPORTED for options, and on a system without pidfd_open (Linux before 5.4),
+ COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_child(coop_event_loop *event_loop,
+                                  int32_t pid,
+                                  const coop_source_options *options,
+                                  coop_child_callback callback,
+                                  coop_child_id *id);
+
+/*
+ Ends the wait for a child, which is then the caller's to reap; the argument is dropped.
+
+ Any thread, also the loop's own callbacks. COOP_E_STALE if the child has been reaped (the function has begun, or has
+ run), the wait was cancelled, or the id is of no child of this loop; COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_child_cancel(coop_event_loop *event_loop, coop_child_id id);
+
+/*
  Connects to a host over TCP. A name is looked up beside the loop, and its addresses are tried in turn, IPv6 and IPv4 in overlap.
 
  options: copied; NULL is all defaults. host, host_length: a name, "127.0.0.1" or "::1"; UTF-8, copied. port: from 1. callback: told once,
@@ -1890,6 +2131,68 @@ coop_status coop_event_loop_resolve(coop_event_loop *event_loop,
                                     size_t host_length,
                                     uint16_t port,
                                     coop_resolve_callback callback);
+
+/*
+ Makes an event, not signalled.
+
+ options: copied; NULL is all defaults. out: set to the event, which the caller frees with coop_event_free.
+
+ Any thread. COOP_E_NULL without out, COOP_E_INVALID or COOP_E_UNSUPPORTED for options, COOP_E_OS if the process has no
+ file descriptor left, COOP_E_UNSUPPORTED on other systems than Linux.
+ */
+coop_status coop_event_new(const coop_event_options *options, coop_event **out);
+
+/*
+ Releases the event. A watch of it stays until it is cancelled, and is not called any more. NULL does nothing.
+
+ Any thread; once, with no call begun after it.
+ */
+void coop_event_free(coop_event *event);
+
+/*
+ Sets the event.
+
+ Any thread; not from a signal handler. COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_event_signal(coop_event *event);
+
+/*
+ Takes the signal away, if there is one.
+
+ Any thread. COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_event_reset(coop_event *event);
+
+/*
+ Whether the event is signalled. It only looks. False for NULL and in a forked child. Any thread.
+ */
+bool coop_event_is_signaled(const coop_event *event);
+
+/*
+ The event's descriptor, an eventfd that does not block: readable while the event is signalled, for poll() and foreign loops. Eight
+ bytes written to it (a uint64_t, 1) are a signal; eight read from it take the signal away. It stays the event's.
+ COOP_E_NULL, which is negative, if there is none. Any thread.
+ */
+int32_t coop_event_fd(const coop_event *event);
+
+/*
+ Has a loop call the function whenever the event is signalled, until the watch is cancelled.
+
+ Of an event that resets itself the function has taken the signal when it runs; of several that wait for it, one is called. Of one with manual
+ reset it is called once for each signal (several may be one call), and at once if the event is signalled now.
+
+ options: copied; NULL is all defaults. callback: the loop owns callback.arg if this answers COOP_OK. id: set to the
+ watch's id, for coop_io_watch_cancel; may be NULL. The function may run before id is set, and may free the event.
+
+ Any thread, also the loop's own callbacks. COOP_E_NULL, COOP_E_INVALID for place or priority, COOP_E_AFFINITY for a
+ CPU set without a worker, COOP_E_OS if the process has no file descriptor left, COOP_E_UNSUPPORTED for options,
+ COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_watch(coop_event *event,
+                             coop_event_loop *event_loop,
+                             const coop_source_options *options,
+                             coop_event_callback callback,
+                             coop_io_watch_id *id);
 
 /*
  Makes an event loop. It takes posts, timers and watches at once; nothing runs before coop_event_loop_run or
@@ -2042,6 +2345,18 @@ coop_status coop_event_loop_watch(coop_event_loop *event_loop,
  COOP_E_NULL, COOP_E_FORKED.
  */
 coop_status coop_io_watch_cancel(coop_event_loop *event_loop, coop_io_watch_id id);
+
+/*
+ Watches other directions of the descriptor from now on; what is ready in them is told anew.
+
+ interest: COOP_IO_READ, COOP_IO_WRITE or both.
+
+ Any thread, also the loop's own callbacks. COOP_E_INVALID for interest, COOP_E_STALE if the watch was cancelled or is of
+ no watch of this loop, COOP_E_OS (EBADF) if the descriptor was closed under it, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_io_watch_set_interest(coop_event_loop *event_loop,
+                                       coop_io_watch_id id,
+                                       uint32_t interest);
 
 /*
  A COOP_RUN_UNTIL_IDLE waits for the watch, as it does for each that is not made with unref. It does not count: once is enough.
@@ -2562,6 +2877,39 @@ coop_pool *coop_runtime_pool(coop_runtime *runtime);
 coop_event_loop *coop_runtime_event_loop(coop_runtime *runtime);
 
 /*
+ Has the loop call the function whenever the process gets a signal.
+
+ signum: SIGTERM, SIGHUP, SIGRTMIN + n; not SIGKILL and SIGSTOP, which the system lets nobody handle, nor SIGSEGV, SIGBUS,
+ SIGFPE, SIGILL, SIGTRAP and SIGSYS, which are faults of the instruction at hand. options: copied; NULL is all defaults.
+ callback: the loop owns callback.arg if this answers COOP_OK. id: set to the watcher's id, for coop_signal_cancel; may
+ be NULL. The function may run before id is set.
+
+ Any number of watchers, in any loops, watch one signal, and each is told of each. The first one replaces what the
+ signal did before (its default, a handler); the last one that is cancelled gives that back. Until then nobody else
+ sets an action for it. A forked child does what the signal did before, until it watches it itself. System calls that the signal
+ interrupts go on (SA_RESTART), but for those that never do. The library's own threads block the program's signals,
+ so some thread of the program must have it unblocked: in a program that blocks nothing, the first.
+
+ Any thread, also the loop's own callbacks; not from a signal handler. COOP_E_NULL, COOP_E_INVALID for signum, place or
+ priority, COOP_E_AFFINITY for a CPU set without a worker, COOP_E_OS if the process has no file descriptor left,
+ COOP_E_UNSUPPORTED for options and on other systems than Linux, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_signal(coop_event_loop *event_loop,
+                                   int32_t signum,
+                                   const coop_source_options *options,
+                                   coop_signal_callback callback,
+                                   coop_signal_id *id);
+
+/*
+ Ends a watcher: its function does not begin any more, and its argument is dropped now; if it is running (it may
+ be the caller), when it returns. The last watcher of a signal gives the signal back when its argument is dropped.
+
+ Any thread, also the loop's own callbacks. COOP_E_STALE if it was cancelled or is of no signal of this loop;
+ COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_signal_cancel(coop_event_loop *event_loop, coop_signal_id id);
+
+/*
  The name of a status: "COOP_E_TIMEOUT". A number that is none is "(no coop_status)". The text is the library's
  and lives as long as the program. Any thread.
  */
@@ -2933,6 +3281,20 @@ int32_t coop_udp_fd(const coop_udp *udp);
  COOP_E_NULL, COOP_E_INVALID for no capacity, COOP_E_OS, COOP_E_FORKED.
  */
 coop_status coop_udp_receive(coop_udp *udp, coop_datagram *out, size_t capacity, size_t *count);
+
+/*
+ Tells when the datagrams of the last coop_udp_receive came.
+
+ out_ns: set to nanoseconds since 1970-01-01 UTC, on the system's clock, one for each datagram in the order of coop_udp_receive;
+ those that the kernel had joined share the time of the first. count: how many, at most as many as the last
+ coop_udp_receive gave.
+
+ One thread at a time, as for coop_udp_receive. COOP_E_NULL, COOP_E_INVALID for a greater count, or if the socket was
+ made without receive_times, COOP_E_FORKED.
+ */
+coop_status coop_udp_receive_times(coop_udp *udp,
+                                   int64_t *out_ns,
+                                   size_t count);
 
 /*
  Hands datagrams to the kernel, in their order, without waiting.

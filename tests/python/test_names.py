@@ -35,6 +35,9 @@ TYPES = {
     "stream": Type(("event_loop/stream", ("Stream",)), ("stream",), ()),
     "listener": Type(("event_loop/stream", ("Listener", "Handle")), ("listener",), ()),
     "udp": Type(("event_loop/udp", ("UdpSocket",)), ("udp",), ()),
+    "event": Type(("event_loop/event.rs", ("Event",)), ("event",), ()),
+    "child": Type(("event_loop/child.rs", ("Handle",)), ("child",), ()),
+    "signal": Type(("event_loop/signal", ("Handle",)), ("signal",), ()),
 }
 # Functions of no type: texts and numbers that each language has its own way for.
 FREE = {
@@ -98,6 +101,14 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("io_watch", "ref"): {"rust": ("set_watch_ref", "one call for both")},
     ("io_watch", "unref"): {"rust": ("set_watch_ref", "one call for both")},
     ("io_watch", "cancel"): {"rust": ("cancel_watch", "an id is the loop's to cancel")},
+    ("io_watch", "set_interest"): {
+        "rust": ("set_watch_interest", "an id is the loop's to change"),
+        "python": (None, "a watch is cancelled, and made anew"),
+    },
+    ("child", "cancel"): {"rust": ("cancel_child", "an id is the loop's to cancel")},
+    ("signal", "cancel"): {"rust": ("cancel_signal", "an id is the loop's to cancel")},
+    ("event", "fd"): {"rust": (None, "AsFd")},
+    ("udp", "receive_times"): {"rust": (None, "Datagrams::received_at")},
     ("stream", "read_exactly"): {"rust": ("read_exact", "std::io::Read's name")},
     ("stream", "write"): {"rust": ("write_all", "write answers how much the system took")},
     ("stream", "cancel"): {"rust": (None, "a future that is dropped")},

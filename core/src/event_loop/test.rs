@@ -20,6 +20,7 @@ mod signals;
 mod sources;
 mod strands;
 mod timers;
+mod watches;
 
 use super::*;
 use crate::{CpuSet, Error, Job, Priority, Refused};
