@@ -1925,6 +1925,25 @@ typedef struct {
      coop_udp_receive_times.
      */
     coop_status (*udp_receive_times)(coop_udp *udp, int64_t *out_ns, size_t count);
+    /*
+     coop_stream_receive_descriptors.
+     */
+    coop_status (*stream_receive_descriptors)(coop_stream *stream,
+                                              void *buffer,
+                                              size_t length,
+                                              int32_t *descriptors,
+                                              size_t capacity,
+                                              size_t *count,
+                                              coop_io_callback callback);
+    /*
+     coop_stream_send_descriptors.
+     */
+    coop_status (*stream_send_descriptors)(coop_stream *stream,
+                                           const void *data,
+                                           size_t length,
+                                           const int32_t *descriptors,
+                                           size_t count,
+                                           coop_io_callback callback);
 } coop_api;
 
 /*
