@@ -54,7 +54,6 @@ FREE = {
 }
 # (type, verb) in C: {surface: (the name there, or None if it has none; why)}.
 OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
-    ("pool", "workers"): {"python": (None, "an executor says how many it may have when it is made")},
     ("pool", "worker_cpu"): {
         "rust": ("worker_cpus", "all at once: a list"),
         "python": (None, "an executor's workers have no numbers"),
@@ -69,9 +68,6 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("pool", "join"): {"python": ("shutdown", "concurrent.futures: shutdown(wait=True)")},
     ("event_loop", "timer"): {"python": ("call_later", "asyncio's name")},
     ("event_loop", "interrupt"): {"python": (None, "Ctrl-C is how a run is interrupted; stop ends it")},
-    ("event_loop", "connect"): {"python": (None, "asyncio has streams of its own")},
-    ("event_loop", "connect_unix"): {"python": (None, "asyncio has streams of its own")},
-    ("event_loop", "resolve"): {"python": (None, "asyncio has streams of its own")},
     ("event_loop", "is_loop_thread"): {"python": (None, "threading.get_ident is compared")},
     ("port_set", "address"): {
         "rust": ("addresses", "all at once: Rust and Python return maps"),
@@ -112,6 +108,8 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("stream", "read_exactly"): {"rust": ("read_exact", "std::io::Read's name")},
     ("stream", "write"): {"rust": ("write_all", "write answers how much the system took")},
     ("stream", "cancel"): {"rust": (None, "a future that is dropped")},
+    ("stream", "send_descriptors"): {"rust": ("send_with_fds", "as of owned descriptors")},
+    ("stream", "receive_descriptors"): {"rust": ("recv_with_fds", "as of owned descriptors")},
     ("stream", "local_address"): {"rust": ("local_addr", "as std::net::TcpStream")},
     ("stream", "peer_address"): {"rust": ("peer_addr", "as std::net::TcpStream")},
     ("stream", "fd"): {"rust": (None, "AsFd and AsRawFd")},
