@@ -190,6 +190,11 @@
 #define COOP_FOREVER -1
 
 /*
+ How many descriptors go with one coop_stream_send_descriptors.
+ */
+#define COOP_STREAM_DESCRIPTORS 253
+
+/*
  In coop_datagram.flags, of one that came: it was longer than the library takes and is cut.
  */
 #define COOP_DATAGRAM_TRUNCATED 1
@@ -1216,6 +1221,141 @@ typedef struct {
 } coop_io_callback;
 
 /*
+ Names a wait for a child of one loop; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_child_id;
+
+/*
+ Where the callback of an event, a child or a signal runs. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_source_options).
+     */
+    size_t size;
+    /*
+     One of COOP_ON_*.
+     */
+    int32_t on;
+    /*
+     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+     */
+    int32_t priority;
+    /*
+     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+     */
+    coop_cpu_set cpus;
+} coop_source_options;
+
+/*
+ How a child ended. Later versions may add fields at its end.
+ */
+typedef struct {
+    /*
+     The bytes of this struct that the library has filled in.
+     */
+    size_t size;
+    /*
+     The child's process id, which the system may give to another process from now on.
+     */
+    int32_t pid;
+    /*
+     What it gave to exit(), 0 to 255; -1 if a signal ended it.
+     */
+    int32_t code;
+    /*
+     The signal that ended it; 0 if it exited.
+     */
+    int32_t signal;
+    /*
+     1: it left a core dump.
+     */
+    int32_t core_dumped;
+} coop_exit_status;
+
+/*
+ A function that runs once, when a child has ended. drop(arg) is called once: after that, when the wait is cancelled, or
+ with its loop. See coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL, and status says how the child ended; or why that is not known (somebody else has reaped it), and
+     status is NULL. Both are there until the function returns. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_error *error, const coop_exit_status *status);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_child_callback;
+
+/*
+ A function that runs when the process has got a signal: not in a signal handler, so it may do anything. drop(arg) is
+ called once: when the watcher is cancelled, or with its loop. See coop_callback.
+ */
+typedef struct {
+    /*
+     signum: which. times: how many of it have come since the last call, from 1. Must not be NULL.
+     */
+    void (*fn)(void *arg, int32_t signum, uint64_t times);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_signal_callback;
+
+/*
+ Names a watcher of a signal of one loop; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_signal_id;
+
+/*
+ How an event is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_event_options).
+     */
+    size_t size;
+    /*
+     0: each signal lets one waiter through and is taken by it; while nobody waits, signals do not add up. 1: it stays
+     signalled until coop_event_reset, and lets all through.
+     */
+    int32_t manual_reset;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+} coop_event_options;
+
+/*
+ A function that runs whenever an event is signalled. drop(arg) is called once: when the watch is cancelled, or with its
+ loop. See coop_callback.
+ */
+typedef struct {
+    /*
+     Must not be NULL.
+     */
+    void (*fn)(void *arg);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_event_callback;
+
+/*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
  function of that name with coop_ before it.
 
@@ -1721,142 +1861,90 @@ typedef struct {
      coop_stream_write.
      */
     coop_status (*stream_write)(coop_stream *stream, const void *data, size_t length, coop_io_callback callback);
+    /*
+     coop_child_cancel.
+     */
+    coop_status (*child_cancel)(coop_event_loop *event_loop, coop_child_id id);
+    /*
+     coop_event_fd.
+     */
+    int32_t (*event_fd)(const coop_event *event);
+    /*
+     coop_event_free.
+     */
+    void (*event_free)(coop_event *event);
+    /*
+     coop_event_is_signaled.
+     */
+    bool (*event_is_signaled)(const coop_event *event);
+    /*
+     coop_event_loop_child.
+     */
+    coop_status (*event_loop_child)(coop_event_loop *event_loop,
+                                    int32_t pid,
+                                    const coop_source_options *options,
+                                    coop_child_callback callback,
+                                    coop_child_id *id);
+    /*
+     coop_event_loop_signal.
+     */
+    coop_status (*event_loop_signal)(coop_event_loop *event_loop,
+                                     int32_t signum,
+                                     const coop_source_options *options,
+                                     coop_signal_callback callback,
+                                     coop_signal_id *id);
+    /*
+     coop_event_new.
+     */
+    coop_status (*event_new)(const coop_event_options *options, coop_event **out);
+    /*
+     coop_event_reset.
+     */
+    coop_status (*event_reset)(coop_event *event);
+    /*
+     coop_event_signal.
+     */
+    coop_status (*event_signal)(coop_event *event);
+    /*
+     coop_event_watch.
+     */
+    coop_status (*event_watch)(coop_event *event,
+                               coop_event_loop *event_loop,
+                               const coop_source_options *options,
+                               coop_event_callback callback,
+                               coop_io_watch_id *id);
+    /*
+     coop_io_watch_set_interest.
+     */
+    coop_status (*io_watch_set_interest)(coop_event_loop *event_loop, coop_io_watch_id id, uint32_t interest);
+    /*
+     coop_signal_cancel.
+     */
+    coop_status (*signal_cancel)(coop_event_loop *event_loop, coop_signal_id id);
+    /*
+     coop_udp_receive_times.
+     */
+    coop_status (*udp_receive_times)(coop_udp *udp, int64_t *out_ns, size_t count);
+    /*
+     coop_stream_receive_descriptors.
+     */
+    coop_status (*stream_receive_descriptors)(coop_stream *stream,
+                                              void *buffer,
+                                              size_t length,
+                                              int32_t *descriptors,
+                                              size_t capacity,
+                                              size_t *count,
+                                              coop_io_callback callback);
+    /*
+     coop_stream_send_descriptors.
+     */
+    coop_status (*stream_send_descriptors)(coop_stream *stream,
+                                           const void *data,
+                                           size_t length,
+                                           const int32_t *descriptors,
+                                           size_t count,
+                                           coop_io_callback callback);
 } coop_api;
-
-/*
- Where the callback of an event, a child or a signal runs. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_source_options).
-     */
-    size_t size;
-    /*
-     One of COOP_ON_*.
-     */
-    int32_t on;
-    /*
-     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
-     */
-    int32_t priority;
-    /*
-     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
-     */
-    coop_cpu_set cpus;
-} coop_source_options;
-
-/*
- How a child ended. Later versions may add fields at its end.
- */
-typedef struct {
-    /*
-     The bytes of this struct that the library has filled in.
-     */
-    size_t size;
-    /*
-     The child's process id, which the system may give to another process from now on.
-     */
-    int32_t pid;
-    /*
-     What it gave to exit(), 0 to 255; -1 if a signal ended it.
-     */
-    int32_t code;
-    /*
-     The signal that ended it; 0 if it exited.
-     */
-    int32_t signal;
-    /*
-     1: it left a core dump.
-     */
-    int32_t core_dumped;
-} coop_exit_status;
-
-/*
- A function that runs once, when a child has ended. drop(arg) is called once: after that, when the wait is cancelled, or
- with its loop. See coop_callback.
- */
-typedef struct {
-    /*
-     error: NULL, and status says how the child ended; or why that is not known (somebody else has reaped it), and
-     status is NULL. Both are there until the function returns. Must not be NULL.
-     */
-    void (*fn)(void *arg, const coop_error *error, const coop_exit_status *status);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_child_callback;
-
-/*
- Names a wait for a child of one loop; never 0, and never used again for another one.
- */
-typedef uint64_t coop_child_id;
-
-/*
- How an event is made. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_event_options).
-     */
-    size_t size;
-    /*
-     0: each signal lets one waiter through and is taken by it; while nobody waits, signals do not add up. 1: it stays
-     signalled until coop_event_reset, and lets all through.
-     */
-    int32_t manual_reset;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-} coop_event_options;
-
-/*
- A function that runs whenever an event is signalled. drop(arg) is called once: when the watch is cancelled, or with its
- loop. See coop_callback.
- */
-typedef struct {
-    /*
-     Must not be NULL.
-     */
-    void (*fn)(void *arg);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_event_callback;
-
-/*
- A function that runs when the process has got a signal: not in a signal handler, so it may do anything. drop(arg) is
- called once: when the watcher is cancelled, or with its loop. See coop_callback.
- */
-typedef struct {
-    /*
-     signum: which. times: how many of it have come since the last call, from 1. Must not be NULL.
-     */
-    void (*fn)(void *arg, int32_t signum, uint64_t times);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_signal_callback;
-
-/*
- Names a watcher of a signal of one loop; never 0, and never used again for another one.
- */
-typedef uint64_t coop_signal_id;
 
 /*
  What a shared library exports, under any name, to make a handler of a port: "lib.so:symbol".
@@ -2860,8 +2948,8 @@ const char *coop_last_error(void);
 int32_t coop_last_os_errno(void);
 
 /*
- Makes a stream of a connected socket that the caller has: of socketpair, of an inherited descriptor, of one that came over a
- Unix socket.
+ Makes a stream of a connected socket that the caller has: of socketpair, of an inherited descriptor, of one that came through
+ coop_stream_receive_descriptors.
 
  options: copied; NULL is all defaults. fd: the stream's if this answers COOP_OK, who makes it non-blocking and closes it; else the
  caller's, unchanged but for that. out: set to the stream, which the caller frees with coop_stream_free.
@@ -3015,6 +3103,41 @@ coop_status coop_stream_set_keepalive(coop_stream *stream,
  */
 coop_status coop_stream_set_linger(coop_stream *stream,
                                    int64_t linger_ns);
+
+/*
+ Writes to a Unix socket, and sends descriptors with the first byte: the peer gets its own copies of them.
+
+ As coop_stream_write; it is the one write. data, length: from 1 byte. descriptors, count: at most COOP_STREAM_DESCRIPTORS; duplicated in
+ this call, so that the caller may close its own at once.
+
+ Any thread. As coop_stream_write; COOP_E_INVALID for no byte, no descriptor, too many or one that is not open; COOP_E_OS if the process
+ has no file descriptor left. The callback is told COOP_E_INVALID for what is no
+ Unix socket.
+ */
+coop_status coop_stream_send_descriptors(coop_stream *stream,
+                                         const void *data,
+                                         size_t length,
+                                         const int32_t *descriptors,
+                                         size_t count,
+                                         coop_io_callback callback);
+
+/*
+ Reads from a Unix socket, with the descriptors that come.
+
+ As coop_stream_read; it is the one read. descriptors, capacity: where to, and room for how many. count: set to 0 now, and then to how many
+ came. All three stay where they are until the callback is told. What came is the caller's, who closes it; each is closed on exec. If more
+ come than there is room for, all are closed, and the callback is told COOP_E_QUEUE_FULL and how many bytes came.
+
+ Any thread. As coop_stream_read; COOP_E_INVALID for a capacity of 0 or more than COOP_STREAM_DESCRIPTORS. The callback is told
+ COOP_E_INVALID for what is no Unix socket.
+ */
+coop_status coop_stream_receive_descriptors(coop_stream *stream,
+                                            void *buffer,
+                                            size_t length,
+                                            int32_t *descriptors,
+                                            size_t capacity,
+                                            size_t *count,
+                                            coop_io_callback callback);
 
 /*
  As coop_pool_submit, for a task that somebody waits for or cancels. Costs a little more.

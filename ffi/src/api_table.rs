@@ -451,6 +451,25 @@ pub struct coop_api {
     pub signal_cancel: unsafe extern "C" fn(event_loop: *mut coop_event_loop, id: coop_signal_id) -> coop_status,
     /// coop_udp_receive_times.
     pub udp_receive_times: unsafe extern "C" fn(udp: *mut coop_udp, out_ns: *mut i64, count: usize) -> coop_status,
+    /// coop_stream_receive_descriptors.
+    pub stream_receive_descriptors: unsafe extern "C" fn(
+        stream: *mut coop_stream,
+        buffer: *mut c_void,
+        length: usize,
+        descriptors: *mut i32,
+        capacity: usize,
+        count: *mut usize,
+        callback: coop_io_callback,
+    ) -> coop_status,
+    /// coop_stream_send_descriptors.
+    pub stream_send_descriptors: unsafe extern "C" fn(
+        stream: *mut coop_stream,
+        data: *const c_void,
+        length: usize,
+        descriptors: *const i32,
+        count: usize,
+        callback: coop_io_callback,
+    ) -> coop_status,
 }
 
 /// The table of this copy of the library.
@@ -576,4 +595,6 @@ pub(crate) static TABLE: coop_api = coop_api {
     io_watch_set_interest: coop_io_watch_set_interest,
     signal_cancel: coop_signal_cancel,
     udp_receive_times: coop_udp_receive_times,
+    stream_receive_descriptors: coop_stream_receive_descriptors,
+    stream_send_descriptors: coop_stream_send_descriptors,
 };

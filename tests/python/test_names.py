@@ -108,6 +108,8 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("stream", "read_exactly"): {"rust": ("read_exact", "std::io::Read's name")},
     ("stream", "write"): {"rust": ("write_all", "write answers how much the system took")},
     ("stream", "cancel"): {"rust": (None, "a future that is dropped")},
+    ("stream", "send_descriptors"): {"rust": ("send_with_fds", "as of owned descriptors")},
+    ("stream", "receive_descriptors"): {"rust": ("recv_with_fds", "as of owned descriptors")},
     ("stream", "local_address"): {"rust": ("local_addr", "as std::net::TcpStream")},
     ("stream", "peer_address"): {"rust": ("peer_addr", "as std::net::TcpStream")},
     ("stream", "fd"): {"rust": (None, "AsFd and AsRawFd")},

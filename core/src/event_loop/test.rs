@@ -18,6 +18,7 @@ mod observed;
 mod races;
 mod signals;
 mod sources;
+mod strands;
 mod timers;
 mod watches;
 
