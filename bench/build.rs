@@ -14,7 +14,7 @@ fn main() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
         let library = root.join("target/release");
         c().files(
-            ["coop_post.c", "coop_udp.c", "epoll.c", "libuv_net.c", "libuv_post.c", "libuv_timers.c"]
+            ["coop_echo.c", "coop_post.c", "coop_udp.c", "epoll.c", "libuv_net.c", "libuv_post.c", "libuv_timers.c"]
                 .map(|file| format!("loops/{file}")),
         )
         .include(root.join("include"))

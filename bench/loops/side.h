@@ -30,6 +30,7 @@ typedef void ready_fn(uint16_t port);
 void bench_echo_epoll(ready_fn *ready);
 void bench_echo_libuv(ready_fn *ready);
 void bench_echo_asio(ready_fn *ready);
+void bench_echo_coop(ready_fn *ready);
 
 /* UDP: each binds a port on loopback, with a receive buffer of UDP_BUFFER bytes, says which, and receives on this thread until the
  * process is killed. Each datagram is looked at (udp_look), and after each system call's worth the count is published. */

@@ -7,7 +7,7 @@ use coop_core::{
     event_loop::{
         Interest, RunMode, WatchOptions,
         stream::{ListenOptions, Stream},
-        udp::{Datagrams, Receiver, UdpOptions, UdpSocket},
+        udp::{Bound, Datagrams, Receiver, UdpOptions, UdpSocket},
     },
 };
 
@@ -51,6 +51,33 @@ pub extern "C" fn udp(ready: extern "C" fn(u16), published: &'static Counts) {
 
 pub extern "C" fn udp_gro(ready: extern "C" fn(u16), published: &'static Counts) {
     receive(ready, published, false);
+}
+
+/// A coroutine that waits for datagrams.
+pub extern "C" fn udp_bound(ready: extern "C" fn(u16), published: &'static Counts) {
+    let event_loop = EventLoop::new(EventLoopOptions::default()).expect("a loop");
+    let options = UdpOptions { no_gro: true, ..UdpOptions::default() };
+    let socket = UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0)), &options).expect("a socket");
+    sockets::grow_buffer(&socket);
+    let port = socket.local_addr().expect("bound").port();
+    let bound = Bound::new(&event_loop, socket).map_err(|refused| refused.error).expect("registered");
+    let receiving = async move {
+        let (mut receiver, mut came) = (Receiver::new(Receiver::MIN_SLOT), Datagrams::new());
+        let (mut datagrams, mut sum) = (0, 0);
+        loop {
+            bound.receive(&mut receiver, &mut came, usize::MAX).await.expect("a socket");
+            for (data, _) in &came {
+                datagrams += 1;
+                sum += u64::from(data[0]) + data.len() as u64;
+            }
+            came.clear();
+            published.sum.store(sum, Ordering::Relaxed);
+            published.datagrams.store(datagrams, Ordering::Release);
+        }
+    };
+    drop(event_loop.spawn(receiving).expect("open"));
+    ready(port);
+    event_loop.run(RunMode::Default).expect("it runs");
 }
 
 fn receive(ready: extern "C" fn(u16), published: &'static Counts, no_gro: bool) {

@@ -20,6 +20,7 @@ unsafe extern "C" {
     fn bench_echo_epoll(ready: extern "C" fn(u16));
     fn bench_echo_libuv(ready: extern "C" fn(u16));
     fn bench_echo_asio(ready: extern "C" fn(u16));
+    fn bench_echo_coop(ready: extern "C" fn(u16));
     fn bench_udp_recvmmsg(ready: extern "C" fn(u16), counts: &'static Counts);
     fn bench_udp_libuv(ready: extern "C" fn(u16), counts: &'static Counts);
     fn bench_udp_asio(ready: extern "C" fn(u16), counts: &'static Counts);
@@ -28,6 +29,8 @@ unsafe extern "C" {
 
 pub const ECHO: &[(&str, Echo)] = &[
     ("coop", coop::echo),
+    #[cfg(feature = "loops")]
+    ("coop_c", bench_echo_coop),
     ("tokio", tokio::echo),
     #[cfg(feature = "loops")]
     ("asio", bench_echo_asio),
@@ -39,6 +42,7 @@ pub const ECHO: &[(&str, Echo)] = &[
 
 pub const UDP: &[(&str, Udp)] = &[
     ("coop", coop::udp),
+    ("coop_bound", coop::udp_bound),
     #[cfg(feature = "loops")]
     ("coop_c", bench_udp_coop),
     #[cfg(feature = "loops")]
