@@ -155,6 +155,15 @@ impl Operation<Stream> for Io {
         result
     }
 
+    fn is_in_vain_before_ready(&self) -> bool {
+        match self.what {
+            What::Read | What::ReadExactly => true,
+            What::Write => self.length > 0,
+            // Refused by what is no Unix socket, ready or not.
+            What::Send(_) | What::Receive { .. } => false,
+        }
+    }
+
     fn end(self, result: Result<()>) {
         told(result.as_ref().map(|()| ()), |error| {
             let _inside = Inside::once(self.callback.arg);

@@ -132,15 +132,21 @@ impl<T: Ending> Strand<T> {
 
     /// For the loop itself, outside of any callback and of any call of the user's: where that is the place, it is told at once.
     pub fn push_here(self: &Arc<Self>, ending: T) {
-        if !self.add(ending) {
-            return;
+        if !matches!(self.place, Place::Loop) || !self.handle.is_loop_thread() {
+            return self.push_promised(ending);
         }
-        if matches!(self.place, Place::Loop) && self.handle.is_loop_thread() {
-            return self.turn(IN_ONE_TURN);
+        {
+            let mut state = self.lock();
+            if mem::replace(&mut state.turn, true) {
+                return state.queue.push_back(ending);
+            }
         }
-        if self.queue_turn().is_err() {
-            self.run(usize::MAX);
+        // The turn is this one, and the queue was empty: no need to go through it.
+        if self.handle.shared.fork.is_forked() {
+            return mem::forget(ending);
         }
+        job::caught("stream", || ending.tell());
+        self.turn(IN_ONE_TURN - 1);
     }
 
     /// True if the caller is to see to a turn.

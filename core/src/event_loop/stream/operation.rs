@@ -4,8 +4,8 @@
 //!
 //! * A side (reads, which accepts are, and writes) has one operation at a time, from the call that starts it until its [`Operation::end`] begins; a second
 //!   one is refused. So what is not read stays in the system's buffers, and its sender waits.
-//! * An operation is tried at once in the call that starts it, and then on the loop's thread whenever its side is ready. It is not
-//!   allocated for: it lies in its side.
+//! * An operation is tried at once in the call that starts it if its side may be ready, and then on the loop's thread whenever it is. It
+//!   is not allocated for: it lies in its side.
 //! * [`Operation::end`] is called once for what was accepted, at the stream's place, and never inside the call that started it. Ends of
 //!   one stream come one after another ([`Strand`]).
 //! * [`Operations::cancel`] ends what is under way with [`Error::Cancelled`]; so does dropping the operations. After either has returned,
@@ -86,6 +86,11 @@ impl Source for Listener {
 pub trait Operation<S>: Send + 'static {
     /// One system call. True: it is over; false: there is more to do. [`Error::WouldBlock`]: when the side is ready.
     fn attempt(&mut self, source: &S) -> Result<bool>;
+
+    /// Whether an attempt is in vain while the side is not ready. False for one that may be over without it, or be refused.
+    fn is_in_vain_before_ready(&self) -> bool {
+        true
+    }
 
     /// Told once, at the source's place.
     fn end(self, result: Result<()>);
@@ -214,15 +219,16 @@ impl<S: Source, O: Operation<S>> Operations<S, O> {
     fn attempt(&self, direction: Direction, operation: &mut O) -> Poll<Result<()>> {
         let waker = &self.side(direction).waker;
         let cx = &mut Context::from_waker(waker);
+        // A side that is known not to be ready costs no system call: what came since, the loop is about to tell.
+        let mut wait = operation.is_in_vain_before_ready();
         for _ in 0..AT_ONCE {
+            if wait {
+                std::task::ready!(self.source.poll_ready(direction, cx))?;
+            }
             match operation.attempt(&self.source) {
                 Ok(true) => return Poll::Ready(Ok(())),
-                Ok(false) => {}
-                Err(Error::WouldBlock(_)) => match self.source.poll_ready(direction, cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                },
+                Ok(false) => wait = true,
+                Err(Error::WouldBlock(_)) => wait = true,
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
