@@ -139,6 +139,11 @@ impl Runner {
         self.interrupted.store(true, Ordering::SeqCst);
     }
 
+    /// The running thread, which alone takes it away: seldom more than a look.
+    fn take_interrupt(&self) -> bool {
+        self.interrupted.load(Ordering::SeqCst) && self.interrupted.swap(false, Ordering::SeqCst)
+    }
+
     pub(super) fn set_freed(&self) {
         self.freed.store(true, Ordering::SeqCst);
     }
@@ -240,7 +245,7 @@ fn turns(shared: &Arc<Shared>, driver: &mut Driver, mode: RunMode) -> Result<()>
             finish(shared, &mut meter);
             return shared.fork.check();
         }
-        if shared.runner.interrupted.swap(false, Ordering::SeqCst) {
+        if shared.runner.take_interrupt() {
             return Ok(());
         }
         shared.timers.publish_local();
@@ -329,7 +334,8 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, meter: &mut Meter, mode: RunM
         }
     }
     if !breaks() {
-        worked |= run_posts(shared, meter, shared.posts.len());
+        let posts = shared.posts.len();
+        worked |= posts > 0 && run_posts(shared, meter, posts);
     }
     Ok(worked)
 }
