@@ -190,6 +190,11 @@
 #define COOP_FOREVER -1
 
 /*
+ How many descriptors go with one coop_stream_send_descriptors.
+ */
+#define COOP_STREAM_DESCRIPTORS 253
+
+/*
  In coop_datagram.flags, of one that came: it was longer than the library takes and is cut.
  */
 #define COOP_DATAGRAM_TRUNCATED 1
@@ -208,6 +213,11 @@
  Versions that differ in it only are compatible.
  */
 #define COOP_VERSION_PATCH 0
+
+/*
+ An event: not signalled, or signalled. Its descriptor is readable while it is signalled.
+ */
+typedef struct coop_event coop_event;
 
 /*
  An event loop: posts, timers and watches of file descriptors, on one thread.
@@ -789,6 +799,14 @@ typedef struct {
      Must be 0.
      */
     int32_t reserved;
+    /*
+     1: the kernel tells of each datagram when it came: coop_udp_receive_times.
+     */
+    int32_t receive_times;
+    /*
+     Must be 0.
+     */
+    int32_t reserved_too;
 } coop_udp_options;
 
 /*
@@ -987,6 +1005,355 @@ typedef struct {
      */
     int64_t at_hand_ns;
 } coop_event_loop_statistics;
+
+/*
+ How a stream is, and where its callbacks run. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_stream_options).
+     */
+    size_t size;
+    /*
+     One of COOP_ON_*.
+     */
+    int32_t on;
+    /*
+     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+     */
+    int32_t priority;
+    /*
+     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+     */
+    coop_cpu_set cpus;
+    /*
+     1: what is written goes out at once, instead of waiting a little for more (TCP_NODELAY). Of no meaning for Unix sockets.
+     */
+    int32_t nodelay;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+    /*
+     Nanoseconds of silence after which the system asks whether the peer is still there; it counts seconds, rounded up. 0 never
+     asks. Of no meaning for Unix sockets.
+     */
+    int64_t keepalive_ns;
+    /*
+     Bytes that the system may hold of what has come; it may allow less. 0 is the system's default, which grows by itself.
+     */
+    size_t recv_buffer;
+    /*
+     Bytes that the system may hold of what is to go; it may allow less. 0 is the system's default, which grows by itself.
+     */
+    size_t send_buffer;
+} coop_stream_options;
+
+/*
+ How to connect. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_connect_options).
+     */
+    size_t size;
+    /*
+     Nanoseconds for all of it, the look-up of the name too; then it is COOP_E_TIMEOUT. 0: as long as the system tries.
+     */
+    int64_t timeout_ns;
+    /*
+     The address to connect from: "192.0.2.1:0"; port 0 is any. NULL: any.
+     */
+    const char *local;
+    /*
+     The bytes of local.
+     */
+    size_t local_length;
+    /*
+     How the stream is, and where its callbacks run; the one that is handed the stream, too. NULL is all defaults.
+     */
+    const coop_stream_options *stream;
+} coop_connect_options;
+
+/*
+ Why something failed that a callback is told of. The library makes it; it is there until the callback returns. Later versions may
+ add fields at its end.
+ */
+typedef struct {
+    /*
+     One of COOP_E_*.
+     */
+    coop_status status;
+    /*
+     The system's error number (ECONNRESET, EMFILE, ...) beside COOP_E_OS; else 0.
+     */
+    int32_t os_errno;
+    /*
+     Why, in words: UTF-8, never NULL.
+     */
+    const char *message;
+} coop_error;
+
+/*
+ A function that is handed a stream. drop(arg) is called once: after the only run when one connects, and when the listener is freed. See
+ coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL if there is a stream. stream: the callback's, who frees it; NULL beside an error. Callbacks of the stream are not told
+     before this one has returned. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_error *error, coop_stream *stream);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_stream_callback;
+
+/*
+ Where the callback of a look-up runs. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_resolve_options).
+     */
+    size_t size;
+    /*
+     One of COOP_ON_*.
+     */
+    int32_t on;
+    /*
+     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+     */
+    int32_t priority;
+    /*
+     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+     */
+    coop_cpu_set cpus;
+} coop_resolve_options;
+
+/*
+ A function that is told once where a name is; then drop(arg) is called. See coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL if there are addresses. addresses, count: in the order in which to try them, until the callback returns; NULL and 0 beside
+     an error. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_error *error, const coop_address *addresses, size_t count);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_resolve_callback;
+
+/*
+ Where to listen, and how. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_listener_options).
+     */
+    size_t size;
+    /*
+     Where: "127.0.0.1:7000", "[::1]:7000"; port 0 takes a free one. One of address and path must be there.
+     */
+    const char *address;
+    /*
+     The bytes of address.
+     */
+    size_t address_length;
+    /*
+     Or a Unix socket: a path, whose file is removed when the listener is freed; on Linux a name that begins with a NUL is one of the
+     abstract kind, which is no file.
+     */
+    const char *path;
+    /*
+     The bytes of path.
+     */
+    size_t path_length;
+    /*
+     How many connections may wait in the system; it may allow fewer. 0: 4096.
+     */
+    uint32_t backlog;
+    /*
+     1: several sockets may listen at this address, and the kernel spreads the connections over them.
+     */
+    int32_t reuse_port;
+    /*
+     1: the address is refused while connections of an earlier listener linger there.
+     */
+    int32_t no_reuse_address;
+    /*
+     1: a Unix socket's file that nobody listens at any more is replaced, instead of refused.
+     */
+    int32_t replace;
+    /*
+     How the streams are, and where their callbacks run; that of the listener, too. NULL is all defaults.
+     */
+    const coop_stream_options *stream;
+} coop_listener_options;
+
+/*
+ A function that is told once how a read or a write ended; then drop(arg) is called. See coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL if it was done. count: how many bytes were moved, also beside an error. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_error *error, size_t count);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_io_callback;
+
+/*
+ Names a wait for a child of one loop; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_child_id;
+
+/*
+ Where the callback of an event, a child or a signal runs. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_source_options).
+     */
+    size_t size;
+    /*
+     One of COOP_ON_*.
+     */
+    int32_t on;
+    /*
+     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+     */
+    int32_t priority;
+    /*
+     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+     */
+    coop_cpu_set cpus;
+} coop_source_options;
+
+/*
+ How a child ended. Later versions may add fields at its end.
+ */
+typedef struct {
+    /*
+     The bytes of this struct that the library has filled in.
+     */
+    size_t size;
+    /*
+     The child's process id, which the system may give to another process from now on.
+     */
+    int32_t pid;
+    /*
+     What it gave to exit(), 0 to 255; -1 if a signal ended it.
+     */
+    int32_t code;
+    /*
+     The signal that ended it; 0 if it exited.
+     */
+    int32_t signal;
+    /*
+     1: it left a core dump.
+     */
+    int32_t core_dumped;
+} coop_exit_status;
+
+/*
+ A function that runs once, when a child has ended. drop(arg) is called once: after that, when the wait is cancelled, or
+ with its loop. See coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL, and status says how the child ended; or why that is not known (somebody else has reaped it), and
+     status is NULL. Both are there until the function returns. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_error *error, const coop_exit_status *status);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_child_callback;
+
+/*
+ A function that runs when the process has got a signal: not in a signal handler, so it may do anything. drop(arg) is
+ called once: when the watcher is cancelled, or with its loop. See coop_callback.
+ */
+typedef struct {
+    /*
+     signum: which. times: how many of it have come since the last call, from 1. Must not be NULL.
+     */
+    void (*fn)(void *arg, int32_t signum, uint64_t times);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_signal_callback;
+
+/*
+ Names a watcher of a signal of one loop; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_signal_id;
+
+/*
+ How an event is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_event_options).
+     */
+    size_t size;
+    /*
+     0: each signal lets one waiter through and is taken by it; while nobody waits, signals do not add up. 1: it stays
+     signalled until coop_event_reset, and lets all through.
+     */
+    int32_t manual_reset;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+} coop_event_options;
+
+/*
+ A function that runs whenever an event is signalled. drop(arg) is called once: when the watch is cancelled, or with its
+ loop. See coop_callback.
+ */
+typedef struct {
+    /*
+     Must not be NULL.
+     */
+    void (*fn)(void *arg);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_event_callback;
 
 /*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -1378,221 +1745,206 @@ typedef struct {
      coop_timer_unref.
      */
     coop_status (*timer_unref)(coop_event_loop *event_loop, coop_timer_id id);
+    /*
+     coop_event_loop_connect.
+     */
+    coop_status (*event_loop_connect)(coop_event_loop *event_loop,
+                                      const coop_connect_options *options,
+                                      const char *host,
+                                      size_t host_length,
+                                      uint16_t port,
+                                      coop_stream_callback callback);
+    /*
+     coop_event_loop_connect_unix.
+     */
+    coop_status (*event_loop_connect_unix)(coop_event_loop *event_loop,
+                                           const coop_connect_options *options,
+                                           const char *path,
+                                           size_t path_length,
+                                           coop_stream_callback callback);
+    /*
+     coop_event_loop_resolve.
+     */
+    coop_status (*event_loop_resolve)(coop_event_loop *event_loop,
+                                      const coop_resolve_options *options,
+                                      const char *host,
+                                      size_t host_length,
+                                      uint16_t port,
+                                      coop_resolve_callback callback);
+    /*
+     coop_listener_accept.
+     */
+    coop_status (*listener_accept)(coop_listener *listener, coop_stream_callback callback);
+    /*
+     coop_listener_address.
+     */
+    coop_status (*listener_address)(const coop_listener *listener, coop_address *out);
+    /*
+     coop_listener_cancel.
+     */
+    coop_status (*listener_cancel)(coop_listener *listener);
+    /*
+     coop_listener_fd.
+     */
+    int32_t (*listener_fd)(const coop_listener *listener);
+    /*
+     coop_listener_free.
+     */
+    void (*listener_free)(coop_listener *listener);
+    /*
+     coop_listener_new.
+     */
+    coop_status (*listener_new)(coop_event_loop *event_loop,
+                                const coop_listener_options *options,
+                                coop_stream_callback callback,
+                                coop_listener **out);
+    /*
+     coop_stream_cancel.
+     */
+    coop_status (*stream_cancel)(coop_stream *stream, uint32_t which);
+    /*
+     coop_stream_fd.
+     */
+    int32_t (*stream_fd)(const coop_stream *stream);
+    /*
+     coop_stream_free.
+     */
+    void (*stream_free)(coop_stream *stream);
+    /*
+     coop_stream_local_address.
+     */
+    coop_status (*stream_local_address)(const coop_stream *stream, coop_address *out);
+    /*
+     coop_stream_new.
+     */
+    coop_status (*stream_new)(coop_event_loop *event_loop,
+                              const coop_stream_options *options,
+                              int32_t fd,
+                              coop_stream **out);
+    /*
+     coop_stream_peer_address.
+     */
+    coop_status (*stream_peer_address)(const coop_stream *stream, coop_address *out);
+    /*
+     coop_stream_read.
+     */
+    coop_status (*stream_read)(coop_stream *stream, void *buffer, size_t length, coop_io_callback callback);
+    /*
+     coop_stream_read_exactly.
+     */
+    coop_status (*stream_read_exactly)(coop_stream *stream, void *buffer, size_t length, coop_io_callback callback);
+    /*
+     coop_stream_set_keepalive.
+     */
+    coop_status (*stream_set_keepalive)(coop_stream *stream, int64_t idle_ns);
+    /*
+     coop_stream_set_linger.
+     */
+    coop_status (*stream_set_linger)(coop_stream *stream, int64_t linger_ns);
+    /*
+     coop_stream_set_nodelay.
+     */
+    coop_status (*stream_set_nodelay)(coop_stream *stream, int32_t nodelay);
+    /*
+     coop_stream_shutdown.
+     */
+    coop_status (*stream_shutdown)(coop_stream *stream);
+    /*
+     coop_stream_try_read.
+     */
+    coop_status (*stream_try_read)(coop_stream *stream, void *buffer, size_t length, size_t *count);
+    /*
+     coop_stream_try_write.
+     */
+    coop_status (*stream_try_write)(coop_stream *stream, const void *data, size_t length, size_t *count);
+    /*
+     coop_stream_write.
+     */
+    coop_status (*stream_write)(coop_stream *stream, const void *data, size_t length, coop_io_callback callback);
+    /*
+     coop_child_cancel.
+     */
+    coop_status (*child_cancel)(coop_event_loop *event_loop, coop_child_id id);
+    /*
+     coop_event_fd.
+     */
+    int32_t (*event_fd)(const coop_event *event);
+    /*
+     coop_event_free.
+     */
+    void (*event_free)(coop_event *event);
+    /*
+     coop_event_is_signaled.
+     */
+    bool (*event_is_signaled)(const coop_event *event);
+    /*
+     coop_event_loop_child.
+     */
+    coop_status (*event_loop_child)(coop_event_loop *event_loop,
+                                    int32_t pid,
+                                    const coop_source_options *options,
+                                    coop_child_callback callback,
+                                    coop_child_id *id);
+    /*
+     coop_event_loop_signal.
+     */
+    coop_status (*event_loop_signal)(coop_event_loop *event_loop,
+                                     int32_t signum,
+                                     const coop_source_options *options,
+                                     coop_signal_callback callback,
+                                     coop_signal_id *id);
+    /*
+     coop_event_new.
+     */
+    coop_status (*event_new)(const coop_event_options *options, coop_event **out);
+    /*
+     coop_event_reset.
+     */
+    coop_status (*event_reset)(coop_event *event);
+    /*
+     coop_event_signal.
+     */
+    coop_status (*event_signal)(coop_event *event);
+    /*
+     coop_event_watch.
+     */
+    coop_status (*event_watch)(coop_event *event,
+                               coop_event_loop *event_loop,
+                               const coop_source_options *options,
+                               coop_event_callback callback,
+                               coop_io_watch_id *id);
+    /*
+     coop_io_watch_set_interest.
+     */
+    coop_status (*io_watch_set_interest)(coop_event_loop *event_loop, coop_io_watch_id id, uint32_t interest);
+    /*
+     coop_signal_cancel.
+     */
+    coop_status (*signal_cancel)(coop_event_loop *event_loop, coop_signal_id id);
+    /*
+     coop_udp_receive_times.
+     */
+    coop_status (*udp_receive_times)(coop_udp *udp, int64_t *out_ns, size_t count);
+    /*
+     coop_stream_receive_descriptors.
+     */
+    coop_status (*stream_receive_descriptors)(coop_stream *stream,
+                                              void *buffer,
+                                              size_t length,
+                                              int32_t *descriptors,
+                                              size_t capacity,
+                                              size_t *count,
+                                              coop_io_callback callback);
+    /*
+     coop_stream_send_descriptors.
+     */
+    coop_status (*stream_send_descriptors)(coop_stream *stream,
+                                           const void *data,
+                                           size_t length,
+                                           const int32_t *descriptors,
+                                           size_t count,
+                                           coop_io_callback callback);
 } coop_api;
-
-/*
- How a stream is, and where its callbacks run. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_stream_options).
-     */
-    size_t size;
-    /*
-     One of COOP_ON_*.
-     */
-    int32_t on;
-    /*
-     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
-     */
-    int32_t priority;
-    /*
-     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
-     */
-    coop_cpu_set cpus;
-    /*
-     1: what is written goes out at once, instead of waiting a little for more (TCP_NODELAY). Of no meaning for Unix sockets.
-     */
-    int32_t nodelay;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-    /*
-     Nanoseconds of silence after which the system asks whether the peer is still there; it counts seconds, rounded up. 0 never
-     asks. Of no meaning for Unix sockets.
-     */
-    int64_t keepalive_ns;
-    /*
-     Bytes that the system may hold of what has come; it may allow less. 0 is the system's default, which grows by itself.
-     */
-    size_t recv_buffer;
-    /*
-     Bytes that the system may hold of what is to go; it may allow less. 0 is the system's default, which grows by itself.
-     */
-    size_t send_buffer;
-} coop_stream_options;
-
-/*
- How to connect. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_connect_options).
-     */
-    size_t size;
-    /*
-     Nanoseconds for all of it, the look-up of the name too; then it is COOP_E_TIMEOUT. 0: as long as the system tries.
-     */
-    int64_t timeout_ns;
-    /*
-     The address to connect from: "192.0.2.1:0"; port 0 is any. NULL: any.
-     */
-    const char *local;
-    /*
-     The bytes of local.
-     */
-    size_t local_length;
-    /*
-     How the stream is, and where its callbacks run; the one that is handed the stream, too. NULL is all defaults.
-     */
-    const coop_stream_options *stream;
-} coop_connect_options;
-
-/*
- Why something failed that a callback is told of. The library makes it; it is there until the callback returns. Later versions may
- add fields at its end.
- */
-typedef struct {
-    /*
-     One of COOP_E_*.
-     */
-    coop_status status;
-    /*
-     The system's error number (ECONNRESET, EMFILE, ...) beside COOP_E_OS; else 0.
-     */
-    int32_t os_errno;
-    /*
-     Why, in words: UTF-8, never NULL.
-     */
-    const char *message;
-} coop_error;
-
-/*
- A function that is handed a stream. drop(arg) is called once: after the only run when one connects, and when the listener is freed. See
- coop_callback.
- */
-typedef struct {
-    /*
-     error: NULL if there is a stream. stream: the callback's, who frees it; NULL beside an error. Callbacks of the stream are not told
-     before this one has returned. Must not be NULL.
-     */
-    void (*fn)(void *arg, const coop_error *error, coop_stream *stream);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_stream_callback;
-
-/*
- Where the callback of a look-up runs. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_resolve_options).
-     */
-    size_t size;
-    /*
-     One of COOP_ON_*.
-     */
-    int32_t on;
-    /*
-     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
-     */
-    int32_t priority;
-    /*
-     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
-     */
-    coop_cpu_set cpus;
-} coop_resolve_options;
-
-/*
- A function that is told once where a name is; then drop(arg) is called. See coop_callback.
- */
-typedef struct {
-    /*
-     error: NULL if there are addresses. addresses, count: in the order in which to try them, until the callback returns; NULL and 0 beside
-     an error. Must not be NULL.
-     */
-    void (*fn)(void *arg, const coop_error *error, const coop_address *addresses, size_t count);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_resolve_callback;
-
-/*
- Where to listen, and how. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_listener_options).
-     */
-    size_t size;
-    /*
-     Where: "127.0.0.1:7000", "[::1]:7000"; port 0 takes a free one. One of address and path must be there.
-     */
-    const char *address;
-    /*
-     The bytes of address.
-     */
-    size_t address_length;
-    /*
-     Or a Unix socket: a path, whose file is removed when the listener is freed; on Linux a name that begins with a NUL is one of the
-     abstract kind, which is no file.
-     */
-    const char *path;
-    /*
-     The bytes of path.
-     */
-    size_t path_length;
-    /*
-     How many connections may wait in the system; it may allow fewer. 0: 4096.
-     */
-    uint32_t backlog;
-    /*
-     1: several sockets may listen at this address, and the kernel spreads the connections over them.
-     */
-    int32_t reuse_port;
-    /*
-     1: the address is refused while connections of an earlier listener linger there.
-     */
-    int32_t no_reuse_address;
-    /*
-     1: a Unix socket's file that nobody listens at any more is replaced, instead of refused.
-     */
-    int32_t replace;
-    /*
-     How the streams are, and where their callbacks run; that of the listener, too. NULL is all defaults.
-     */
-    const coop_stream_options *stream;
-} coop_listener_options;
-
-/*
- A function that is told once how a read or a write ended; then drop(arg) is called. See coop_callback.
- */
-typedef struct {
-    /*
-     error: NULL if it was done. count: how many bytes were moved, also beside an error. Must not be NULL.
-     */
-    void (*fn)(void *arg, const coop_error *error, size_t count);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_io_callback;
 
 /*
  What a shared library exports, under any name, to make a handler of a port: "lib.so:symbol".
@@ -1727,6 +2079,35 @@ coop_status coop_address_text(const coop_address *address, char *buffer, size_t 
 const coop_api *coop_api_get(void);
 
 /*
+ Has the loop reap a child when it ends, and call the function with how it did.
+
+ pid: a child of this process; one that has ended already, and was not reaped, is told at once. options: copied; NULL is
+ all defaults. callback: the loop owns callback.arg if this answers COOP_OK. id: set to the wait's id, for
+ coop_child_cancel; may be NULL. The function may run before id is set.
+
+ Exactly this child is reaped, once, without a handler of SIGCHLD: no other child is touched. A program that has SIGCHLD
+ ignored, or that reaps whatever ends (wait, waitpid(-1)), takes the status away; then the function is told so.
+
+ Any thread, also the loop's own callbacks. COOP_E_NULL, COOP_E_INVALID for pid, place or priority, COOP_E_AFFINITY for
+ a CPU set without a worker, COOP_E_OS: ESRCH if there is no such process (any more), ECHILD if it is not this
+ process's child, EMFILE; COOP_E_UNSUPPORTED for options, and on a system without pidfd_open (Linux before 5.4),
+ COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_child(coop_event_loop *event_loop,
+                                  int32_t pid,
+                                  const coop_source_options *options,
+                                  coop_child_callback callback,
+                                  coop_child_id *id);
+
+/*
+ Ends the wait for a child, which is then the caller's to reap; the argument is dropped.
+
+ Any thread, also the loop's own callbacks. COOP_E_STALE if the child has been reaped (the function has begun, or has
+ run), the wait was cancelled, or the id is of no child of this loop; COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_child_cancel(coop_event_loop *event_loop, coop_child_id id);
+
+/*
  Connects to a host over TCP. A name is looked up beside the loop, and its addresses are tried in turn, IPv6 and IPv4 in overlap.
 
  options: copied; NULL is all defaults. host, host_length: a name, "127.0.0.1" or "::1"; UTF-8, copied. port: from 1. callback: told once,
@@ -1769,6 +2150,68 @@ coop_status coop_event_loop_resolve(coop_event_loop *event_loop,
                                     size_t host_length,
                                     uint16_t port,
                                     coop_resolve_callback callback);
+
+/*
+ Makes an event, not signalled.
+
+ options: copied; NULL is all defaults. out: set to the event, which the caller frees with coop_event_free.
+
+ Any thread. COOP_E_NULL without out, COOP_E_INVALID or COOP_E_UNSUPPORTED for options, COOP_E_OS if the process has no
+ file descriptor left, COOP_E_UNSUPPORTED on other systems than Linux.
+ */
+coop_status coop_event_new(const coop_event_options *options, coop_event **out);
+
+/*
+ Releases the event. A watch of it stays until it is cancelled, and is not called any more. NULL does nothing.
+
+ Any thread; once, with no call begun after it.
+ */
+void coop_event_free(coop_event *event);
+
+/*
+ Sets the event.
+
+ Any thread; not from a signal handler. COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_event_signal(coop_event *event);
+
+/*
+ Takes the signal away, if there is one.
+
+ Any thread. COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_event_reset(coop_event *event);
+
+/*
+ Whether the event is signalled. It only looks. False for NULL and in a forked child. Any thread.
+ */
+bool coop_event_is_signaled(const coop_event *event);
+
+/*
+ The event's descriptor, an eventfd that does not block: readable while the event is signalled, for poll() and foreign loops. Eight
+ bytes written to it (a uint64_t, 1) are a signal; eight read from it take the signal away. It stays the event's.
+ COOP_E_NULL, which is negative, if there is none. Any thread.
+ */
+int32_t coop_event_fd(const coop_event *event);
+
+/*
+ Has a loop call the function whenever the event is signalled, until the watch is cancelled.
+
+ Of an event that resets itself the function has taken the signal when it runs; of several that wait for it, one is called. Of one with manual
+ reset it is called once for each signal (several may be one call), and at once if the event is signalled now.
+
+ options: copied; NULL is all defaults. callback: the loop owns callback.arg if this answers COOP_OK. id: set to the
+ watch's id, for coop_io_watch_cancel; may be NULL. The function may run before id is set, and may free the event.
+
+ Any thread, also the loop's own callbacks. COOP_E_NULL, COOP_E_INVALID for place or priority, COOP_E_AFFINITY for a
+ CPU set without a worker, COOP_E_OS if the process has no file descriptor left, COOP_E_UNSUPPORTED for options,
+ COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_watch(coop_event *event,
+                             coop_event_loop *event_loop,
+                             const coop_source_options *options,
+                             coop_event_callback callback,
+                             coop_io_watch_id *id);
 
 /*
  Makes an event loop. It takes posts, timers and watches at once; nothing runs before coop_event_loop_run or
@@ -1921,6 +2364,18 @@ coop_status coop_event_loop_watch(coop_event_loop *event_loop,
  COOP_E_NULL, COOP_E_FORKED.
  */
 coop_status coop_io_watch_cancel(coop_event_loop *event_loop, coop_io_watch_id id);
+
+/*
+ Watches other directions of the descriptor from now on; what is ready in them is told anew.
+
+ interest: COOP_IO_READ, COOP_IO_WRITE or both.
+
+ Any thread, also the loop's own callbacks. COOP_E_INVALID for interest, COOP_E_STALE if the watch was cancelled or is of
+ no watch of this loop, COOP_E_OS (EBADF) if the descriptor was closed under it, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_io_watch_set_interest(coop_event_loop *event_loop,
+                                       coop_io_watch_id id,
+                                       uint32_t interest);
 
 /*
  A COOP_RUN_UNTIL_IDLE waits for the watch, as it does for each that is not made with unref. It does not count: once is enough.
@@ -2441,6 +2896,39 @@ coop_pool *coop_runtime_pool(coop_runtime *runtime);
 coop_event_loop *coop_runtime_event_loop(coop_runtime *runtime);
 
 /*
+ Has the loop call the function whenever the process gets a signal.
+
+ signum: SIGTERM, SIGHUP, SIGRTMIN + n; not SIGKILL and SIGSTOP, which the system lets nobody handle, nor SIGSEGV, SIGBUS,
+ SIGFPE, SIGILL, SIGTRAP and SIGSYS, which are faults of the instruction at hand. options: copied; NULL is all defaults.
+ callback: the loop owns callback.arg if this answers COOP_OK. id: set to the watcher's id, for coop_signal_cancel; may
+ be NULL. The function may run before id is set.
+
+ Any number of watchers, in any loops, watch one signal, and each is told of each. The first one replaces what the
+ signal did before (its default, a handler); the last one that is cancelled gives that back. Until then nobody else
+ sets an action for it. A forked child does what the signal did before, until it watches it itself. System calls that the signal
+ interrupts go on (SA_RESTART), but for those that never do. The library's own threads block the program's signals,
+ so some thread of the program must have it unblocked: in a program that blocks nothing, the first.
+
+ Any thread, also the loop's own callbacks; not from a signal handler. COOP_E_NULL, COOP_E_INVALID for signum, place or
+ priority, COOP_E_AFFINITY for a CPU set without a worker, COOP_E_OS if the process has no file descriptor left,
+ COOP_E_UNSUPPORTED for options and on other systems than Linux, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_signal(coop_event_loop *event_loop,
+                                   int32_t signum,
+                                   const coop_source_options *options,
+                                   coop_signal_callback callback,
+                                   coop_signal_id *id);
+
+/*
+ Ends a watcher: its function does not begin any more, and its argument is dropped now; if it is running (it may
+ be the caller), when it returns. The last watcher of a signal gives the signal back when its argument is dropped.
+
+ Any thread, also the loop's own callbacks. COOP_E_STALE if it was cancelled or is of no signal of this loop;
+ COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_signal_cancel(coop_event_loop *event_loop, coop_signal_id id);
+
+/*
  The name of a status: "COOP_E_TIMEOUT". A number that is none is "(no coop_status)". The text is the library's
  and lives as long as the program. Any thread.
  */
@@ -2460,8 +2948,8 @@ const char *coop_last_error(void);
 int32_t coop_last_os_errno(void);
 
 /*
- Makes a stream of a connected socket that the caller has: of socketpair, of an inherited descriptor, of one that came over a
- Unix socket.
+ Makes a stream of a connected socket that the caller has: of socketpair, of an inherited descriptor, of one that came through
+ coop_stream_receive_descriptors.
 
  options: copied; NULL is all defaults. fd: the stream's if this answers COOP_OK, who makes it non-blocking and closes it; else the
  caller's, unchanged but for that. out: set to the stream, which the caller frees with coop_stream_free.
@@ -2615,6 +3103,41 @@ coop_status coop_stream_set_keepalive(coop_stream *stream,
  */
 coop_status coop_stream_set_linger(coop_stream *stream,
                                    int64_t linger_ns);
+
+/*
+ Writes to a Unix socket, and sends descriptors with the first byte: the peer gets its own copies of them.
+
+ As coop_stream_write; it is the one write. data, length: from 1 byte. descriptors, count: at most COOP_STREAM_DESCRIPTORS; duplicated in
+ this call, so that the caller may close its own at once.
+
+ Any thread. As coop_stream_write; COOP_E_INVALID for no byte, no descriptor, too many or one that is not open; COOP_E_OS if the process
+ has no file descriptor left. The callback is told COOP_E_INVALID for what is no
+ Unix socket.
+ */
+coop_status coop_stream_send_descriptors(coop_stream *stream,
+                                         const void *data,
+                                         size_t length,
+                                         const int32_t *descriptors,
+                                         size_t count,
+                                         coop_io_callback callback);
+
+/*
+ Reads from a Unix socket, with the descriptors that come.
+
+ As coop_stream_read; it is the one read. descriptors, capacity: where to, and room for how many. count: set to 0 now, and then to how many
+ came. All three stay where they are until the callback is told. What came is the caller's, who closes it; each is closed on exec. If more
+ come than there is room for, all are closed, and the callback is told COOP_E_QUEUE_FULL and how many bytes came.
+
+ Any thread. As coop_stream_read; COOP_E_INVALID for a capacity of 0 or more than COOP_STREAM_DESCRIPTORS. The callback is told
+ COOP_E_INVALID for what is no Unix socket.
+ */
+coop_status coop_stream_receive_descriptors(coop_stream *stream,
+                                            void *buffer,
+                                            size_t length,
+                                            int32_t *descriptors,
+                                            size_t capacity,
+                                            size_t *count,
+                                            coop_io_callback callback);
 
 /*
  As coop_pool_submit, for a task that somebody waits for or cancels. Costs a little more.
@@ -2777,6 +3300,20 @@ int32_t coop_udp_fd(const coop_udp *udp);
  COOP_E_NULL, COOP_E_INVALID for no capacity, COOP_E_OS, COOP_E_FORKED.
  */
 coop_status coop_udp_receive(coop_udp *udp, coop_datagram *out, size_t capacity, size_t *count);
+
+/*
+ Tells when the datagrams of the last coop_udp_receive came.
+
+ out_ns: set to nanoseconds since 1970-01-01 UTC, on the system's clock, one for each datagram in the order of coop_udp_receive;
+ those that the kernel had joined share the time of the first. count: how many, at most as many as the last
+ coop_udp_receive gave.
+
+ One thread at a time, as for coop_udp_receive. COOP_E_NULL, COOP_E_INVALID for a greater count, or if the socket was
+ made without receive_times, COOP_E_FORKED.
+ */
+coop_status coop_udp_receive_times(coop_udp *udp,
+                                   int64_t *out_ns,
+                                   size_t count);
 
 /*
  Hands datagrams to the kernel, in their order, without waiting.

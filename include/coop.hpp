@@ -15,6 +15,7 @@
  * - Durations are std::chrono's, or coop::forever.                                          coop/time.hpp
  * - coop::task_handle is a task of a pool, to wait for it or to take it back.              coop/task_handle.hpp
  * - coop::task<T> is a coroutine, and pools, loops, timers and descriptors are awaited.    coop/coroutine.hpp
+ * - Events, the ends of children and datagrams are awaited, too.                           coop/source_awaitable.hpp
  * - coop::stream and coop::listener are connections; coop::connect makes them.            coop/stream.hpp, coop/listener.hpp
  * - Objects are move-only and free what they own. One that was moved from answers errc::null.
  *
@@ -27,12 +28,14 @@
 #include <coop/address.hpp>
 #include <coop/api.hpp>
 #include <coop/callback.hpp>
+#include <coop/child.hpp>
 #include <coop/connect.hpp>
 #include <coop/coroutine.hpp>
 #include <coop/cpu_set.hpp>
 #include <coop/datagram.hpp>
 #include <coop/errc.hpp>
 #include <coop/event_loop.hpp>
+#include <coop/event_object.hpp>
 #include <coop/io_watch.hpp>
 #include <coop/listener.hpp>
 #include <coop/log.hpp>
@@ -45,6 +48,9 @@
 #include <coop/result.hpp>
 #include <coop/runtime.hpp>
 #include <coop/scoped.hpp>
+#include <coop/signal.hpp>
+#include <coop/source_awaitable.hpp>
+#include <coop/source_options.hpp>
 #include <coop/stream.hpp>
 #include <coop/stream_awaitable.hpp>
 #include <coop/task_handle.hpp>

@@ -163,10 +163,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::Exists`] if it runs already, [`Error::Closed`] if it was stopped, [`Error::Forked`].
     pub fn start(&self, mode: StartMode) -> Result<()> {
-        match mode {
-            StartMode::Wait => self.event_loop.run(RunMode::Default),
-            StartMode::Return => self.event_loop.start(),
-        }
+        start(&self.event_loop, mode)
     }
 
     /// Stops the loop, waits until it has run what it had accepted, then drains the pool. Any thread, any number of times.
@@ -179,6 +176,21 @@ impl Runtime {
     pub fn stop(&self, timeout: Option<Duration>) -> Result<()> {
         stop(&self.event_loop, self.pool(), timeout)
     }
+}
+
+/// [`Runtime::start`] for a caller that holds the runtime's loop: a callback may free the runtime meanwhile.
+///
+/// # Errors
+/// Those of [`Runtime::start`].
+pub fn start(event_loop: &Handle, mode: StartMode) -> Result<()> {
+    let ended = match mode {
+        StartMode::Wait => event_loop.run(RunMode::Default),
+        StartMode::Return => event_loop.start(),
+    };
+    ended.map_err(|error| match error {
+        Error::Closed(_) => Error::Closed("runtime"),
+        other => other,
+    })
 }
 
 /// [`Runtime::stop`] for a caller that holds the runtime's parts: a callback may free the runtime meanwhile.
@@ -210,7 +222,7 @@ mod test {
     };
 
     use super::*;
-    use crate::event_loop::{Interest, On, TimerOptions, WatchOptions};
+    use crate::event_loop::{CallbackKind, Interest, On, TimerOptions, WatchOptions};
 
     const LONG: Duration = Duration::from_secs(20);
 
@@ -290,6 +302,54 @@ mod test {
     }
 
     #[test]
+    fn its_threads_have_names_and_its_pool_half_of_the_cpus() {
+        let runtime = Runtime::new(RuntimeOptions {
+            pool: PoolOptions { name: "rt-mill".into(), ..PoolOptions::default() },
+            event_loop: EventLoopOptions { name: "rt-loop".into() },
+        })
+        .unwrap();
+        let workers = (cpu::usable_count() / 2).max(4);
+        assert_eq!(runtime.pool().worker_cpus().len(), workers);
+        runtime.start(StartMode::Return).unwrap();
+        let mut wanted: Vec<String> = (0..workers).map(|worker| format!("rt-mill-{worker}")).collect();
+        wanted.push("rt-loop".into());
+        // As the system shows them, to whoever looks from outside. A thread names itself once it runs.
+        let deadline = Deadline::after(Some(LONG));
+        while !wanted.is_empty() && !deadline.is_over() {
+            for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+                let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+                wanted.retain(|wanted| wanted != name.trim_end());
+            }
+            thread::yield_now();
+        }
+        assert!(wanted.is_empty(), "no thread is called {wanted:?}");
+        runtime.stop(Some(LONG)).unwrap();
+    }
+
+    #[test]
+    fn what_holds_up_the_loop_is_reported_and_what_holds_up_a_worker_is_not() {
+        let (runtime, blocked) = (runtime(), Duration::from_millis(20));
+        let (tell, told) = mpsc::channel();
+        let event_loop = runtime.event_loop();
+        event_loop.set_slow_hook(blocked, move |slow| tell.send(slow.what).unwrap()).unwrap();
+        let (done, in_pool) = mpsc::channel();
+        event_loop
+            .call_later(Duration::ZERO, move || {
+                thread::sleep(blocked);
+                done.send(()).unwrap();
+            })
+            .unwrap();
+        event_loop.post(move || thread::sleep(blocked)).unwrap();
+        runtime.start(StartMode::Return).unwrap();
+        in_pool.recv_timeout(LONG).unwrap();
+        assert_eq!(told.recv_timeout(LONG).unwrap(), CallbackKind::Post);
+        runtime.stop(Some(LONG)).unwrap();
+        assert!(told.try_recv().is_err());
+        let stats = runtime.event_loop().stats().unwrap();
+        assert_eq!((stats.posts, stats.timers_fired), (1, 1));
+    }
+
+    #[test]
     fn stop_runs_what_both_had_accepted() {
         let runtime = runtime();
         let ran = Arc::new(AtomicUsize::new(0));
@@ -305,7 +365,9 @@ mod test {
         runtime.stop(Some(LONG)).unwrap();
         runtime.stop(Some(LONG)).unwrap();
         assert_eq!(ran.load(Ordering::SeqCst), 2000);
-        assert_eq!(runtime.start(StartMode::Return), Err(Error::Closed("event loop")));
+        for mode in [StartMode::Return, StartMode::Wait] {
+            assert_eq!(runtime.start(mode), Err(Error::Closed("runtime")), "not started again");
+        }
         assert!(runtime.pool().submit(|| ()).is_err());
     }
 

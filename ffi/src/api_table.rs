@@ -6,9 +6,10 @@
 use std::ffi::{c_char, c_void};
 
 use crate::{
-    address::*, api::*, connect::*, cpu_set::*, error::*, event_loop::*, io_watch::*, listener::*, log::*,
-    loop_stats::*, native::*, parallel_for::*, pool::*, pool_stats::*, port_context::*, port_handler::*, port_set::*,
-    runtime::*, status::*, stream::*, stream_io::*, task::*, timer::*, udp::*, version::*, *,
+    address::*, api::*, child::*, connect::*, cpu_set::*, error::*, event::*, event_loop::*, io_watch::*, listener::*,
+    log::*, loop_stats::*, native::*, parallel_for::*, pool::*, pool_stats::*, port_context::*, port_handler::*,
+    port_set::*, runtime::*, signal::*, source::*, status::*, stream::*, stream_io::*, task::*, timer::*, udp::*,
+    version::*, *,
 };
 
 /// The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -405,6 +406,70 @@ pub struct coop_api {
         length: usize,
         callback: coop_io_callback,
     ) -> coop_status,
+    /// coop_child_cancel.
+    pub child_cancel: unsafe extern "C" fn(event_loop: *mut coop_event_loop, id: coop_child_id) -> coop_status,
+    /// coop_event_fd.
+    pub event_fd: unsafe extern "C" fn(event: *const coop_event) -> i32,
+    /// coop_event_free.
+    pub event_free: unsafe extern "C" fn(event: *mut coop_event),
+    /// coop_event_is_signaled.
+    pub event_is_signaled: unsafe extern "C" fn(event: *const coop_event) -> bool,
+    /// coop_event_loop_child.
+    pub event_loop_child: unsafe extern "C" fn(
+        event_loop: *mut coop_event_loop,
+        pid: i32,
+        options: *const coop_source_options,
+        callback: coop_child_callback,
+        id: *mut coop_child_id,
+    ) -> coop_status,
+    /// coop_event_loop_signal.
+    pub event_loop_signal: unsafe extern "C" fn(
+        event_loop: *mut coop_event_loop,
+        signum: i32,
+        options: *const coop_source_options,
+        callback: coop_signal_callback,
+        id: *mut coop_signal_id,
+    ) -> coop_status,
+    /// coop_event_new.
+    pub event_new: unsafe extern "C" fn(options: *const coop_event_options, out: *mut *mut coop_event) -> coop_status,
+    /// coop_event_reset.
+    pub event_reset: unsafe extern "C" fn(event: *mut coop_event) -> coop_status,
+    /// coop_event_signal.
+    pub event_signal: unsafe extern "C" fn(event: *mut coop_event) -> coop_status,
+    /// coop_event_watch.
+    pub event_watch: unsafe extern "C" fn(
+        event: *mut coop_event,
+        event_loop: *mut coop_event_loop,
+        options: *const coop_source_options,
+        callback: coop_event_callback,
+        id: *mut coop_io_watch_id,
+    ) -> coop_status,
+    /// coop_io_watch_set_interest.
+    pub io_watch_set_interest:
+        unsafe extern "C" fn(event_loop: *mut coop_event_loop, id: coop_io_watch_id, interest: u32) -> coop_status,
+    /// coop_signal_cancel.
+    pub signal_cancel: unsafe extern "C" fn(event_loop: *mut coop_event_loop, id: coop_signal_id) -> coop_status,
+    /// coop_udp_receive_times.
+    pub udp_receive_times: unsafe extern "C" fn(udp: *mut coop_udp, out_ns: *mut i64, count: usize) -> coop_status,
+    /// coop_stream_receive_descriptors.
+    pub stream_receive_descriptors: unsafe extern "C" fn(
+        stream: *mut coop_stream,
+        buffer: *mut c_void,
+        length: usize,
+        descriptors: *mut i32,
+        capacity: usize,
+        count: *mut usize,
+        callback: coop_io_callback,
+    ) -> coop_status,
+    /// coop_stream_send_descriptors.
+    pub stream_send_descriptors: unsafe extern "C" fn(
+        stream: *mut coop_stream,
+        data: *const c_void,
+        length: usize,
+        descriptors: *const i32,
+        count: usize,
+        callback: coop_io_callback,
+    ) -> coop_status,
 }
 
 /// The table of this copy of the library.
@@ -517,4 +582,19 @@ pub(crate) static TABLE: coop_api = coop_api {
     stream_try_read: coop_stream_try_read,
     stream_try_write: coop_stream_try_write,
     stream_write: coop_stream_write,
+    child_cancel: coop_child_cancel,
+    event_fd: coop_event_fd,
+    event_free: coop_event_free,
+    event_is_signaled: coop_event_is_signaled,
+    event_loop_child: coop_event_loop_child,
+    event_loop_signal: coop_event_loop_signal,
+    event_new: coop_event_new,
+    event_reset: coop_event_reset,
+    event_signal: coop_event_signal,
+    event_watch: coop_event_watch,
+    io_watch_set_interest: coop_io_watch_set_interest,
+    signal_cancel: coop_signal_cancel,
+    udp_receive_times: coop_udp_receive_times,
+    stream_receive_descriptors: coop_stream_receive_descriptors,
+    stream_send_descriptors: coop_stream_send_descriptors,
 };

@@ -124,6 +124,28 @@ pub unsafe extern "C" fn coop_io_watch_cancel(event_loop: *mut coop_event_loop, 
     })
 }
 
+/// Watches other directions of the descriptor from now on; what is ready in them is told anew.
+///
+/// interest: COOP_IO_READ, COOP_IO_WRITE or both.
+///
+/// Any thread, also the loop's own callbacks. COOP_E_INVALID for interest, COOP_E_STALE if the watch was cancelled or is of
+/// no watch of this loop, COOP_E_OS (EBADF) if the descriptor was closed under it, COOP_E_NULL, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_io_watch_set_interest(
+    event_loop: *mut coop_event_loop,
+    id: coop_io_watch_id,
+    interest: u32,
+) -> coop_status {
+    guard!({
+        // SAFETY: a loop that is not freed yet; a callback may free it.
+        let handle = unsafe { coop_event_loop::handle(event_loop) }?;
+        if interest == 0 {
+            return Err(no_interest(0));
+        }
+        handle.set_watch_interest(WatchId(id), directions(interest)?)
+    })
+}
+
 /// A COOP_RUN_UNTIL_IDLE waits for the watch, as it does for each that is not made with unref. It does not count: once is enough.
 ///
 /// Any thread. COOP_E_STALE as coop_io_watch_cancel, COOP_E_NULL, COOP_E_FORKED.
@@ -151,22 +173,27 @@ pub unsafe extern "C" fn coop_io_watch_unref(event_loop: *mut coop_event_loop, i
 /// # Safety
 /// The CPU set is as [`coop_cpu_set::read`] wants it.
 unsafe fn watch_options(read: coop_io_watch_options) -> Result<WatchOptions> {
-    let interest = match read.interest {
-        0 | COOP_IO_READ => Interest::READ,
-        COOP_IO_WRITE => Interest::WRITE,
-        3 => Interest::BOTH,
-        other => {
-            return Err(Error::Invalid(format!(
-                "interest {other} is out of range: COOP_IO_READ is 1, COOP_IO_WRITE is 2, both is 3"
-            )));
-        }
-    };
+    let interest = directions(read.interest)?;
     let edge = options::flag(read.edge, "coop_io_watch_options.edge")?;
     let unref = options::flag(read.unref, "coop_io_watch_options.unref")?;
     options::reserved(read.reserved, "coop_io_watch_options.reserved")?;
     // SAFETY: the caller's promise.
     let on = unsafe { place(read.on, read.priority, read.cpus) }?;
     Ok(WatchOptions { interest, edge, on, unref })
+}
+
+fn directions(interest: u32) -> Result<Interest> {
+    match interest {
+        0 | COOP_IO_READ => Ok(Interest::READ),
+        COOP_IO_WRITE => Ok(Interest::WRITE),
+        3 => Ok(Interest::BOTH),
+        other => Err(no_interest(other)),
+    }
+}
+
+fn no_interest(interest: u32) -> Error {
+    let allowed = "COOP_IO_READ is 1, COOP_IO_WRITE is 2, both is 3";
+    Error::Invalid(format!("interest {interest} is out of range: {allowed}"))
 }
 
 fn bits(ready: Readiness) -> u32 {

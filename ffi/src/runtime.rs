@@ -2,11 +2,7 @@
 
 use std::{mem::ManuallyDrop, sync::Arc};
 
-use coop_core::{
-    Pool, Result, Runtime, RuntimeOptions, StartMode,
-    event_loop::{Handle, RunMode},
-    fork::ForkGuard,
-};
+use coop_core::{Pool, Result, Runtime, RuntimeOptions, StartMode, event_loop::Handle, fork::ForkGuard};
 
 use crate::{
     event_loop::{coop_event_loop, coop_event_loop_options, event_loop_options},
@@ -123,10 +119,7 @@ pub unsafe extern "C" fn coop_runtime_start(runtime: *mut coop_runtime, mode: i3
     guard_wait!({
         // SAFETY: a runtime that is not freed yet; a callback may free it, so nothing of it is borrowed while the loop runs.
         let (event_loop, _) = unsafe { coop_runtime::parts(runtime) }?;
-        match StartMode::try_from(mode)? {
-            StartMode::Wait => event_loop.run(RunMode::Default),
-            StartMode::Return => event_loop.start(),
-        }
+        coop_core::runtime::start(&event_loop, StartMode::try_from(mode)?)
     })
 }
 

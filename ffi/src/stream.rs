@@ -4,7 +4,7 @@ use std::{
     ffi::c_void,
     io,
     net::{Shutdown, SocketAddr},
-    os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd},
     sync::Arc,
     time::Duration,
 };
@@ -31,6 +31,9 @@ use crate::{
     status::{COOP_OK, coop_status},
     stream_io::{Io, What, coop_io_callback},
 };
+
+/// How many descriptors go with one coop_stream_send_descriptors.
+pub const COOP_STREAM_DESCRIPTORS: usize = 253;
 
 /// A connected stream socket, TCP or Unix. It never blocks; its descriptor is closed on exec.
 ///
@@ -73,8 +76,8 @@ unsafe impl Options for coop_stream_options {
     const FIRST: usize = size_of::<Self>();
 }
 
-/// Makes a stream of a connected socket that the caller has: of socketpair, of an inherited descriptor, of one that came over a
-/// Unix socket.
+/// Makes a stream of a connected socket that the caller has: of socketpair, of an inherited descriptor, of one that came through
+/// coop_stream_receive_descriptors.
 ///
 /// options: copied; NULL is all defaults. fd: the stream's if this answers COOP_OK, who makes it non-blocking and closes it; else the
 /// caller's, unchanged but for that. out: set to the stream, which the caller frees with coop_stream_free.
@@ -354,6 +357,74 @@ pub unsafe extern "C" fn coop_stream_set_linger(stream: *mut coop_stream, linger
     })
 }
 
+/// Writes to a Unix socket, and sends descriptors with the first byte: the peer gets its own copies of them.
+///
+/// As coop_stream_write; it is the one write. data, length: from 1 byte. descriptors, count: at most COOP_STREAM_DESCRIPTORS; duplicated in
+/// this call, so that the caller may close its own at once.
+///
+/// Any thread. As coop_stream_write; COOP_E_INVALID for no byte, no descriptor, too many or one that is not open; COOP_E_OS if the process
+/// has no file descriptor left. The callback is told COOP_E_INVALID for what is no
+/// Unix socket.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_stream_send_descriptors(
+    stream: *mut coop_stream,
+    data: *const c_void,
+    length: usize,
+    descriptors: *const i32,
+    count: usize,
+    callback: coop_io_callback,
+) -> coop_status {
+    guard!({
+        if count == 0 || count > COOP_STREAM_DESCRIPTORS {
+            return Err(Error::Invalid(format!(
+                "{count} descriptors: from 1 to COOP_STREAM_DESCRIPTORS ({COOP_STREAM_DESCRIPTORS}) go at once"
+            )));
+        }
+        if length == 0 {
+            return Err(Error::Invalid("length is 0: descriptors go with a byte".into()));
+        }
+        // SAFETY: as many as told.
+        let given = unsafe { array(descriptors, count, "descriptors") }?;
+        let copies = given.iter().map(|fd| duplicate(*fd)).collect::<Result<Vec<_>>>()?;
+        // SAFETY: the caller's promises are those of `start`.
+        unsafe { start(stream, What::Send(copies), data.cast_mut().cast(), length, callback) }
+    })
+}
+
+/// Reads from a Unix socket, with the descriptors that come.
+///
+/// As coop_stream_read; it is the one read. descriptors, capacity: where to, and room for how many. count: set to 0 now, and then to how many
+/// came. All three stay where they are until the callback is told. What came is the caller's, who closes it; each is closed on exec. If more
+/// come than there is room for, all are closed, and the callback is told COOP_E_QUEUE_FULL and how many bytes came.
+///
+/// Any thread. As coop_stream_read; COOP_E_INVALID for a capacity of 0 or more than COOP_STREAM_DESCRIPTORS. The callback is told
+/// COOP_E_INVALID for what is no Unix socket.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_stream_receive_descriptors(
+    stream: *mut coop_stream,
+    buffer: *mut c_void,
+    length: usize,
+    descriptors: *mut i32,
+    capacity: usize,
+    count: *mut usize,
+    callback: coop_io_callback,
+) -> coop_status {
+    guard!({
+        wanted(descriptors, "descriptors")?;
+        wanted(count, "count")?;
+        if capacity == 0 || capacity > COOP_STREAM_DESCRIPTORS {
+            return Err(Error::Invalid(format!(
+                "room for {capacity} descriptors: allowed are 1 to COOP_STREAM_DESCRIPTORS ({COOP_STREAM_DESCRIPTORS})"
+            )));
+        }
+        let what = What::Receive { to: descriptors, capacity, count };
+        // SAFETY: `count` is there, and is a place for a number.
+        unsafe { count.write(0) };
+        // SAFETY: the caller's promises are those of `start`; the places live as long as the buffer.
+        unsafe { start(stream, what, buffer.cast(), length, callback) }
+    })
+}
+
 /// # Safety
 /// A stream that is not freed yet; `data` has `length` bytes that live until the callback is told.
 unsafe fn start(
@@ -366,12 +437,12 @@ unsafe fn start(
     // SAFETY: the caller's promise; a callback may free it.
     let operations = unsafe { coop_stream::operations(stream) }?;
     let direction = match what {
-        What::Write => {
+        What::Write | What::Send(_) => {
             // SAFETY: the caller's promise.
             unsafe { array(data.cast_const(), length, "data") }?;
             Direction::Write
         }
-        What::Read | What::ReadExactly => {
+        What::Read | What::ReadExactly | What::Receive { .. } => {
             // SAFETY: the caller's promise.
             unsafe { room(data.cast(), length) }?;
             Direction::Read
@@ -427,6 +498,18 @@ fn whole_seconds(time: Duration) -> Duration {
 
 fn keepalive(idle: Duration) -> Option<KeepAlive> {
     (!idle.is_zero()).then(|| KeepAlive::after(whole_seconds(idle)))
+}
+
+fn duplicate(fd: i32) -> Result<OwnedFd> {
+    if fd < 0 {
+        return Err(Error::Invalid(format!("file descriptor {fd} is negative")));
+    }
+    // SAFETY: borrowed for the call, which finds out whether it is open.
+    let copy = unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned();
+    copy.map_err(|error| match error.raw_os_error() {
+        Some(libc::EBADF) => Error::Invalid(format!("file descriptor {fd} is not open")),
+        _ => Error::os(format!("duplicate fd {fd}"), &error),
+    })
 }
 
 /// What a stream is to be, in the core's terms.

@@ -1,9 +1,13 @@
 //! What is under way on a stream: C's buffers, and the callback that is told how it ended.
 
-use std::{ffi::c_void, slice};
+use std::{
+    ffi::c_void,
+    os::fd::{AsFd, IntoRawFd, OwnedFd},
+    slice,
+};
 
 use coop_core::{
-    Result,
+    Error, Result,
     event_loop::stream::{Operation, Stream},
 };
 
@@ -35,6 +39,10 @@ pub(crate) enum What {
     ReadExactly,
     /// Ends when all is taken.
     Write,
+    /// As a write; the descriptors go with the first byte.
+    Send(Vec<OwnedFd>),
+    /// As a read; descriptors that come with it go where C has room for them.
+    Receive { to: *mut i32, capacity: usize, count: *mut usize },
 }
 
 /// An operation of C's.
@@ -93,6 +101,39 @@ impl Io {
                     self.done += stream.try_write(self.rest())?;
                 }
                 Ok(self.done == self.length)
+            }
+            What::Send(descriptors) => {
+                // SAFETY: the bytes are this operation's until its end is told; nobody writes to them.
+                let data = unsafe { slice::from_raw_parts(self.data, self.length) };
+                if descriptors.is_empty() {
+                    self.done += stream.try_write(&data[self.done..])?;
+                } else {
+                    let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+                    self.done = stream.try_send_with_fds(data, &borrowed)?;
+                    // They have gone with the first byte.
+                    descriptors.clear();
+                }
+                Ok(self.done == self.length)
+            }
+            What::Receive { to, capacity, count } => {
+                let (to, capacity, count) = (*to, *capacity, *count);
+                let came = stream.try_recv_with_fds(self.room(), capacity)?;
+                self.done = came.bytes;
+                if came.truncated {
+                    return Err(Error::QueueFull {
+                        what: "room for descriptors",
+                        capacity: format!("{capacity} descriptors"),
+                    });
+                }
+                for (index, descriptor) in came.descriptors.into_iter().take(capacity).enumerate() {
+                    // SAFETY: below the capacity, for which C has room until the end is told.
+                    let place = unsafe { to.add(index) };
+                    // SAFETY: as above.
+                    unsafe { place.write(descriptor.into_raw_fd()) };
+                    // SAFETY: a place for a number, until the end is told.
+                    unsafe { count.write(index + 1) };
+                }
+                Ok(true)
             }
         }
     }

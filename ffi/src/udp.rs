@@ -35,6 +35,7 @@ const CHUNK: usize = 1024;
 pub struct coop_udp {
     fork: ForkGuard,
     socket: UdpSocket,
+    times: bool,
     receiving: Mutex<Receiving>,
     /// The rest of a run that the kernel took a part of.
     sending: Mutex<Outgoing>,
@@ -62,12 +63,16 @@ pub struct coop_udp_options {
     pub no_gso: i32,
     /// Must be 0.
     pub reserved: i32,
+    /// 1: the kernel tells of each datagram when it came: coop_udp_receive_times.
+    pub receive_times: i32,
+    /// Must be 0.
+    pub reserved_too: i32,
 }
 
-// SAFETY: numbers and a pointer, nine fields that fill 56 bytes (tests/c/layout.c), any bytes are a value.
+// SAFETY: numbers and a pointer, eleven fields that fill 64 bytes (tests/c/layout.c), any bytes are a value.
 unsafe impl Options for coop_udp_options {
     const NAME: &'static str = "coop_udp_options";
-    const FIRST: usize = size_of::<Self>();
+    const FIRST: usize = 56;
 }
 
 /// A datagram that came or is to be sent. This struct does not grow.
@@ -103,16 +108,19 @@ pub unsafe extern "C" fn coop_udp_new(options: *const coop_udp_options, out: *mu
         // SAFETY: the text is as long as told.
         let address = unsafe { parse(read.address, read.address_length, "coop_udp_options.address") }?;
         options::reserved(read.reserved, "coop_udp_options.reserved")?;
+        options::reserved(read.reserved_too, "coop_udp_options.reserved_too")?;
         let options = UdpOptions {
             recv_buffer: (read.recv_buffer > 0).then_some(read.recv_buffer),
             send_buffer: (read.send_buffer > 0).then_some(read.send_buffer),
             reuse_port: options::flag(read.reuse_port, "coop_udp_options.reuse_port")?,
             no_gro: options::flag(read.no_gro, "coop_udp_options.no_gro")?,
             no_gso: options::flag(read.no_gso, "coop_udp_options.no_gso")?,
+            receive_times: options::flag(read.receive_times, "coop_udp_options.receive_times")?,
         };
         let object = coop_udp {
             fork: ForkGuard::new("udp socket"),
             socket: UdpSocket::bind(address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0))), &options)?,
+            times: options.receive_times,
             receiving: Mutex::default(),
             sending: Mutex::default(),
         };
@@ -207,6 +215,7 @@ pub unsafe extern "C" fn coop_udp_receive(
         }
         let mut receiving = lock(&object.receiving);
         receiving.refill(&object.socket)?;
+        receiving.first = receiving.next;
         let mut taken = 0;
         while taken < capacity {
             let Some(datagram) = receiving.next() else { break };
@@ -218,6 +227,40 @@ pub unsafe extern "C" fn coop_udp_receive(
         }
         // SAFETY: `count` is there, and is a place for a number.
         unsafe { count.write(taken) };
+        Ok(())
+    })
+}
+
+/// Tells when the datagrams of the last coop_udp_receive came.
+///
+/// out_ns: set to nanoseconds since 1970-01-01 UTC, on the system's clock, one for each datagram in the order of coop_udp_receive;
+/// those that the kernel had joined share the time of the first. count: how many, at most as many as the last
+/// coop_udp_receive gave.
+///
+/// One thread at a time, as for coop_udp_receive. COOP_E_NULL, COOP_E_INVALID for a greater count, or if the socket was
+/// made without receive_times, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_udp_receive_times(udp: *mut coop_udp, out_ns: *mut i64, count: usize) -> coop_status {
+    guard!({
+        // SAFETY: a socket that is not freed yet.
+        let object = unsafe { coop_udp::behind(udp) }?;
+        wanted(out_ns, "out_ns")?;
+        if !object.times {
+            return Err(Error::Invalid("this socket was made without receive_times".into()));
+        }
+        let receiving = lock(&object.receiving);
+        let last = receiving.next - receiving.first;
+        if count > last {
+            return Err(Error::Invalid(format!("count is {count}: the last receive gave {last}")));
+        }
+        for index in 0..count {
+            let at = receiving.datagrams.received_at(receiving.first + index);
+            let ns = at.map_or(0, |at| i64::try_from(at.as_nanos()).unwrap_or(i64::MAX));
+            // SAFETY: below `count`, for which the caller has room.
+            let place = unsafe { out_ns.add(index) };
+            // SAFETY: as above.
+            unsafe { place.write(ns) };
+        }
         Ok(())
     })
 }
@@ -280,6 +323,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Receiving {
     scratch: Receiver,
     datagrams: Datagrams,
+    /// What the last receive has handed out: from here to the next.
+    first: usize,
     /// The next to hand out.
     next: usize,
     /// The last sender, as C sees it: most datagrams come in runs.
@@ -293,7 +338,7 @@ impl Receiving {
             return Ok(());
         }
         self.datagrams.clear();
-        self.next = 0;
+        (self.first, self.next) = (0, 0);
         loop {
             let received = socket.receive(&mut self.scratch, &mut self.datagrams, Datagrams::MAX_BYTES)?;
             // Pending errors alone are not the end: none may be told as "nothing there".

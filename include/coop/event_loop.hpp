@@ -18,10 +18,13 @@
 #define COOP_EVENT_LOOP_HPP
 
 #include <coop/callback.hpp>
+#include <coop/child.hpp>
 #include <coop/connect.hpp>
 #include <coop/io_watch.hpp>
 #include <coop/result.hpp>
 #include <coop/scoped.hpp>
+#include <coop/signal.hpp>
+#include <coop/source_options.hpp>
 #include <coop/time.hpp>
 #include <coop/timer.hpp>
 
@@ -118,6 +121,49 @@ public:
     template <class F>
     result<io_watch> watch(int fd, F &&f) const {
         return watch(fd, io_watch_options{}, std::forward<F>(f));
+    }
+
+    /* Has the loop call f(int signum, std::uint64_t times), or f(), whenever the process gets a signal; not in a signal
+     * handler, so f may do anything. It may run before this returns. */
+    template <class F>
+    result<coop::signal> signal(int signum, const source_options &options, F &&f) const {
+        detail::callback<coop_signal_callback, detail::runs::repeatedly, int, std::uint64_t> callback(std::forward<F>(f));
+        const coop_source_options c = options.c();
+        coop_signal_id id = 0;
+        result<void> made = callback.give(
+            [&](coop_signal_callback taken) { return coop_event_loop_signal(loop_, signum, &c, taken, &id); });
+        if (!made) return std::move(made).failure();
+        return coop::signal(loop_, id);
+    }
+    template <class F>
+    result<coop::signal> signal(int signum, F &&f) const {
+        return signal(signum, source_options{}, std::forward<F>(f));
+    }
+
+    /* Has the loop reap a child when it ends, and call f(result<exit_status>) once, with how it did. It may run before this
+     * returns. */
+    template <class F>
+    result<coop::child> child(int pid, const source_options &options, F &&f) const {
+        if constexpr (detail::may_be_null<std::remove_cvref_t<F>>) {
+            if (f == nullptr) return error(errc::null, "callback.fn must not be NULL");
+        }
+        auto ended = [f = std::decay_t<F>(std::forward<F>(f))](const coop_error *failed, const coop_exit_status *status) mutable {
+            using end = result<exit_status>;
+            std::move(f)(failed ? end(error(static_cast<errc>(failed->status), failed->message, failed->os_errno))
+                                : end(exit_status(*status)));
+        };
+        detail::callback<coop_child_callback, detail::runs::once, const coop_error *, const coop_exit_status *> callback(
+            std::move(ended));
+        const coop_source_options c = options.c();
+        coop_child_id id = 0;
+        result<void> made =
+            callback.give([&](coop_child_callback taken) { return coop_event_loop_child(loop_, pid, &c, taken, &id); });
+        if (!made) return std::move(made).failure();
+        return coop::child(loop_, id);
+    }
+    template <class F>
+    result<coop::child> child(int pid, F &&f) const {
+        return child(pid, source_options{}, std::forward<F>(f));
     }
 
     /* Connects over TCP, and calls f(result<stream>) once. A name is looked up beside the loop. co_await coop::connect does the same. */

@@ -67,6 +67,11 @@ public:
      * returns. The descriptor may be closed after this. errc::stale if it has ended before. Any thread. */
     result<void> cancel() const noexcept { return detail::answer(coop_io_watch_cancel(loop_, id_)); }
 
+    /* Watches other directions from now on: io::read, io::write or both. What is ready in them is told anew. Any thread. */
+    result<void> set_interest(io interest) const noexcept {
+        return detail::answer(coop_io_watch_set_interest(loop_, id_, static_cast<std::uint32_t>(interest)));
+    }
+
     /* Whether run_mode::until_idle waits for the watch. */
     result<void> ref() const noexcept { return detail::answer(coop_io_watch_ref(loop_, id_)); }
     result<void> unref() const noexcept { return detail::answer(coop_io_watch_unref(loop_, id_)); }

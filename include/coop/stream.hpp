@@ -142,6 +142,24 @@ public:
     }
     result<std::size_t> try_write(std::string_view text) const noexcept { return try_write(std::as_bytes(std::span(text))); }
 
+    /* Sends descriptors with the bytes, over a Unix socket; the caller keeps its own. f as in write. */
+    template <class F>
+    result<void> send_descriptors(std::span<const std::byte> bytes, std::span<const int> descriptors, F &&f) const {
+        return give(std::forward<F>(f), [&](coop_io_callback c) {
+            return coop_stream_send_descriptors(stream_, bytes.data(), bytes.size(), descriptors.data(), descriptors.size(), c);
+        });
+    }
+
+    /* Reads, with the descriptors that come: they are the caller's, who closes them. They and count stay where they are until it has
+     * ended. f as in read. */
+    template <class F>
+    result<void> receive_descriptors(std::span<std::byte> room, std::span<int> descriptors, std::size_t &count, F &&f) const {
+        return give(std::forward<F>(f), [&](coop_io_callback c) {
+            return coop_stream_receive_descriptors(stream_, room.data(), room.size(), descriptors.data(), descriptors.size(),
+                                                   &count, c);
+        });
+    }
+
     /* Ends what is under way: it ends with errc::cancelled. errc::stale if nothing is. */
     result<void> cancel(io which = io::read | io::write) const noexcept {
         return detail::answer(coop_stream_cancel(stream_, static_cast<std::uint32_t>(which)));

@@ -17,6 +17,7 @@
 #include <coop/result.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -35,6 +36,8 @@ struct udp_options {
     /* The kernel never joins datagrams that it received; is never asked to cut what is sent. */
     bool no_gro = false;
     bool no_gso = false;
+    /* The kernel tells of each datagram when it came: udp::receive_times. */
+    bool receive_times = false;
 
     /* The C view; valid while address is. */
     coop_udp_options c() const noexcept {
@@ -47,6 +50,7 @@ struct udp_options {
         options.reuse_port = reuse_port;
         options.no_gro = no_gro;
         options.no_gso = no_gso;
+        options.receive_times = receive_times;
         return options;
     }
 };
@@ -107,6 +111,12 @@ public:
         coop_datagram *out = room.empty() ? &none : room.data();
         const coop_status status = coop_udp_receive(udp_, out, room.size(), &count);
         return detail::answer<std::span<datagram>>(status, room.first(count));
+    }
+
+    /* When the first datagrams of the last receive came: nanoseconds since 1970-01-01 UTC, as many as there is room for. */
+    result<void> receive_times(std::span<std::int64_t> out_ns) const noexcept {
+        std::int64_t none;
+        return detail::answer(coop_udp_receive_times(udp_, out_ns.empty() ? &none : out_ns.data(), out_ns.size()));
     }
 
     /* Hands datagrams to the kernel, in their order, without waiting. Fewer sent than given: its buffer is full. */

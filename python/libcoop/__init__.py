@@ -53,7 +53,7 @@ from libcoop._libcoop import (
 from libcoop._pool import Pool, PoolView
 from libcoop._ports import Handler, Port
 from libcoop._runtime import Runtime
-from libcoop._stats import PoolStats, WaitStats, WorkerStats
+from libcoop._stats import LoopStats, PoolStats, WaitStats, WorkerStats
 from libcoop._streams import IncompleteRead
 
 __all__ = [
@@ -77,6 +77,7 @@ __all__ = [
     "IncompleteRead",
     "Invalid",
     "Listener",
+    "LoopStats",
     "Mode",
     "Null",
     "Os",

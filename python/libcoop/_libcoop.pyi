@@ -19,6 +19,7 @@ from libcoop._child import ExitStatus
 from libcoop._enums import Mode, RunMode
 from libcoop._future import Future as LoopFuture
 from libcoop._ports import Address, Port
+from libcoop._stats import LoopStats
 
 __all__ = [
     "ERROR",
@@ -95,21 +96,41 @@ class EventLoop:
         Any thread. Raises TypeError, Closed after `stop`, Forked.
         """
     def call_later(
-        self, delay: float, callback: Callable[[*_Ts], object], /, *args: *_Ts, repeat: float | None = None
+        self,
+        delay: float,
+        callback: Callable[[*_Ts], object],
+        /,
+        *args: *_Ts,
+        repeat: float | None = None,
+        priority: int | None = None,
+        cpus: Sequence[int] | None = None,
+        unref: bool = False,
     ) -> Timer:
         """Calls `callback(*args)` in `delay` seconds, once, or again every `repeat` seconds without drift.
 
-        Times that passed while the loop was busy are one call. 0 is the loop's next turn. Any thread. Raises
-        ValueError for a delay below 0 or a period of 0, TypeError, Closed after `stop`, Forked.
+        Times that passed while the loop was busy are one call. 0 is the loop's next turn. A Runtime's loop runs it in
+        its pool, at this priority and on a worker on one of these CPUs; a bare loop has no pool and takes neither. With
+        `unref` a loop that runs until it is idle does not wait for it. Any thread. Raises ValueError for a delay below
+        0 or a period of 0, TypeError, Affinity, Closed after `stop`, Forked.
         """
     def watch(
-        self, fd: int | _HasFileno, events: int, callback: Callable[[int], object], /, *, edge: bool = False
+        self,
+        fd: int | _HasFileno,
+        events: int,
+        callback: Callable[[int], object],
+        /,
+        *,
+        edge: bool = False,
+        priority: int | None = None,
+        cpus: Sequence[int] | None = None,
+        unref: bool = False,
     ) -> Watch:
         """Calls `callback(events)` when a file descriptor is ready.
 
         `fd` is a number or has `fileno()`; `events` is READ, WRITE or both, and what the callback is told may have
         ERROR and HANG_UP besides. Level-triggered: told again for as long as it is ready; with `edge`, once for each
-        change. The descriptor stays the caller's, who cancels the watch before closing it. Any thread.
+        change. The descriptor stays the caller's, who cancels the watch before closing it. `priority`, `cpus` and
+        `unref` as for `call_later`. Any thread.
 
         Raises Exists for a second watch on a descriptor, Os for one that is closed or cannot be watched (a regular
         file), ValueError, TypeError, Closed after `stop`, Forked.
@@ -163,8 +184,24 @@ class EventLoop:
         recv_buffer: int | None = None,
         send_buffer: int | None = None,
     ) -> LoopFuture[Stream]:
-        """A future of a Stream to a Unix socket: a path, or on Linux a name that begins with "\0". Otherwise as
+        """A future of a Stream to a Unix socket: a path, or on Linux a name that begins with "\\0". Otherwise as
         `connect`.
+        """
+    def stats(self) -> LoopStats:
+        """What the loop did since it was made, a LoopStats. The first call has the times measured from then on. Any
+        thread. Raises Forked.
+        """
+    def set_slow_hook(self, threshold: float | None, callback: Callable[[str, float], object] | None = None, /) -> None:
+        """Has `callback(what, seconds)` called whenever a callback ran for `threshold` seconds or longer on the loop's
+        thread; `what` is "post", "timer" or "watch".
+
+        Posts that run in one go, for up to 5 ms, count as one. Without a callback a warning is logged. A threshold of
+        None ends it. It replaces the one before. Any thread. Raises ValueError for a threshold of 0 or less, TypeError,
+        Closed, Forked.
+        """
+    def set_lag_hook(self, threshold: float | None, callback: Callable[[float], object] | None = None, /) -> None:
+        """Has `callback(seconds)` called after every turn in which the last of what was ready waited for `threshold`
+        seconds or longer until its callback began. Otherwise as `set_slow_hook`.
         """
     def resolve(self, host: str, port: int = 0) -> LoopFuture[list[Address]]:
         """A future of the addresses of a host, by its name or address: a list of (host, port), in the system's order of
@@ -202,7 +239,7 @@ class EventLoop:
         recv_buffer: int | None = None,
         send_buffer: int | None = None,
     ) -> Listener:
-        """Listens at a Unix socket: a path, or on Linux a name that begins with "\0" and is no file; a Listener.
+        """Listens at a Unix socket: a path, or on Linux a name that begins with "\\0" and is no file; a Listener.
 
         The file is removed when the listener is closed. With `replace` a socket's file that nobody listens at any more
         is replaced. Raises Exists if there is a file, and as `listen`.
@@ -298,6 +335,10 @@ class Timer:
         """Ends the timer: its callback does not begin any more. Any thread. Raises Stale if it has ended already,
         Forked.
         """
+    def ref(self) -> None:
+        """A loop that runs until it is idle waits for it, as at first. Raises Stale, Forked."""
+    def unref(self) -> None:
+        """A loop that runs until it is idle does not wait for it. Raises Stale, Forked."""
     @property
     def id(self) -> int:
         """Slot and generation; never 0."""
@@ -311,6 +352,10 @@ class Watch:
         """Ends the watch: its callback does not begin any more. Any thread. Raises Stale if it has ended already,
         Forked.
         """
+    def ref(self) -> None:
+        """A loop that runs until it is idle waits for it, as at first. Raises Stale, Forked."""
+    def unref(self) -> None:
+        """A loop that runs until it is idle does not wait for it. Raises Stale, Forked."""
     @property
     def id(self) -> int:
         """Slot and generation; never 0."""
@@ -390,6 +435,20 @@ class Stream:
     def shutdown(self) -> LoopFuture[None]:
         """A future that ends with None when what was written before is with the system and the peer was told that no
         more comes: it reads to the end. Reading goes on.
+        """
+    def send_descriptors(self, data: Buffer, descriptors: Sequence[int | _HasFileno], /) -> LoopFuture[None]:
+        """A future that ends with None when `data`, at least one byte, is with the system, and with it these
+        descriptors: numbers or what has `fileno()`. Unix streams only.
+
+        They are duplicated before the call returns. In line with the writes, and cancelled as they are. Raises
+        ValueError, TypeError, Os.
+        """
+    def receive_descriptors(self, n: int = 65536, most: int = 16, /) -> LoopFuture[tuple[bytes, list[int]]]:
+        """A future of (bytes, descriptors): up to `n` bytes, b"" at the end, and up to `most` descriptors that came
+        with them, which are the caller's to close.
+
+        In line with the reads; a plain read drops the descriptors that come with its bytes. Ends with Failed if there
+        were more, which are closed. Raises ValueError.
         """
     def close(self) -> None:
         """Closes the connection; any number of times. Operations that wait end with Closed, and then the descriptor

@@ -54,3 +54,29 @@ class PoolStats:
     """Each worker."""
     wait: WaitStats
     """From `submit` to the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopStats:
+    """What an event loop did since it was made. Times are in seconds."""
+
+    iterations: int
+    """Turns."""
+    events: int
+    """Descriptors that were ready."""
+    posts: int
+    """Posts that have begun; those of Python that run in one go count as one."""
+    timers_fired: int
+    """Timers that have fired, each repetition anew."""
+    timers: int
+    """Timers there are."""
+    watches: int
+    """Watches there are, and sockets of streams."""
+    longest_callback: float
+    """The longest that a callback has run on the loop's thread, from the first call of `stats` on, as the rest."""
+    lag: float
+    """In the last turn, how long the last of what was ready waited until its callback began."""
+    longest_lag: float
+    """The longest such time of all turns."""
+    at_hand: float
+    """For how long the callback at hand has run so far; 0 if there is none."""

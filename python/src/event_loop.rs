@@ -6,7 +6,7 @@ use std::{
 };
 
 use coop_core::{
-    Error,
+    Error, Priority,
     event_loop::{Handle, Interest, On, Readiness, RunMode, TimerOptions, WatchOptions},
 };
 use pyo3::{
@@ -22,6 +22,7 @@ use crate::{
     errors::{OrRaise, to_py},
     exit,
     future::Promise,
+    pool::cpu_set,
     posts::{Call, Posts},
     report,
     timer::Timer,
@@ -116,21 +117,27 @@ impl EventLoop {
 
     /// Calls `callback(*args)` in `delay` seconds, once, or again every `repeat` seconds without drift.
     ///
-    /// Times that passed while the loop was busy are one call. 0 is the loop's next turn. Any thread. Raises ValueError for a delay
-    /// below 0 or a period of 0, TypeError, Closed after `stop`, Forked.
-    #[pyo3(signature = (delay, callback, /, *args, repeat = None))]
+    /// Times that passed while the loop was busy are one call. 0 is the loop's next turn. A Runtime's loop runs it in its pool, at
+    /// this priority and on a worker on one of these CPUs; a bare loop has no pool and takes neither. With `unref` a loop that runs
+    /// until it is idle does not wait for it. Any thread. Raises ValueError for a delay below 0 or a period of 0, TypeError, Affinity,
+    /// Closed after `stop`, Forked.
+    #[pyo3(signature = (delay, callback, /, *args, repeat = None, priority = None, cpus = None, unref = false))]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
     fn call_later(
         &self,
         delay: f64,
         callback: &Bound<'_, PyAny>,
         args: &Bound<'_, PyTuple>,
         repeat: Option<f64>,
+        priority: Option<i32>,
+        cpus: Option<Vec<i64>>,
+        unref: bool,
     ) -> PyResult<Timer> {
         let py = callback.py();
         let callback = Callback::new(callback, args)?;
         let every = repeat.map(|seconds| wait::delay("repeat", seconds)).transpose()?;
         let options =
-            TimerOptions { after: wait::delay("delay", delay)?, every, on: On::Default, ..TimerOptions::default() };
+            TimerOptions { after: wait::delay("delay", delay)?, every, on: place(py, priority, cpus)?, unref };
         let mut callback = Some(callback);
         let told = move |_| match every {
             Some(_) => callback.iter().for_each(|callback| callback.call("a timer")),
@@ -144,12 +151,22 @@ impl EventLoop {
     ///
     /// `fd` is a number or has `fileno()`; `events` is READ, WRITE or both, and what the callback is told may have ERROR and HANG_UP
     /// besides. Level-triggered: told again for as long as it is ready; with `edge`, once for each change. The descriptor stays
-    /// the caller's, who cancels the watch before closing it. Any thread.
+    /// the caller's, who cancels the watch before closing it. `priority`, `cpus` and `unref` as for `call_later`. Any thread.
     ///
     /// Raises Exists for a second watch on a descriptor, Os for one that is closed or cannot be watched (a regular file),
     /// ValueError, TypeError, Closed after `stop`, Forked.
-    #[pyo3(signature = (fd, events, callback, /, *, edge = false))]
-    fn watch(&self, fd: &Bound<'_, PyAny>, events: i64, callback: &Bound<'_, PyAny>, edge: bool) -> PyResult<Watch> {
+    #[pyo3(signature = (fd, events, callback, /, *, edge = false, priority = None, cpus = None, unref = false))]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
+    fn watch(
+        &self,
+        fd: &Bound<'_, PyAny>,
+        events: i64,
+        callback: &Bound<'_, PyAny>,
+        edge: bool,
+        priority: Option<i32>,
+        cpus: Option<Vec<i64>>,
+        unref: bool,
+    ) -> PyResult<Watch> {
         let py = fd.py();
         let callback = Callback::new(callback, &PyTuple::empty(py))?;
         let wanted = u32::try_from(events).ok().filter(|events| *events > 0 && events & !(READ | WRITE) == 0);
@@ -158,7 +175,7 @@ impl EventLoop {
         })?;
         let interest = Interest { readable: wanted & READ != 0, writable: wanted & WRITE != 0 };
         let fd = descriptor(fd)?;
-        let options = WatchOptions { edge, ..WatchOptions::new(interest) };
+        let options = WatchOptions { edge, unref, on: place(py, priority, cpus)?, ..WatchOptions::new(interest) };
         let told = move |readiness: Readiness| callback.call_with("a watch", |_, f| f.call1((bits(readiness),)));
         let id = self.handle.watch(fd, options, told).or_raise(py)?;
         Ok(Watch { handle: self.handle.downgrade(), id, fd })
@@ -280,6 +297,15 @@ impl Drop for EventLoop {
             }
         }
     }
+}
+
+/// Where a source's callback runs, as keyword arguments say it.
+fn place(py: Python<'_>, priority: Option<i32>, cpus: Option<Vec<i64>>) -> PyResult<On> {
+    if priority.is_none() && cpus.is_none() {
+        return Ok(On::Default);
+    }
+    let priority = Priority::try_from(priority.unwrap_or_default()).or_raise(py)?;
+    Ok(On::Pool { priority, cpus: cpus.map(cpu_set).transpose().or_raise(py)? })
 }
 
 /// Runs a loop in this thread, detached; Ctrl-C and other exceptions that are no `Exception` leave it.

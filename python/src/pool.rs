@@ -361,7 +361,7 @@ impl NativeView {
     }
 }
 
-fn cpu_set(cpus: Vec<i64>) -> coop_core::Result<CpuSet> {
+pub(crate) fn cpu_set(cpus: Vec<i64>) -> coop_core::Result<CpuSet> {
     let out_of_range = |cpu| Error::Invalid(format!("CPU {cpu} is out of range: CPUs are 0 to {}", CpuSet::MAX - 1));
     let cpus = cpus.into_iter().map(|cpu| usize::try_from(cpu).map_err(|_| out_of_range(cpu)));
     CpuSet::new(cpus.collect::<coop_core::Result<Vec<_>>>()?)

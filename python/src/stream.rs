@@ -32,18 +32,18 @@ use crate::{
 };
 
 /// The most that one read takes.
-const STEP: usize = 256 * 1024;
+pub(crate) const STEP: usize = 256 * 1024;
 
 // Where reads put bytes before they are made an object of their size.
 thread_local!(static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
 
 /// What a stream's operations share with it.
-struct Connection {
-    stream: core::Stream,
+pub(crate) struct Connection {
+    pub(crate) stream: core::Stream,
     /// What reads have taken and not handed over.
     unread: Mutex<Vec<u8>>,
-    reads: Arc<Line>,
-    writes: Arc<Line>,
+    pub(crate) reads: Arc<Line>,
+    pub(crate) writes: Arc<Line>,
 }
 
 impl Connection {
@@ -51,13 +51,15 @@ impl Connection {
         self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn take_unread(&self, most: usize) -> Vec<u8> {
+        let mut unread = self.unread();
+        let most = most.min(unread.len());
+        unread.drain(..most).collect()
+    }
+
     /// Calls `f` with up to `most` bytes that are there, none at the end. `WouldBlock`: it was not called.
     fn take<R>(&self, most: usize, f: impl FnOnce(&[u8]) -> R) -> Result<R> {
-        let before: Vec<u8> = {
-            let mut unread = self.unread();
-            let most = most.min(unread.len());
-            unread.drain(..most).collect()
-        };
+        let before = self.take_unread(most);
         if !before.is_empty() {
             return Ok(f(&before));
         }
@@ -72,7 +74,7 @@ impl Connection {
         taken
     }
 
-    fn give_back(&self, bytes: &[u8]) {
+    pub(crate) fn give_back(&self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.unread().splice(..0, bytes.iter().copied());
         }
@@ -125,13 +127,13 @@ impl Gathering {
 }
 
 /// What is to be written, unchanged for as long as that takes.
-enum Data {
+pub(crate) enum Data {
     Kept(Held<PyBackedBytes>),
     Copied(Vec<u8>),
 }
 
 impl Data {
-    fn of(data: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(crate) fn of(data: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(bytes) = data.cast::<PyBytes>() {
             return Ok(Self::Kept(Held::new(PyBackedBytes::from(bytes.clone()))));
         }
@@ -141,7 +143,7 @@ impl Data {
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Kept(bytes) => bytes.get(),
             Self::Copied(bytes) => bytes,
@@ -170,7 +172,7 @@ impl Stream {
         Self { connection: Mutex::new(Some(Detached::new(Arc::new(connection)))), peer }
     }
 
-    fn open(&self, py: Python<'_>) -> PyResult<Arc<Connection>> {
+    pub(crate) fn open(&self, py: Python<'_>) -> PyResult<Arc<Connection>> {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let open = connection.as_ref().map(|connection| Arc::clone(connection));
         let open = open.ok_or_else(|| to_py(py, &Error::Closed("stream")))?;
@@ -373,7 +375,7 @@ impl Stream {
     }
 }
 
-fn count(n: i64) -> PyResult<usize> {
+pub(crate) fn count(n: i64) -> PyResult<usize> {
     let count = usize::try_from(n).ok().filter(|count| *count > 0);
     count.ok_or_else(|| PyValueError::new_err(format!("n must be at least 1, not {n}")))
 }

@@ -23,6 +23,16 @@ impl Timer {
         py.detach(|| self.handle.upgrade().map_or(gone, |handle| handle.cancel_timer(self.id))).or_raise(py)
     }
 
+    /// A loop that runs until it is idle waits for it, as at first. Raises Stale, Forked.
+    fn r#ref(&self, py: Python<'_>) -> PyResult<()> {
+        self.set_ref(py, true)
+    }
+
+    /// A loop that runs until it is idle does not wait for it. Raises Stale, Forked.
+    fn unref(&self, py: Python<'_>) -> PyResult<()> {
+        self.set_ref(py, false)
+    }
+
     /// Slot and generation; never 0.
     #[getter]
     fn id(&self) -> u64 {
@@ -31,5 +41,13 @@ impl Timer {
 
     fn __repr__(&self) -> String {
         format!("<libcoop.Timer {:#x}>", self.id.0)
+    }
+}
+
+impl Timer {
+    fn set_ref(&self, py: Python<'_>, referenced: bool) -> PyResult<()> {
+        let gone = Err(Error::Stale("timer"));
+        let set = || self.handle.upgrade().map_or(gone, |handle| handle.set_timer_ref(self.id, referenced));
+        py.detach(set).or_raise(py)
     }
 }

@@ -63,6 +63,16 @@ impl Watch {
         py.detach(|| self.handle.upgrade().map_or(gone, |handle| handle.cancel_watch(self.id))).or_raise(py)
     }
 
+    /// A loop that runs until it is idle waits for it, as at first. Raises Stale, Forked.
+    fn r#ref(&self, py: Python<'_>) -> PyResult<()> {
+        self.set_ref(py, true)
+    }
+
+    /// A loop that runs until it is idle does not wait for it. Raises Stale, Forked.
+    fn unref(&self, py: Python<'_>) -> PyResult<()> {
+        self.set_ref(py, false)
+    }
+
     /// Slot and generation; never 0.
     #[getter]
     fn id(&self) -> u64 {
@@ -71,5 +81,13 @@ impl Watch {
 
     fn __repr__(&self) -> String {
         format!("<libcoop.Watch {:#x} of fd {}>", self.id.0, self.fd)
+    }
+}
+
+impl Watch {
+    fn set_ref(&self, py: Python<'_>, referenced: bool) -> PyResult<()> {
+        let gone = Err(Error::Stale("io_watch"));
+        let set = || self.handle.upgrade().map_or(gone, |handle| handle.set_watch_ref(self.id, referenced));
+        py.detach(set).or_raise(py)
     }
 }

@@ -35,7 +35,7 @@ int main(void) {
     CHECK(strstr(coop_last_error(), "stale id") != NULL);
     coop_event_loop_free(loop);
 
-    coop_udp_options options = {sizeof options, "127.0.0.1:0", 11, 0, 0, 0, 0, 0, 0};
+    coop_udp_options options = {sizeof options, "127.0.0.1:0", 11, 0, 0, 0, 0, 0, 0, 0, 0};
     coop_udp *first = NULL, *second = NULL;
     coop_address address;
     char text[COOP_ADDRESS_TEXT];

@@ -24,6 +24,38 @@ NEXT(coop_io_watch_callback, fn, arg);
 NEXT(coop_io_watch_callback, arg, drop);
 LAST(coop_io_watch_callback, drop, 24);
 
+FIRST(coop_event_callback, fn);
+NEXT(coop_event_callback, fn, arg);
+NEXT(coop_event_callback, arg, drop);
+LAST(coop_event_callback, drop, 24);
+
+FIRST(coop_child_callback, fn);
+NEXT(coop_child_callback, fn, arg);
+NEXT(coop_child_callback, arg, drop);
+LAST(coop_child_callback, drop, 24);
+
+FIRST(coop_signal_callback, fn);
+NEXT(coop_signal_callback, fn, arg);
+NEXT(coop_signal_callback, arg, drop);
+LAST(coop_signal_callback, drop, 24);
+
+FIRST(coop_source_options, size);
+NEXT(coop_source_options, size, on);
+NEXT(coop_source_options, on, priority);
+NEXT(coop_source_options, priority, cpus);
+LAST(coop_source_options, cpus, 32);
+
+FIRST(coop_event_options, size);
+NEXT(coop_event_options, size, manual_reset);
+NEXT(coop_event_options, manual_reset, reserved);
+LAST(coop_event_options, reserved, 16);
+
+FIRST(coop_exit_status, size);
+NEXT(coop_exit_status, size, pid);
+NEXT(coop_exit_status, pid, code);
+NEXT(coop_exit_status, code, signal);
+NEXT(coop_exit_status, signal, core_dumped);
+LAST(coop_exit_status, core_dumped, 24);
 FIRST(coop_io_callback, fn);
 NEXT(coop_io_callback, fn, arg);
 NEXT(coop_io_callback, arg, drop);
@@ -230,7 +262,9 @@ NEXT(coop_udp_options, send_buffer, reuse_port);
 NEXT(coop_udp_options, reuse_port, no_gro);
 NEXT(coop_udp_options, no_gro, no_gso);
 NEXT(coop_udp_options, no_gso, reserved);
-LAST(coop_udp_options, reserved, 56);
+NEXT(coop_udp_options, reserved, receive_times);
+NEXT(coop_udp_options, receive_times, reserved_too);
+LAST(coop_udp_options, reserved_too, 64);
 
 FIRST(coop_address, length);
 NEXT(coop_address, length, bytes);

@@ -1,6 +1,8 @@
 /* The runtime: where callbacks run, what stop and free do, and objects that belong to it. */
 #include "check.h"
 
+#include <dirent.h>
+
 typedef struct {
     coop_runtime *runtime;
     int in_pool, on_loop;
@@ -141,7 +143,43 @@ static void free_drops_what_is_queued(void) {
     CHECK_EQ(drops(&p), 1);
 }
 
+static int has_thread(const char *name) {
+    DIR *tasks = opendir("/proc/self/task");
+    CHECK(tasks != NULL);
+    int found = 0;
+    for (struct dirent *task; (task = readdir(tasks)) != NULL;) {
+        char path[300], comm[32] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+        FILE *file = fopen(path, "r");
+        if (file == NULL) continue;
+        if (fgets(comm, sizeof comm, file) != NULL) comm[strcspn(comm, "\n")] = 0;
+        fclose(file);
+        found |= strcmp(comm, name) == 0;
+    }
+    closedir(tasks);
+    return found;
+}
+
+/* Each of its threads has the name that it was given, as the system shows it; a pool that is not told has at least 4 workers. */
+static void names_and_workers(void) {
+    coop_pool_options pool = {.size = sizeof pool, .name = "c-mill", .name_length = 6};
+    coop_event_loop_options loop = {.size = sizeof loop, .name = "c-loop", .name_length = 6};
+    coop_runtime_options options = {sizeof options, &pool, &loop};
+    coop_runtime *runtime = NULL;
+    CHECK_OK(coop_runtime_new(&options, &runtime));
+    coop_pool_statistics stats = {.size = sizeof stats};
+    CHECK_OK(coop_pool_stats(coop_runtime_pool(runtime), &stats));
+    CHECK(stats.workers >= 4);
+    CHECK_OK(coop_runtime_start(runtime, COOP_START_RETURN));
+    const time_t limit = time(NULL) + 30;
+    while (!(has_thread("c-loop") && has_thread("c-mill-0") && has_thread("c-mill-3"))) CHECK(time(NULL) < limit);
+    CHECK_OK(coop_runtime_stop(runtime, LONG_NS));
+    CHECK_SAYS(coop_runtime_start(runtime, COOP_START_RETURN), COOP_E_CLOSED, "runtime");
+    coop_runtime_free(runtime);
+}
+
 int main(void) {
+    names_and_workers();
     where_callbacks_run();
     stop_runs_what_was_accepted();
     wait_mode_ends_at_a_stop();

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/wait.h>
 
 /* Reads and writes over a pair, and what cannot be. */
 static void read_and_write(coop_event_loop *loop, coop_stream *s[2]) {
@@ -303,6 +304,110 @@ static void until_idle(void) {
     coop_event_loop_free(loop);
 }
 
+/* Descriptors over a Unix connection: they go with the first byte, and each side has its own. */
+static int open_files(void) {
+    int count = 0;
+    for (int fd = 0; fd < 1024; fd++) count += fcntl(fd, F_GETFD) != -1;
+    return count;
+}
+static void descriptors(void) {
+    coop_event_loop *loop = started_loop();
+    coop_stream *s[2];
+    stream_pair(loop, NULL, s);
+    int before = open_files(), ends_of_pipe[2], came[4] = {-1, -1, -1, -1};
+    CHECK_EQ(pipe(ends_of_pipe), 0);
+    char buffer[64], byte;
+    size_t count = 99;
+    ending in, out;
+    CHECK_OK(coop_stream_receive_descriptors(s[1], buffer, sizeof buffer, came, 4, &count, ends(&in)));
+    CHECK_OK(coop_stream_send_descriptors(s[0], "take", 4, ends_of_pipe, 2, ends(&out)));
+    for (int i = 0; i < 2; i++) close(ends_of_pipe[i]);
+    ENDED_OK(&out, 4);
+    ENDED_OK(&in, 4);
+    CHECK_EQ(count, 2);
+    CHECK_EQ(fcntl(came[0], F_GETFD), FD_CLOEXEC);
+    CHECK_EQ(write(came[1], "!", 1), 1);
+    CHECK(read(came[0], &byte, 1) == 1 && byte == '!');
+
+    /* More than there is room for: all are closed. */
+    CHECK_OK(coop_stream_receive_descriptors(s[1], buffer, sizeof buffer, came + 2, 1, &count, ends(&in)));
+    CHECK_OK(coop_stream_send_descriptors(s[0], "two", 3, came, 2, ends(&out)));
+    ENDED_OK(&out, 3);
+    ENDED(&in, COOP_E_QUEUE_FULL);
+    CHECK_EQ(in.count, 3);
+    CHECK_EQ(count, 0);
+    CHECK_EQ(came[2], -1);
+    for (int i = 0; i < 2; i++) close(came[i]);
+
+    /* Given up before they went. */
+    char *much = calloc(1, MUCH);
+    CHECK_OK(coop_stream_write(s[0], much, MUCH, ends(&out)));
+    CHECK_OK(coop_stream_cancel(s[0], COOP_IO_WRITE));
+    ENDED(&out, COOP_E_CANCELLED);
+    int error_output = 2;
+    CHECK_OK(coop_stream_send_descriptors(s[0], "x", 1, &error_output, 1, ends(&out)));
+    CHECK_OK(coop_stream_cancel(s[0], COOP_IO_WRITE));
+    ENDED(&out, COOP_E_CANCELLED);
+    free(much);
+    CHECK_EQ(open_files(), before);
+
+    /* What cannot be sent, and where it cannot. */
+    coop_io_callback never = ends(&out);
+    int closed = came[0], many[COOP_STREAM_DESCRIPTORS + 1] = {2};
+    CHECK_SAYS(coop_stream_send_descriptors(s[1], "x", 1, &closed, 1, never), COOP_E_INVALID, "is not open");
+    CHECK_STATUS(coop_stream_send_descriptors(s[1], "x", 1, many, COOP_STREAM_DESCRIPTORS + 1, never), COOP_E_INVALID);
+    CHECK_STATUS(coop_stream_send_descriptors(s[1], "x", 0, many, 1, never), COOP_E_INVALID);
+    CHECK_STATUS(coop_stream_send_descriptors(s[1], "x", 1, many, 0, never), COOP_E_INVALID);
+    CHECK_STATUS(coop_stream_receive_descriptors(s[1], buffer, 1, came, 0, &count, never), COOP_E_INVALID);
+    CHECK_STATUS(coop_stream_receive_descriptors(s[1], buffer, 1, NULL, 1, &count, never), COOP_E_NULL);
+    CHECK_EQ(out.told + out.dropped, 0);
+    for (int i = 0; i < 2; i++) coop_stream_free(s[i]);
+    tcp_pair(loop, "127.0.0.1", NULL, s);
+    CHECK_OK(coop_stream_send_descriptors(s[0], "x", 1, many, 1, ends(&out)));
+    ENDED(&out, COOP_E_INVALID);
+    for (int i = 0; i < 2; i++) coop_stream_free(s[i]);
+    coop_event_loop_free(loop);
+}
+
+/* In a forked child a stream answers that it is the parent's, and is freed without a word. */
+static void forked(void) {
+    coop_event_loop *loop = started_loop();
+    coop_stream *s[2];
+    tcp_pair(loop, "127.0.0.1", NULL, s);
+    coop_listener_options here = {.size = sizeof here, .address = "127.0.0.1:0", .address_length = 11};
+    opening_stream never = OPENING_STREAM;
+    coop_listener *listener;
+    CHECK_OK(coop_listener_new(loop, &here, opens(&never), &listener));
+    char buffer[64];
+    ending in, out;
+    CHECK_OK(coop_stream_read(s[0], buffer, sizeof buffer, ends(&in)));
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        size_t count;
+        coop_io_callback refused = ends(&out);
+        CHECK_STATUS(coop_stream_write(s[0], "x", 1, refused), COOP_E_FORKED);
+        CHECK_STATUS(coop_stream_try_read(s[0], buffer, 1, &count), COOP_E_FORKED);
+        CHECK_STATUS(coop_stream_cancel(s[0], COOP_IO_READ), COOP_E_FORKED);
+        CHECK_STATUS(coop_stream_fd(s[0]), COOP_E_FORKED);
+        CHECK_STATUS(coop_listener_fd(listener), COOP_E_FORKED);
+        coop_stream_free(s[0]);
+        coop_listener_free(listener);
+        coop_event_loop_free(loop);
+        CHECK_EQ(in.told + in.dropped + out.told + out.dropped + never.told + never.dropped, 0);
+        _exit(0);
+    }
+    int status;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK_OK(coop_stream_write(s[1], "here", 4, ends(&out)));
+    ENDED_OK(&out, 4);
+    ENDED_OK(&in, 4);
+    coop_listener_free(listener);
+    for (int i = 0; i < 2; i++) coop_stream_free(s[i]);
+    coop_event_loop_free(loop);
+}
+
 /* What is no stream is the caller's still. */
 static void not_streams(void) {
     coop_event_loop *loop = started_loop();
@@ -339,6 +444,8 @@ int main(void) {
     frees();
     loop_ends();
     until_idle();
+    descriptors();
+    forked();
     not_streams();
     return 0;
 }

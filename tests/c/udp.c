@@ -7,7 +7,7 @@
 enum { MANY = 300, ROOM = 7 };
 
 static coop_udp *bound(const char *address, size_t recv_buffer, size_t send_buffer, coop_address *where) {
-    coop_udp_options options = {sizeof options, address, strlen(address), recv_buffer, send_buffer, 0, 0, 0, 0};
+    coop_udp_options options = {sizeof options, address, strlen(address), recv_buffer, send_buffer, 0, 0, 0, 0, 0, 0};
     coop_udp *udp = NULL;
     CHECK_OK(coop_udp_new(&options, &udp));
     CHECK_OK(coop_udp_local_address(udp, where));
@@ -117,6 +117,45 @@ static void a_full_buffer(void) {
     coop_udp_free(receiver);
 }
 
+/* Each datagram says when it came, joined by the kernel or not, and also when the array is smaller than what came. */
+static void receive_times(void) {
+    coop_udp_options options = {sizeof options, "127.0.0.1:0", 11, 0, 0, 0, 0, 0, 0, 1, 0};
+    coop_address from, to;
+    coop_udp *sender = bound("127.0.0.1:0", 0, 0, &from), *receiver = NULL;
+    static unsigned char bytes[10 * 500];
+    coop_datagram in[4];
+    int64_t times[4], last = 0;
+    size_t sent, count, got = 0;
+    struct timespec now;
+    CHECK_OK(coop_udp_new(&options, &receiver));
+    CHECK_OK(coop_udp_local_address(receiver, &to));
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t before = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+    for (int round = 0; round < 3; round++) {
+        coop_datagram run = {bytes, sizeof bytes, to, 500, 0};
+        CHECK_OK(coop_udp_send(sender, &run, 1, &sent, NULL));
+    }
+    while (got < 30) {
+        await(receiver, POLLIN);
+        do {
+            CHECK_OK(coop_udp_receive(receiver, in, 4, &count));
+            CHECK_OK(coop_udp_receive_times(receiver, times, count));
+            for (size_t i = 0; i < count; i++) {
+                CHECK(times[i] >= before && times[i] >= last);
+                last = times[i];
+            }
+            CHECK_SAYS(coop_udp_receive_times(receiver, times, count + 1), COOP_E_INVALID, "the last receive gave");
+            got += count;
+        } while (count > 0);
+    }
+    clock_gettime(CLOCK_REALTIME, &now);
+    CHECK(last <= now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
+    CHECK_SAYS(coop_udp_receive_times(sender, times, 0), COOP_E_INVALID, "without receive_times");
+    CHECK_STATUS(coop_udp_receive_times(receiver, NULL, 1), COOP_E_NULL);
+    coop_udp_free(sender);
+    coop_udp_free(receiver);
+}
+
 static void addresses(void) {
     coop_address address;
     char text[COOP_ADDRESS_TEXT];
@@ -139,6 +178,7 @@ int main(void) {
     many_through_a_small_array();
     segments_and_a_peer();
     a_full_buffer();
+    receive_times();
     addresses();
     return 0;
 }

@@ -30,6 +30,7 @@ struct objects {
     coop_event_loop *event_loop = nullptr;
     coop_runtime *runtime = nullptr;
     coop_udp *udp = nullptr;
+    coop_event *event = nullptr;
     coop_stream *stream = nullptr;
     coop_listener *listener = nullptr;
     int peer = -1;
@@ -62,6 +63,7 @@ struct objects {
         threads.mode = COOP_MODE_THREAD;
         if (coop_pool_new(&small, &pool) != COOP_OK || coop_event_loop_new(nullptr, &event_loop) != COOP_OK ||
             coop_runtime_new(&options, &runtime) != COOP_OK || coop_udp_new(nullptr, &udp) != COOP_OK ||
+            coop_event_new(nullptr, &event) != COOP_OK ||
             coop_port_set_new(&threads, &port, 1, &port_set) != COOP_OK || coop_port_set_start(port_set) != COOP_OK)
             fail("the objects", coop_last_error(), 0);
         int pair[2];
@@ -77,6 +79,7 @@ struct objects {
     ~objects() {
         coop_port_set_free(port_set);
         coop_udp_free(udp);
+        coop_event_free(event);
         coop_stream_free(stream);
         coop_listener_free(listener);
         close(peer);
@@ -129,6 +132,7 @@ struct argument {
             else if constexpr (std::is_same_v<what, coop_event_loop>) return c.has.give(c.has.event_loop, c.frees);
             else if constexpr (std::is_same_v<what, coop_runtime>) return c.has.give(c.has.runtime, c.frees);
             else if constexpr (std::is_same_v<what, coop_udp>) return c.has.give(c.has.udp, c.frees);
+            else if constexpr (std::is_same_v<what, coop_event>) return c.has.give(c.has.event, c.frees);
             else if constexpr (std::is_same_v<what, coop_stream>) return c.has.give(c.has.stream, c.frees);
             else if constexpr (std::is_same_v<what, coop_listener>) return c.has.give(c.has.listener, c.frees);
             else if constexpr (std::is_same_v<what, coop_port_set>) return c.has.give(c.has.port_set, c.frees);
@@ -185,6 +189,7 @@ void free_made(T made) {
         if constexpr (std::is_same_v<what, coop_event_loop>) coop_event_loop_free(*made);
         if constexpr (std::is_same_v<what, coop_runtime>) coop_runtime_free(*made);
         if constexpr (std::is_same_v<what, coop_udp>) coop_udp_free(*made);
+        if constexpr (std::is_same_v<what, coop_event>) coop_event_free(*made);
         if constexpr (std::is_same_v<what, coop_stream>) coop_stream_free(*made);
         if constexpr (std::is_same_v<what, coop_listener>) coop_listener_free(*made);
         if constexpr (std::is_same_v<what, coop_port_set>) coop_port_set_free(*made);

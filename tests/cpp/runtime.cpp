@@ -43,6 +43,22 @@ static void loop_and_pool() {
     REFUSED(coop::errc::closed, loop.post([] {}));
 }
 
+/* A pool that is not told how many workers has at least 4; what holds up the loop is told by its hook and its statistics. */
+static void not_told_and_slow() {
+    coop::runtime runtime = MUST(coop::runtime::create());
+    CHECK(MUST(runtime.pool().workers()) >= 4);
+    latch told;
+    MUST(runtime.event_loop().set_slow_hook(20ms, [&](coop::callback_kind what, std::chrono::nanoseconds) {
+        CHECK(what == coop::callback_kind::post);
+        told.open();
+    }));
+    MUST(runtime.event_loop().post([] { std::this_thread::sleep_for(20ms); }));
+    MUST(runtime.start());
+    told.wait();
+    MUST(runtime.stop(LONG));
+    CHECK(MUST(runtime.event_loop().stats()).longest_callback_ns >= 20'000'000);
+}
+
 static void in_the_calling_thread() {
     coop::runtime runtime = new_runtime();
     counts c;
@@ -117,6 +133,7 @@ static_assert(!coop::detail::callable_with<coop::detail::called_as<decltype([n =
                                                                    coop::detail::runs::concurrently>>);
 
 int main() {
+    not_told_and_slow();
     loop_and_pool();
     in_the_calling_thread();
     dropped_at_its_end();

@@ -112,6 +112,31 @@ static void with_callables() {
     nobody.wait();
 }
 
+/* Descriptors over a Unix socket. */
+static void descriptors() {
+    coop::event_loop loop = MUST(coop::event_loop::create());
+    MUST(loop.start());
+    auto [left, right] = pair_on(loop);
+    int pipes[2];
+    CHECK(pipe(pipes) == 0);
+    once in, out;
+    std::array<std::byte, 4> room;
+    std::array<int, 4> came{};
+    std::size_t count = 0;
+    MUST(right.receive_descriptors(room, came, count, in.callable()));
+    MUST(left.send_descriptors(std::as_bytes(std::span("fd")).first(2), std::span(pipes, 2), out.callable()));
+    close(pipes[0]);
+    close(pipes[1]);
+    out.over.wait();
+    in.over.wait();
+    CHECK(MUST(std::move(in.result)) == 2 && count == 2);
+    CHECK(write(came[1], "x", 1) == 1);
+    char byte = 0;
+    CHECK(read(came[0], &byte, 1) == 1 && byte == 'x');
+    close(came[0]);
+    close(came[1]);
+}
+
 /* --- Coroutines. */
 
 static coop::task<std::size_t> echo(coop::stream stream) {
@@ -288,6 +313,7 @@ static void destroyed() {
 
 int main() {
     with_callables();
+    descriptors();
     echo_server();
     ends();
     destroyed();

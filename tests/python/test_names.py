@@ -35,6 +35,9 @@ TYPES = {
     "stream": Type(("event_loop/stream", ("Stream",)), ("stream",), ()),
     "listener": Type(("event_loop/stream", ("Listener", "Handle")), ("listener",), ()),
     "udp": Type(("event_loop/udp", ("UdpSocket",)), ("udp",), ()),
+    "event": Type(("event_loop/event.rs", ("Event",)), ("event",), ()),
+    "child": Type(("event_loop/child.rs", ("Handle",)), ("child",), ()),
+    "signal": Type(("event_loop/signal", ("Handle",)), ("signal",), ()),
 }
 # Functions of no type: texts and numbers that each language has its own way for.
 FREE = {
@@ -51,7 +54,6 @@ FREE = {
 }
 # (type, verb) in C: {surface: (the name there, or None if it has none; why)}.
 OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
-    ("pool", "workers"): {"python": (None, "an executor says how many it may have when it is made")},
     ("pool", "worker_cpu"): {
         "rust": ("worker_cpus", "all at once: a list"),
         "python": (None, "an executor's workers have no numbers"),
@@ -66,9 +68,6 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("pool", "join"): {"python": ("shutdown", "concurrent.futures: shutdown(wait=True)")},
     ("event_loop", "timer"): {"python": ("call_later", "asyncio's name")},
     ("event_loop", "interrupt"): {"python": (None, "Ctrl-C is how a run is interrupted; stop ends it")},
-    ("event_loop", "connect"): {"python": (None, "asyncio has streams of its own")},
-    ("event_loop", "connect_unix"): {"python": (None, "asyncio has streams of its own")},
-    ("event_loop", "resolve"): {"python": (None, "asyncio has streams of its own")},
     ("event_loop", "is_loop_thread"): {"python": (None, "threading.get_ident is compared")},
     ("port_set", "address"): {
         "rust": ("addresses", "all at once: Rust and Python return maps"),
@@ -98,9 +97,19 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("io_watch", "ref"): {"rust": ("set_watch_ref", "one call for both")},
     ("io_watch", "unref"): {"rust": ("set_watch_ref", "one call for both")},
     ("io_watch", "cancel"): {"rust": ("cancel_watch", "an id is the loop's to cancel")},
+    ("io_watch", "set_interest"): {
+        "rust": ("set_watch_interest", "an id is the loop's to change"),
+        "python": (None, "a watch is cancelled, and made anew"),
+    },
+    ("child", "cancel"): {"rust": ("cancel_child", "an id is the loop's to cancel")},
+    ("signal", "cancel"): {"rust": ("cancel_signal", "an id is the loop's to cancel")},
+    ("event", "fd"): {"rust": (None, "AsFd")},
+    ("udp", "receive_times"): {"rust": (None, "Datagrams::received_at")},
     ("stream", "read_exactly"): {"rust": ("read_exact", "std::io::Read's name")},
     ("stream", "write"): {"rust": ("write_all", "write answers how much the system took")},
     ("stream", "cancel"): {"rust": (None, "a future that is dropped")},
+    ("stream", "send_descriptors"): {"rust": ("send_with_fds", "as of owned descriptors")},
+    ("stream", "receive_descriptors"): {"rust": ("recv_with_fds", "as of owned descriptors")},
     ("stream", "local_address"): {"rust": ("local_addr", "as std::net::TcpStream")},
     ("stream", "peer_address"): {"rust": ("peer_addr", "as std::net::TcpStream")},
     ("stream", "fd"): {"rust": (None, "AsFd and AsRawFd")},

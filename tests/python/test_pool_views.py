@@ -16,7 +16,7 @@ from typing import Any
 
 import libcoop
 import pytest
-from libcoop import Future, Pool, Priority
+from libcoop import Pool, Priority
 
 DEADLINE = 30.0
 
@@ -175,28 +175,40 @@ def test_gather_of_many_awaited_futures(one: Pool) -> None:
 # --- fairness ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def short_switches() -> Iterator[None]:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(interval / 5)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("short_switches")
 def test_many_small_calls_leave_other_threads_their_turn() -> None:
-    """A worker with calls without end, none of which gives way by itself: a thread beside gets on all the same."""
-    turns, stop = 0, threading.Event()
-    with Pool(1) as pool:
+    """None of these calls gives way by itself, for none is in Python: the worker does between them."""
+    turns, stop = 0, False
 
-        def again(_: Future[int]) -> None:
-            # Called by the worker: there is always one more.
-            if not stop.is_set():
-                pool.submit(abs, -1).add_done_callback(again)
-
-        for _ in range(64):
-            pool.submit(abs, -1).add_done_callback(again)
-        before = pool.stats().workers[0].executed
-        while turns < 20:
-            # To wait gives the interpreter away; to go on it must be had again.
+    def take_turns() -> None:
+        nonlocal turns
+        while not stop:
+            # Gives the interpreter away, and goes on when it has it again.
             time.sleep(0)
             turns += 1
-        stop.set()
-        between = pool.stats().workers[0].executed - before
-    # A turn costs a switch interval (5 ms) or so: were it a matter of luck, many millions would have run in between.
-    assert turns == 20
-    assert 0 <= between < 20_000_000
+
+    with Pool(1) as pool:
+        busy = Busy(pool)
+        for _ in range(300_000):
+            last = pool.submit(abs, -1)
+        beside = threading.Thread(target=take_turns)
+        beside.start()
+        before = turns
+        busy.go.set()
+        last.result(DEADLINE)
+        taken = turns - before
+        stop = True
+        beside.join(DEADLINE)
+    # The calls take many switch intervals; without a turn in between there would be one or two.
+    assert taken > 5
 
 
 def test_a_thread_that_computes_and_a_pool_share_the_interpreter() -> None:
@@ -263,7 +275,7 @@ def test_ctrl_c_ends_every_wait(program: Any, wait: str) -> None:
 def test_a_forked_child_is_told_and_its_exit_is_clean(program: Any) -> None:
     ran = program(
         """
-        import os, threading, libcoop
+        import concurrent.futures, os, threading, libcoop
         pool = libcoop.Pool(2)
         view = pool.at(priority=1)
         go = threading.Event()
@@ -273,8 +285,15 @@ def test_a_forked_child_is_told_and_its_exit_is_clean(program: Any) -> None:
         child = os.fork()
         if child == 0:
             for call in (
-                lambda: pool.submit(abs, -1), lambda: view.submit(abs, -1), lambda: list(pool.map(abs, [-1])),
-                lambda: running[0].result(), lambda: queued.exception(1), pool.stats, lambda: pool.at(priority=1),
+                lambda: pool.submit(abs, -1),
+                lambda: view.submit(abs, -1),
+                lambda: list(pool.map(abs, [-1])),
+                lambda: running[0].result(),
+                lambda: queued.exception(1),
+                lambda: concurrent.futures.wait(running),
+                lambda: queued.add_done_callback(print),
+                lambda: pool.at(priority=1),
+                pool.stats,
                 pool.shutdown,
             ):
                 try:

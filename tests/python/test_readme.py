@@ -1,4 +1,4 @@
-"""Every fenced Python, C and C++ snippet of README.md, and of docs/python-pool.md, prints what the block after it says."""
+"""Every fenced Python, C and C++ snippet of README.md and docs/python-pool.md runs, and prints what it says it does."""
 
 from __future__ import annotations
 

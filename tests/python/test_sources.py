@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import queue
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -218,3 +220,69 @@ def test_what_cannot_be_watched_is_refused_in_words(loop: EventLoop, tmp_path: P
 
 
 # --- running ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_loop_says_what_it_did(running_loop: EventLoop) -> None:
+    before = running_loop.stats()
+    running_loop.sleep(0).result(DEADLINE)
+    timer = running_loop.call_later(60, print)
+    running_loop.post_and_wait(time.sleep, 0.02)
+    running_loop.post_and_wait(bool)
+    after = running_loop.stats()
+    assert after.iterations > before.iterations
+    assert after.posts > before.posts
+    assert after.timers_fired == before.timers_fired + 1
+    assert (after.timers, after.watches) == (1, 0)
+    assert after.longest_callback >= 0.02
+    timer.cancel()
+
+
+def test_slow_callbacks_are_reported(running_loop: EventLoop, caplog: pytest.LogCaptureFixture) -> None:
+    told: queue.SimpleQueue[tuple[str, float]] = queue.SimpleQueue()
+    running_loop.set_slow_hook(0.01, lambda *slow: told.put(slow))
+    running_loop.post(time.sleep, 0.02)
+    what, took = told.get(timeout=DEADLINE)
+    assert what == "post"
+    assert took >= 0.02
+    running_loop.set_slow_hook(None)
+    lags: queue.SimpleQueue[float] = queue.SimpleQueue()
+    running_loop.set_lag_hook(0.01, lags.put)
+    running_loop.call_later(0, time.sleep, 0.02)
+    running_loop.call_later(0, bool)
+    running_loop.post(time.sleep, 0.02)
+    assert lags.get(timeout=DEADLINE) >= 0.01
+    running_loop.set_lag_hook(None)
+    with pytest.raises(ValueError, match="0"):
+        running_loop.set_slow_hook(0, print)
+    with pytest.raises(TypeError, match="callback must be callable"):
+        running_loop.set_slow_hook(1, 7)  # type: ignore[arg-type]
+
+
+def test_what_is_unref_keeps_no_loop(loop: EventLoop) -> None:
+    timer = loop.call_later(60, print, unref=True)
+    left, right = socket.socketpair()
+    with left, right:
+        watch = loop.watch(left, libcoop.READ, print, unref=True)
+        loop.run(libcoop.RunMode.UNTIL_IDLE)
+        timer.ref()
+        watch.ref()
+        timer.unref()
+        watch.unref()
+        loop.run(libcoop.RunMode.UNTIL_IDLE)
+        watch.cancel()
+        timer.cancel()
+        for source in (timer, watch):
+            with pytest.raises(libcoop.Stale):
+                source.ref()
+
+
+def test_callbacks_in_the_pool_at_a_priority(loop: EventLoop) -> None:
+    with libcoop.Runtime(2) as runtime:
+        runtime.start()
+        names: queue.SimpleQueue[int] = queue.SimpleQueue()
+        runtime.event_loop.call_later(0, lambda: names.put(threading.get_ident()), priority=libcoop.Priority.HIGH)
+        assert names.get(timeout=DEADLINE) != runtime.event_loop.post_and_wait(threading.get_ident)
+        with pytest.raises(libcoop.Invalid, match="priority"):
+            runtime.event_loop.call_later(0, print, priority=9)
+    with pytest.raises(libcoop.Invalid, match="has no pool"):
+        loop.call_later(0, print, priority=1)

@@ -397,3 +397,29 @@ def test_exit_and_fork_with_open_streams(program: Program) -> None:
         waiting = [client.read(), listener.accept(), server.write(b"x" * 10_000_000)]
         """
     )
+
+
+def test_descriptors_are_passed(running_loop: EventLoop, tmp_path: Path) -> None:
+    with (
+        running_loop.listen_unix(tmp_path / "socket") as listener,
+        running_loop.connect_unix(tmp_path / "socket").result(DEADLINE) as near,
+        listener.accept().result(DEADLINE) as far,
+    ):
+        reader, writer = os.pipe()
+        receive = far.receive_descriptors(100, 4)
+        assert near.send_descriptors(b"two", [reader, writer]).result(DEADLINE) is None
+        data, (got_reader, got_writer) = receive.result(DEADLINE)
+        assert data == b"two"
+        os.write(got_writer, b"through")
+        assert os.read(reader, 100) == b"through"
+        for fd in (reader, writer, got_reader, got_writer):
+            os.close(fd)
+        near.send_descriptors(b"none", []).result(DEADLINE)
+        assert far.receive_descriptors().result(DEADLINE) == (b"none", [])
+        near.send_descriptors(b"too many", [0, 1, 2]).result(DEADLINE)
+        with pytest.raises(libcoop.Failed, match="more than 1 descriptors"):
+            far.receive_descriptors(100, 1).result(DEADLINE)
+        with pytest.raises(libcoop.Os, match="send fd"):
+            near.send_descriptors(b"x", [1 << 20])
+        near.close()
+        assert far.receive_descriptors().result(DEADLINE) == (b"", [])

@@ -13,7 +13,7 @@
 use std::{
     future::Future,
     mem,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -204,6 +204,12 @@ impl AsFd for Event {
     /// Readable while it is signalled; it stays the event's.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.flag.fd.as_fd()
+    }
+}
+
+impl AsRawFd for Event {
+    fn as_raw_fd(&self) -> RawFd {
+        self.flag.fd.as_raw_fd()
     }
 }
 

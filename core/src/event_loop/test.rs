@@ -19,7 +19,9 @@ mod observed;
 mod races;
 mod signals;
 mod sources;
+mod strands;
 mod timers;
+mod watches;
 
 use super::*;
 use crate::{CpuSet, Error, Job, Priority, Refused};

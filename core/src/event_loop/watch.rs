@@ -315,8 +315,10 @@ impl Watches {
 
     pub(super) fn set_ref(&self, id: WatchId, referenced: bool) -> Result<()> {
         let mut table = self.table();
-        let watch = table.watch(id.0).ok_or(Error::Stale("io_watch"))?;
+        let watch = table.watch(id.0).filter(|watch| watch.kind == KIND).ok_or(Error::Stale(KIND))?;
         match (mem::replace(&mut watch.unref, !referenced), referenced) {
+            // Nobody waits for it whatever is asked for.
+            _ if watch.lost => 0,
             (true, true) => self.referenced.fetch_add(1, Ordering::Relaxed),
             (false, false) => self.referenced.fetch_sub(1, Ordering::Relaxed),
             _ => 0,

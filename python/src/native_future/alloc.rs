@@ -32,6 +32,8 @@ pub(crate) fn make(py: Python<'_>) -> PyResult<Bound<'_, Future>> {
     let new: Option<ffi::newfunc> = unsafe { std::mem::transmute(new) };
     let new = new.ok_or_else(|| pyo3::exceptions::PyTypeError::new_err("libcoop.Future has no constructor"))?;
     // SAFETY: what `__new__` is called with: the class, a tuple, and no keywords. It answers a new reference, or null and an error.
-    let future = unsafe { Bound::from_owned_ptr_or_err(py, new(class, no_args.as_ptr(), std::ptr::null_mut())) }?;
+    let future = unsafe { new(class, no_args.as_ptr(), std::ptr::null_mut()) };
+    // SAFETY: as said above.
+    let future = unsafe { Bound::from_owned_ptr_or_err(py, future) }?;
     Ok(future.cast_into::<Future>()?)
 }

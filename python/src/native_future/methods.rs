@@ -72,6 +72,7 @@ impl Future {
     #[pyo3(signature = (r#fn, /))]
     fn add_done_callback(slf: &Bound<'_, Self>, r#fn: Bound<'_, PyAny>) -> PyResult<()> {
         let this = slf.get();
+        this.check_fork(slf.py())?;
         {
             let mut inner = this.lock();
             if !this.state().is_done() {
@@ -194,6 +195,7 @@ impl Future {
 
     /// Makes the condition, and the list of those who wait, if they are not there.
     fn show<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyList>)> {
+        self.check_fork(py)?;
         if let Some(shown) = self.shown(py) {
             return Ok(shown);
         }

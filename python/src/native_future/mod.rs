@@ -21,7 +21,7 @@ use std::sync::{
     atomic::{AtomicU8, Ordering},
 };
 
-use coop_core::fork::Process;
+use coop_core::{Error, fork::Process};
 use pyo3::{
     PyTraverseError, PyVisit,
     exceptions::PyException,
@@ -32,7 +32,7 @@ use pyo3::{
 };
 
 pub(crate) use self::alloc::make;
-use crate::report;
+use crate::{errors::to_py, report};
 
 /// How far a future is. The numbers go up: whoever is done is `Cancelled` or more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,6 +130,14 @@ impl Future {
 
     fn state(&self) -> State {
         State::of(self.state.load(Ordering::Acquire))
+    }
+
+    /// Refuses to wait in a forked child: who would end it is in the parent.
+    fn check_fork(&self, py: Python<'_>) -> PyResult<()> {
+        if self.born.is_forked() && !self.state().is_done() {
+            return Err(to_py(py, &Error::Forked("future")));
+        }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -6,7 +6,7 @@
 //! is held for nothing else, by threads that hold nothing.
 //!
 //! Before that it looks for a while: a small call is over sooner than the system puts a thread to sleep and wakes it. How
-//! long is worth it is learned: twice as long after a success, half as long after a failure.
+//! long is worth it is learned: twice as long after a success, a quarter after a failure, and now and then a new try.
 
 use std::{
     hint::spin_loop,
@@ -18,19 +18,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coop_core::{Error, cpu};
+use coop_core::cpu;
 use pyo3::prelude::*;
 
 use super::{Future, State, WAITED_FOR};
-use crate::{errors::to_py, wait};
+use crate::wait;
 
 const SHELVES: usize = 64;
 static WAITING: [Mutex<Vec<(usize, Thread)>>; SHELVES] = [const { Mutex::new(Vec::new()) }; SHELVES];
 
 /// For how many nanoseconds a waiter looks before it sleeps, and the bounds of that.
 static PATIENCE: AtomicU32 = AtomicU32::new(LONGEST);
-const SHORTEST: u32 = 4_000;
+const SHORTEST: u32 = 1_000;
 const LONGEST: u32 = 50_000;
+
+/// Waits that looked in vain since one did not; at every so many of them the patience is tried anew.
+static IN_VAIN: AtomicU32 = AtomicU32::new(0);
+const RETRY: u32 = 32;
 
 fn shelf(address: usize) -> MutexGuard<'static, Vec<(usize, Thread)>> {
     // Objects lie at least 16 bytes apart.
@@ -82,11 +86,13 @@ fn look(future: &Future, at_most: Duration) -> bool {
     let since = Instant::now();
     while !future.state().is_done() {
         if since.elapsed() >= limit {
-            PATIENCE.store((patience / 2).max(SHORTEST), Ordering::Relaxed);
+            let again = (IN_VAIN.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(RETRY);
+            PATIENCE.store(if again { LONGEST / 2 } else { (patience / 4).max(SHORTEST) }, Ordering::Relaxed);
             return false;
         }
         (0..16).for_each(|_| spin_loop());
     }
+    IN_VAIN.store(0, Ordering::Relaxed);
     PATIENCE.store((patience * 2).min(LONGEST), Ordering::Relaxed);
     true
 }
@@ -110,10 +116,7 @@ pub(super) fn wait(py: Python<'_>, future: &Future, timeout: Option<f64>) -> PyR
     if future.state().is_done() {
         return Ok(true);
     }
-    if future.born.is_forked() {
-        // Nobody is here who would end it.
-        return Err(to_py(py, &Error::Forked("future")));
-    }
+    future.check_fork(py)?;
     let alone = cpu::usable_count() == 1;
     let at_most = timeout.unwrap_or(Duration::MAX);
     wait::wait(

@@ -181,7 +181,7 @@ fn a_storm_of_signals_breaks_no_call_and_loses_no_count() {
             .unwrap();
         // The waits of the thread that runs the loop are interrupted all the time, and its timer is called all the same.
         let (handle, count) = (event_loop.handle(), total.clone());
-        let every = TimerOptions { after: MS, every: Some(MS), on: On::Loop, ..TimerOptions::default() };
+        let every = TimerOptions { after: MS, every: Some(MS), on: On::Loop, unref: false };
         event_loop
             .timer(every, move |times| {
                 let ticks = ticks.fetch_add(times as usize, Ordering::SeqCst);

@@ -21,14 +21,21 @@ use super::{
     receiver::{Message, Receiver},
 };
 
-/// Room for the one control message of a header, aligned as its head is.
+/// Room for the one control message of a header that is sent, aligned as its head is.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 struct Control([u8; 32]);
 
+/// Room for the control messages of one that is received: a segment size and a time.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Controls([u8; 64]);
+
 const _: () = {
     assert!(align_of::<Control>() >= align_of::<libc::cmsghdr>());
     assert!(control_space(size_of::<c_int>()) <= size_of::<Control>());
+    assert!(align_of::<Controls>() >= align_of::<libc::cmsghdr>());
+    assert!(control_space(size_of::<c_int>()) + control_space(size_of::<libc::timespec>()) <= size_of::<Controls>());
     assert!(BATCH <= u32::MAX as usize);
 };
 
@@ -90,21 +97,29 @@ pub(super) fn kernel_dropped(socket: &UdpSocket) -> io::Result<u32> {
 
 /// From now on the kernel may coalesce what it receives.
 pub(super) fn enable_gro(socket: &UdpSocket) -> io::Result<()> {
+    turn_on(socket, libc::SOL_UDP, libc::UDP_GRO)
+}
+
+/// From now on the kernel says when each message came.
+pub(super) fn enable_times(socket: &UdpSocket) -> io::Result<()> {
+    turn_on(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS)
+}
+
+fn turn_on(socket: &UdpSocket, level: c_int, option: c_int) -> io::Result<()> {
     let on: c_int = 1;
     #[allow(clippy::cast_possible_truncation, reason = "4")]
     let length = size_of::<c_int>() as libc::socklen_t;
     // SAFETY: the pointer is to a local of the length beside it.
-    let failed = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_UDP, libc::UDP_GRO, (&raw const on).cast::<c_void>(), length)
-    };
+    let failed =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast::<c_void>(), length) };
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// One `recvmmsg` into the receiver's slots.
 #[allow(clippy::cast_possible_truncation, reason = "BATCH and the size of a name are small")]
-pub(super) fn receive(socket: &UdpSocket, receiver: &mut Receiver) -> io::Result<()> {
+pub(super) fn receive(socket: &UdpSocket, receiver: &mut Receiver, times: bool) -> io::Result<()> {
     let mut names: [Name; BATCH] = [[0; 28]; BATCH];
-    let mut controls = [const { MaybeUninit::<Control>::uninit() }; BATCH];
+    let mut controls = [const { MaybeUninit::<Controls>::uninit() }; BATCH];
     let mut vectors = [const { MaybeUninit::<libc::iovec>::uninit() }; BATCH];
     let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; BATCH];
     let (slots, messages) = receiver.slots();
@@ -117,7 +132,7 @@ pub(super) fn receive(socket: &UdpSocket, receiver: &mut Receiver) -> io::Result
         header.msg_hdr.msg_iov = vectors[index].write(vector);
         header.msg_hdr.msg_iovlen = 1;
         header.msg_hdr.msg_control = controls[index].as_mut_ptr().cast();
-        header.msg_hdr.msg_controllen = size_of::<Control>() as _;
+        header.msg_hdr.msg_controllen = size_of::<Controls>() as _;
         headers[index].write(header);
         prepared = index + 1;
     }
@@ -138,38 +153,51 @@ pub(super) fn receive(socket: &UdpSocket, receiver: &mut Receiver) -> io::Result
     for (header, name) in headers[..count].iter().zip(&names) {
         // SAFETY: `count` is at most `prepared`, and those headers are written.
         let header = unsafe { header.assume_init_ref() };
+        let (segment, at_ns) = told(&header.msg_hdr, times);
         messages.push(Message {
             length: header.msg_len as usize,
-            segment: coalesced(&header.msg_hdr),
+            segment,
             from: address::decode(name),
             truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            at_ns,
         });
     }
     Ok(())
 }
 
-/// The segment size of a message that the kernel coalesced; 0 of any other.
-fn coalesced(header: &libc::msghdr) -> usize {
+/// What the kernel says of a message: the segment size, 0 if it has not coalesced it; and, if it was asked to, when it came, else 0.
+#[inline]
+fn told(header: &libc::msghdr, times: bool) -> (usize, u64) {
+    let (mut segment, mut at_ns) = (0, 0);
     // SAFETY: after the receive `msg_controllen` bytes at `msg_control` are control messages that the kernel wrote, aligned by
-    // `Control`; the macro answers the first or null.
+    // `Controls`; the macro answers the first or null.
     let mut control = unsafe { libc::CMSG_FIRSTHDR(header) };
     while !control.is_null() {
         // SAFETY: not null, so a head that the kernel wrote, whole and aligned.
         let head = unsafe { &*control };
-        if head.cmsg_level == libc::SOL_UDP
-            && head.cmsg_type == libc::UDP_GRO
-            && head.cmsg_len as usize >= control_len(size_of::<c_int>())
-        {
-            // SAFETY: the data follows the head in the same buffer.
-            let data = unsafe { libc::CMSG_DATA(control) };
-            // SAFETY: `cmsg_len` says that an int is there; it may be unaligned.
-            let size = unsafe { data.cast::<c_int>().read_unaligned() };
-            return usize::try_from(size).unwrap_or(0);
+        // SAFETY: the data follows the head in the same buffer.
+        let data = unsafe { libc::CMSG_DATA(control) };
+        let holds = |bytes| head.cmsg_len as usize >= control_len(bytes);
+        match (head.cmsg_level, head.cmsg_type) {
+            (libc::SOL_UDP, libc::UDP_GRO) if holds(size_of::<c_int>()) => {
+                // SAFETY: `cmsg_len` says that an int is there; it may be unaligned.
+                let size = unsafe { data.cast::<c_int>().read_unaligned() };
+                segment = usize::try_from(size).unwrap_or(0);
+                if !times {
+                    break;
+                }
+            }
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) if holds(size_of::<libc::timespec>()) => {
+                // SAFETY: `cmsg_len` says that a timespec is there; it may be unaligned.
+                let at = unsafe { data.cast::<libc::timespec>().read_unaligned() };
+                at_ns = u64::try_from(at.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(at.tv_nsec).unwrap_or(0);
+            }
+            _ => {}
         }
         // SAFETY: `control` is one of this header's messages; the macro stays inside the buffer or answers null.
         control = unsafe { libc::CMSG_NXTHDR(header, control) };
     }
-    0
+    (segment, at_ns)
 }
 
 /// One `sendmmsg` of the first messages, at most [`BATCH`]. How many the kernel took; an error is about the first.

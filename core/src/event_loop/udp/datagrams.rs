@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::{mem::size_of, net::SocketAddr};
+use std::{mem::size_of, net::SocketAddr, time::Duration};
 
 use super::{Received, receiver::Message};
 
@@ -16,6 +16,13 @@ struct Run {
     from: SocketAddr,
 }
 
+/// Datagrams in a row that came at one time, or (0) at an unknown one.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    first: u32,
+    at_ns: u64,
+}
+
 /// A dense buffer of received datagrams.
 #[derive(Debug, Clone)]
 pub struct Datagrams {
@@ -24,6 +31,8 @@ pub struct Datagrams {
     runs: Vec<Run>,
     /// The cut ones, ascending.
     truncated: Vec<u32>,
+    /// When they came; nothing is kept of datagrams whose time nobody asked for.
+    moments: Vec<Moment>,
 }
 
 impl Default for Datagrams {
@@ -38,7 +47,7 @@ impl Datagrams {
 
     /// An empty one.
     pub fn new() -> Self {
-        Self { bytes: Vec::new(), offsets: vec![0], runs: Vec::new(), truncated: Vec::new() }
+        Self { bytes: Vec::new(), offsets: vec![0], runs: Vec::new(), truncated: Vec::new(), moments: Vec::new() }
     }
 
     /// How many there are.
@@ -55,7 +64,10 @@ impl Datagrams {
     /// The bytes in use, bookkeeping included, so that a flood of empty datagrams ends at a limit too.
     #[inline]
     pub fn held(&self) -> usize {
-        self.bytes.len() + size_of::<u32>() * (self.len() + self.truncated.len()) + size_of::<Run>() * self.runs.len()
+        self.bytes.len()
+            + size_of::<u32>() * (self.len() + self.truncated.len())
+            + size_of::<Run>() * self.runs.len()
+            + size_of::<Moment>() * self.moments.len()
     }
 
     /// Forgets them and keeps the memory.
@@ -64,11 +76,12 @@ impl Datagrams {
         self.offsets.truncate(1);
         self.runs.clear();
         self.truncated.clear();
+        self.moments.clear();
     }
 
     /// Appends one; false, and nothing is changed, if the buffer would grow past [`MAX_BYTES`](Self::MAX_BYTES).
     pub fn push(&mut self, data: &[u8], from: SocketAddr, truncated: bool) -> bool {
-        let message = Message { length: data.len(), segment: 0, from, truncated };
+        let message = Message { length: data.len(), segment: 0, from, truncated, at_ns: 0 };
         let mut received = Received::default();
         self.append(data, &message, Self::MAX_BYTES, &mut received);
         received.dropped == 0
@@ -94,6 +107,14 @@ impl Datagrams {
     /// Whether datagram `index` was longer than its slot and is cut.
     pub fn truncated(&self, index: usize) -> bool {
         u32::try_from(index).is_ok_and(|index| self.truncated.binary_search(&index).is_ok())
+    }
+
+    /// When datagram `index` reached this machine, on the system's clock: since 1970-01-01 UTC. `None` if that was not
+    /// [asked for](super::UdpOptions::receive_times). Datagrams that the kernel has joined share the time of the first.
+    pub fn received_at(&self, index: usize) -> Option<Duration> {
+        let after = self.moments.partition_point(|moment| moment.first as usize <= index);
+        let moment = self.moments.get(after.checked_sub(1)?)?;
+        (index < self.len() && moment.at_ns > 0).then(|| Duration::from_nanos(moment.at_ns))
     }
 
     /// All bytes, back to back.
@@ -122,9 +143,12 @@ impl Datagrams {
         let segment = if message.segment == 0 { data.len().max(1) } else { message.segment };
         let count = data.len().div_ceil(segment).max(1);
         let new_run = self.runs.last().is_none_or(|run| run.from != message.from);
+        let new_moment = self.moments.last().map_or(0, |moment| moment.at_ns) != message.at_ns;
         // Above the data: what every datagram costs, and what this message may add once.
         let each = size_of::<u32>();
-        let once = usize::from(new_run) * size_of::<Run>() + usize::from(message.truncated) * size_of::<u32>();
+        let once = usize::from(new_run) * size_of::<Run>()
+            + usize::from(new_moment) * size_of::<Moment>()
+            + usize::from(message.truncated) * size_of::<u32>();
         let room = limit.min(Self::MAX_BYTES).saturating_sub(self.held()).saturating_sub(once);
         let (kept, bytes) = if data.len() + count * each <= room {
             (count, data.len())
@@ -141,6 +165,9 @@ impl Datagrams {
         self.bytes.extend_from_slice(&data[..bytes]);
         if new_run {
             self.runs.push(Run { first: narrow(first), from: message.from });
+        }
+        if new_moment {
+            self.moments.push(Moment { first: narrow(first), at_ns: message.at_ns });
         }
         self.offsets.extend((1..kept).map(|nth| narrow(start + nth * segment)));
         self.offsets.push(narrow(start + bytes));
@@ -231,7 +258,7 @@ mod test {
     #[test]
     fn a_limit_keeps_the_leading_segments() {
         let data: Vec<u8> = (0..95).collect();
-        let message = Message { length: 95, segment: 10, from: from(1), truncated: true };
+        let message = Message { length: 95, segment: 10, from: from(1), truncated: true, at_ns: 0 };
         for limit in 0..200 {
             let (mut datagrams, mut received) = (Datagrams::new(), Received::default());
             datagrams.append(&data, &message, limit, &mut received);
@@ -246,9 +273,26 @@ mod test {
     }
 
     #[test]
+    fn a_time_is_that_of_its_message() {
+        let (mut datagrams, mut received) = (Datagrams::new(), Received::default());
+        let message = |at_ns| Message { length: 4, segment: 2, from: from(1), truncated: false, at_ns };
+        for at_ns in [0, 0, 5, 5, 0, 7] {
+            datagrams.append(b"abcd", &message(at_ns), 1000, &mut received);
+        }
+        let times: Vec<_> = (0..13).map(|index| datagrams.received_at(index).map(|at| at.as_nanos())).collect();
+        let told = |at| [Some(at); 2];
+        assert_eq!(times[..4], [None; 4]);
+        assert_eq!((&times[4..6], &times[6..8]), (&told(5)[..], &told(5)[..]));
+        assert_eq!((&times[8..10], &times[10..12]), (&[None; 2][..], &told(7)[..]));
+        assert_eq!(times[12], None, "past the end");
+        datagrams.clear();
+        assert_eq!((datagrams.held(), datagrams.received_at(0)), (0, None));
+    }
+
+    #[test]
     fn empty_datagrams_end_at_the_limit_too() {
         let (mut datagrams, mut received) = (Datagrams::new(), Received::default());
-        let message = Message { length: 0, segment: 0, from: from(1), truncated: false };
+        let message = Message { length: 0, segment: 0, from: from(1), truncated: false, at_ns: 0 };
         for _ in 0..1000 {
             datagrams.append(&[], &message, 440, &mut received);
         }

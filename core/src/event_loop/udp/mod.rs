@@ -8,10 +8,11 @@
 //!   the descriptor itself is an [`Error`].
 //! * Nothing grows without a bound that the caller gave: what does not fit is dropped and counted.
 //!
-//! `batch.rs` is the one file with `unsafe`; where there is no `recvmmsg`, `single.rs` stands in for it.
+//! [`UdpSocket`] never waits; [`Bound`] is one that a coroutine waits for. `batch.rs` is the one file with `unsafe`; where there is no `recvmmsg`, `single.rs` stands in for it.
 
 #![deny(unsafe_code)]
 
+mod bound;
 mod datagrams;
 mod outgoing;
 mod receiver;
@@ -40,6 +41,7 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 
+pub use bound::Bound;
 pub use datagrams::{Datagrams, Iter};
 pub use outgoing::Outgoing;
 pub use receiver::Receiver;
@@ -69,6 +71,8 @@ pub struct UdpOptions {
     pub no_gro: bool,
     /// Never send with GSO.
     pub no_gso: bool,
+    /// Tell of each datagram when it came: [`Datagrams::received_at`].
+    pub receive_times: bool,
 }
 
 /// What one [`UdpSocket::receive`] did.
@@ -114,6 +118,9 @@ pub struct UdpSocket {
     /// The longest segment that this socket sends with GSO; 0 is none.
     gso_limit: AtomicUsize,
     gso_said: AtomicBool,
+    times: bool,
+    /// A connected socket is told of errors, in the place of datagrams.
+    connected: AtomicBool,
 }
 
 impl UdpSocket {
@@ -137,6 +144,10 @@ impl UdpSocket {
             Ok(socket)
         };
         let socket = std::net::UdpSocket::from(make().map_err(|error| Error::os(format!("bind {address}"), &error))?);
+        if options.receive_times {
+            system::enable_times(&socket)
+                .map_err(|error| Error::Unsupported(format!("receive times of a UDP socket: {error}")))?;
+        }
         // A kernel without UDP_SEGMENT ignores the request and sends the run as one datagram: ask first.
         let gso = !options.no_gso && system::has_gso(&socket);
         Ok(Self {
@@ -144,12 +155,16 @@ impl UdpSocket {
             gro: AtomicU8::new(if options.no_gro { OFF } else { UNDECIDED }),
             gso_limit: AtomicUsize::new(if gso { MAX_DATAGRAM } else { 0 }),
             gso_said: AtomicBool::new(false),
+            times: options.receive_times,
+            connected: AtomicBool::new(false),
         })
     }
 
     /// Sets the peer: what is sent without an address goes there, and only what it sends is received.
     pub fn connect(&self, peer: SocketAddr) -> Result<()> {
-        self.socket.connect(peer).map_err(|error| Error::os(format!("connect {peer}"), &error))
+        self.socket.connect(peer).map_err(|error| Error::os(format!("connect {peer}"), &error))?;
+        self.connected.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The address that it is bound to.
@@ -189,7 +204,7 @@ impl UdpSocket {
         self.decide_gro(scratch)?;
         let mut received = Received::default();
         while received.errors < MAX_ERRORS {
-            match system::receive(&self.socket, scratch) {
+            match system::receive(&self.socket, scratch, self.times) {
                 Ok(()) => {
                     // A short read is a drained socket, or one with a pending error: both wake the poll when more comes.
                     received.would_block = scratch.messages().len() < BATCH;
@@ -209,9 +224,21 @@ impl UdpSocket {
     }
 
     fn decide_gro(&self, scratch: &Receiver) -> Result<()> {
+        if self.uses_gro(scratch.takes_gro()) && !scratch.takes_gro() {
+            return Err(Error::Invalid(format!(
+                "slots of {} bytes are too small for this socket: it receives with GRO, which takes {}; use no_gro",
+                scratch.slot_bytes(),
+                Receiver::MAX_SLOT
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether the socket uses GRO, which the first to ask decides.
+    fn uses_gro(&self, wanted: bool) -> bool {
         let mut state = self.gro.load(Ordering::Relaxed);
         if state == UNDECIDED {
-            let wanted = if scratch.takes_gro() { ON } else { OFF };
+            let wanted = if wanted { ON } else { OFF };
             state = match self.gro.compare_exchange(UNDECIDED, wanted, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) if wanted == ON && system::enable_gro(&self.socket).is_err() => {
                     self.gro.store(OFF, Ordering::Relaxed);
@@ -221,14 +248,7 @@ impl UdpSocket {
                 Err(decided) => decided,
             };
         }
-        if state == ON && !scratch.takes_gro() {
-            return Err(Error::Invalid(format!(
-                "slots of {} bytes are too small for this socket: it receives with GRO, which takes {}; use no_gro",
-                scratch.slot_bytes(),
-                Receiver::MAX_SLOT
-            )));
-        }
-        Ok(())
+        state == ON
     }
 
     /// Sends what is queued until it is all gone or the kernel's buffer is full; the rest stays in `out`, in its order.

@@ -29,6 +29,8 @@ pub(super) struct Message {
     pub(super) from: SocketAddr,
     /// It was longer than the slot.
     pub(super) truncated: bool,
+    /// When it came, since 1970-01-01 UTC; 0 if that is not known.
+    pub(super) at_ns: u64,
 }
 
 impl Receiver {

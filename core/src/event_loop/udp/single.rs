@@ -24,15 +24,19 @@ pub(super) fn enable_gro(_: &UdpSocket) -> Result<()> {
     Err(Error::from(ErrorKind::Unsupported))
 }
 
+pub(super) fn enable_times(_: &UdpSocket) -> Result<()> {
+    Err(Error::from(ErrorKind::Unsupported))
+}
+
 /// Fills slots until one call fails; the error is answered only if nothing came before it.
-pub(super) fn receive(socket: &UdpSocket, receiver: &mut Receiver) -> Result<()> {
+pub(super) fn receive(socket: &UdpSocket, receiver: &mut Receiver, _times: bool) -> Result<()> {
     let (slots, messages) = receiver.slots();
     for slot in slots {
         match socket.recv_from(slot) {
             // A longer datagram fills the slot and is cut without a word: a full slot below the largest may be one.
             Ok((length, from)) => {
                 let truncated = length == slot.len() && length < Receiver::MAX_SLOT;
-                messages.push(Message { length, segment: 0, from, truncated });
+                messages.push(Message { length, segment: 0, from, truncated, at_ns: 0 });
             }
             Err(error) if messages.is_empty() => return Err(error),
             Err(_) => break,

@@ -5,6 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 use proptest::prelude::*;
 
+mod bound;
+
 use super::*;
 
 const ANY: usize = usize::MAX;
@@ -267,19 +269,20 @@ fn the_loop_that_stands_in_where_there_is_no_recvmmsg() {
     for length in [1, 0, 2000] {
         out.push(&pattern(length, 0), None).unwrap();
     }
+    assert!(single::enable_times(&receiver.socket).is_err());
     assert!(!single::has_gso(&sender.socket) && single::enable_gro(&sender.socket).is_err());
     assert!(single::kernel_dropped(&receiver.socket).is_err());
     assert_eq!(single::send(&sender.socket, out.messages(0)).unwrap(), 3);
     await_readable(&receiver);
     let (mut sink, mut received) = (Datagrams::new(), Received::default());
     while sink.len() < 3 {
-        match single::receive(&receiver.socket, &mut scratch) {
+        match single::receive(&receiver.socket, &mut scratch, false) {
             Ok(()) => scratch.append_to(&mut sink, ANY, &mut received),
             Err(_) => await_readable(&receiver),
         }
     }
     assert_eq!(texts(&sink), [pattern(1, 0), vec![], pattern(2000, 0)]);
-    let error = single::receive(&receiver.socket, &mut scratch).unwrap_err();
+    let error = single::receive(&receiver.socket, &mut scratch, false).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
 }
 

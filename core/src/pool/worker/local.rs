@@ -99,7 +99,7 @@ pub(crate) fn working_as() -> Option<(usize, usize)> {
 /// and before it looks for work longer than one look. What a task took and the next of its kind would take again it
 /// can so keep in between: a lock that is dear to take, say. False on a thread that is no worker: `leave` is not called then.
 pub fn linger(kind: usize, leave: fn()) -> bool {
-    here(|local| local.lingering.set(Some((kind, leave)))).is_some()
+    here(|local| local.lingering.set(Some(Lingering { kind, leave }))).is_some()
 }
 
 /// Calls `run`, which does not unwind, inside the task at hand as a task of this target: what it forks stays in that lane and
@@ -114,6 +114,13 @@ pub(crate) fn run_as(target: &Target, run: impl FnOnce()) {
     here(|local| local.run_inside(target.narrow_lane(), target.level(), &mut call));
     // On a thread that is no worker any more.
     call();
+}
+
+/// See [`linger`].
+#[derive(Clone, Copy)]
+struct Lingering {
+    kind: usize,
+    leave: fn(),
 }
 
 /// Where the task at hand runs: what it forks stays there.
@@ -139,14 +146,14 @@ pub(in super::super) struct Local {
     /// Those of tasks that are run inside the task at hand, from number [`VISITED`].
     visited: RefCell<Vec<Arc<Lane>>>,
     /// See [`linger`].
-    lingering: Cell<Option<(usize, fn())>>,
+    lingering: Cell<Option<Lingering>>,
 }
 
 impl Local {
     /// What comes next is this job.
     #[inline(always)]
     pub(super) fn linger_for(&self, job: &Job) {
-        if let Some((kind, _)) = self.lingering.get()
+        if let Some(Lingering { kind, .. }) = self.lingering.get()
             && kind != job.kind()
         {
             self.stop_lingering();
@@ -156,7 +163,7 @@ impl Local {
     /// What comes next is no task.
     #[cold]
     pub(super) fn stop_lingering(&self) {
-        if let Some((_, leave)) = self.lingering.take() {
+        if let Some(Lingering { leave, .. }) = self.lingering.take() {
             leave();
         }
     }

@@ -41,6 +41,11 @@ const LOOKS: u32 = 20;
 const FIRST_PAUSE: u32 = 5;
 const LONGEST_PAUSE: u32 = 8;
 
+/// After how many searches in a row that found nothing a worker sleeps without one, and how often it tries again: where work
+/// comes seldom, or the CPU is wanted by who would bring it, looking for it only takes time from others.
+const FRUITLESS: u32 = 3;
+const RETRY: u32 = 8;
+
 /// After how many batches of tasks from outside a busy worker looks for one that is stuck elsewhere; after one from inside it always
 /// does.
 const LOOK_ROUND: u32 = 8;
@@ -69,6 +74,8 @@ pub(super) struct Worker<'a> {
     /// Per level, how many tasks ran above it since it has had one that could run.
     passed: [u32; LEVELS],
     searching: bool,
+    /// How many searches, or sleeps instead of one, there were since one found something.
+    fruitless: u32,
 }
 
 impl<'a> Worker<'a> {
@@ -86,6 +93,7 @@ impl<'a> Worker<'a> {
             batches: 0,
             passed: [0; LEVELS],
             searching: false,
+            fruitless: 0,
         }
     }
 
@@ -152,17 +160,21 @@ impl<'a> Worker<'a> {
         let sleep = &self.shared.sleep;
         // Only half of the workers look: more do not find more, and take CPU time from who submits.
         // And none looks on a CPU where another worker is at work.
+        let worth_it = self.fruitless < FRUITLESS || self.fruitless.is_multiple_of(RETRY);
         if !self.searching
+            && worth_it
             && 2 * sleep.searchers() < self.shared.workers().max(2)
             && !sleep.shares_with_running(self.index)
         {
             sleep.search(self.index);
             self.searching = true;
         }
-        if self.searching {
+        self.fruitless = self.fruitless.wrapping_add(1);
+        if self.searching && worth_it {
             for look in 0..LOOKS {
                 (0..1 << (FIRST_PAUSE + look).min(LONGEST_PAUSE)).for_each(|_| spin_loop());
                 if self.has_work() {
+                    self.fruitless = 0;
                     return;
                 }
             }

@@ -1,0 +1,38 @@
+//! Options of the sources that have no others: events, children, signals.
+
+use coop_core::{Result, event_loop::On};
+
+use crate::{
+    cpu_set::coop_cpu_set,
+    event_loop::place,
+    options::{self, Options},
+};
+
+/// Where the callback of an event, a child or a signal runs. Zero in any field but size is the default.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct coop_source_options {
+    /// sizeof(coop_source_options).
+    pub size: usize,
+    /// One of COOP_ON_*.
+    pub on: i32,
+    /// One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
+    pub priority: i32,
+    /// On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
+    pub cpus: coop_cpu_set,
+}
+
+// SAFETY: numbers and a set of them, four fields that fill 32 bytes (tests/c/layout.c), any bytes are a value.
+unsafe impl Options for coop_source_options {
+    const NAME: &'static str = "coop_source_options";
+    const FIRST: usize = size_of::<Self>();
+}
+
+/// # Safety
+/// As [`options::read`], and the CPU set is as [`coop_cpu_set::read`] wants it.
+pub(crate) unsafe fn read(given: *const coop_source_options) -> Result<On> {
+    // SAFETY: the caller's promise.
+    let read = unsafe { options::read(given) }?;
+    // SAFETY: the caller's promise.
+    unsafe { place(read.on, read.priority, read.cpus) }
+}
