@@ -87,7 +87,9 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
         "python": ("send", "a set sends nothing else"),
     },
     ("task", "release"): {"rust": (None, "a Task that is dropped runs on")},
-    ("event_loop", "timer_local"): {"python": (None, "a call of the interpreter costs more than the lock that it saves")},
+    ("event_loop", "timer_local"): {
+        "python": (None, "a call of the interpreter costs more than the lock that it saves")
+    },
     ("timer", "cancel"): {"rust": ("cancel_timer", "an id is the loop's to cancel")},
     ("timer", "cancel_local"): {
         "rust": ("cancel_timer_local", "an id is the loop's to cancel"),
