@@ -14,7 +14,7 @@ use crate::{
 };
 
 const WARM_UP_SECONDS: f64 = 0.02;
-const SECONDS: f64 = 0.25;
+const SECONDS: f64 = 0.2;
 
 #[repr(C)]
 struct RawClient {

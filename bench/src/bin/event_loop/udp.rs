@@ -17,8 +17,8 @@ use crate::{
     table::{Contestant, compare, less, more},
 };
 
-const SECONDS: f64 = 0.2;
-const BURSTS: usize = 10;
+const SECONDS: f64 = 0.15;
+const BURSTS: usize = 6;
 /// No more than a buffer of `UDP_BUFFER` takes.
 const BURST: u64 = 16_384;
 
