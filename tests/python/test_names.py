@@ -36,6 +36,7 @@ TYPES = {
     "listener": Type(("event_loop/stream", ("Listener", "Handle")), ("listener",), (libcoop.Listener,)),
     "udp": Type(("event_loop/udp", ("UdpSocket",)), ("udp",), (libcoop.UdpSocket,)),
     "event": Type(("event_loop/event.rs", ("Event",)), ("event",), (libcoop.Event,)),
+    "async": Type(("event_loop/async_signal.rs", ("AsyncSignal", "Handle")), ("async",), (libcoop.Async,)),
     "child": Type(("event_loop/child.rs", ("Handle",)), ("child",), ()),
     "signal": Type(("event_loop/signal", ("Handle",)), ("signal",), (libcoop.Signal,)),
 }
@@ -139,7 +140,11 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
 SOMETHING_ELSE = {("port_context", "send"), ("stream", "write")}
 # How objects begin and end: C's two verbs, and those of the languages that have constructors.
 LIFE = {
-    "new": {"rust": ("new", "bind", "from_fd", "listen"), "cpp": ("create",), "python": ("__new__", "__init__")},
+    "new": {
+        "rust": ("new", "bind", "from_fd", "listen", "async_signal"),
+        "cpp": ("create",),
+        "python": ("__new__", "__init__"),
+    },
     "free": {"rust": ("drop",), "cpp": ("free",), "python": ("close", "shutdown", "__exit__")},
 }
 

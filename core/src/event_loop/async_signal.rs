@@ -44,12 +44,15 @@ struct Flag {
 }
 
 impl AsyncSignal {
-    /// Has the callback called on the loop or in its pool. Safe in a signal handler, and from any thread; in a forked child it does
-    /// nothing.
-    pub fn send(&self) {
-        if !self.flag.fork.is_forked() && !self.flag.sent.swap(true, Ordering::AcqRel) {
+    /// Has the callback called on the loop or in its pool. Safe in a signal handler, and from any thread; it leaves `errno` alone. In a
+    /// forked child it does nothing and answers false.
+    pub fn send(&self) -> bool {
+        let here = !self.flag.fork.is_forked();
+        if here && !self.flag.sent.swap(true, Ordering::AcqRel) {
+            // The last: the callback may end all this at once.
             kernel::raise(&self.flag.fd);
         }
+        here
     }
 
     /// Ends it: the callback does not begin any more, and is dropped now, or when it returns if it is running.
