@@ -470,7 +470,9 @@ class Async:
     a context manager it is closed at the end.
     """
     def send(self) -> None:
-        """Has the callback called. After the loop's end it does nothing. Any thread. Raises Closed after `close`."""
+        """Has the callback called. After the loop's end it does nothing. Any thread. Raises Closed after `close`,
+        Forked.
+        """
     def close(self) -> None:
         """Ends it, any number of times: the callback does not begin any more."""
     def __enter__(self) -> Self: ...

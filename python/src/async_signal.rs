@@ -46,13 +46,13 @@ pub(crate) struct Async {
 
 #[pymethods]
 impl Async {
-    /// Has the callback called. After the loop's end it does nothing. Any thread. Raises Closed after `close`.
+    /// Has the callback called. After the loop's end it does nothing. Any thread. Raises Closed after `close`, Forked.
     fn send(&self, py: Python<'_>) -> PyResult<()> {
         match &*self.signal.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(signal) => signal.send(),
-            None => return Err(to_py(py, &Error::Closed("async"))),
+            Some(signal) if signal.send() => Ok(()),
+            Some(_) => Err(to_py(py, &Error::Forked("async"))),
+            None => Err(to_py(py, &Error::Closed("async"))),
         }
-        Ok(())
     }
 
     /// Ends it, any number of times: the callback does not begin any more.
