@@ -23,6 +23,18 @@ using namespace std::chrono_literals;
 // Far beyond what a case takes, also on a machine that does other things.
 constexpr auto HANG = 120s;
 
+// For whoever looks for what was left.
+std::string open_descriptors() {
+    std::string all;
+    for (int fd = 0; fd < 200; fd++) {
+        char name[200];
+        std::string link = "/proc/self/fd/" + std::to_string(fd);
+        if (ssize_t length = readlink(link.c_str(), name, sizeof name); length > 0)
+            all += " " + std::to_string(fd) + "=" + std::string(name, static_cast<std::size_t>(length));
+    }
+    return all;
+}
+
 std::size_t entries(const char *folder) {
     DIR *dir = opendir(folder);
     if (dir == nullptr) fail("cannot read %s", folder);
@@ -63,7 +75,8 @@ void one_case(std::uint64_t seed) {
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, in.fds + i) != 0) fail("no sockets left");
     for (int i = 0; i < 3; i++)
         for (action make : {action([](call &c) { by_type(c, coop_pool_new); }), action([](call &c) { by_type(c, coop_event_loop_new); }),
-                            action([](call &c) { by_type(c, coop_runtime_new); }), action([](call &c) { by_type(c, coop_udp_new); })}) {
+                            action([](call &c) { by_type(c, coop_runtime_new); }), action([](call &c) { by_type(c, coop_udp_new); }),
+                            action([](call &c) { by_type(c, coop_event_new); }), action(stream_new), action(listener_new)}) {
             call c(in, from);
             c.name = "a first object";
             make(c);
@@ -134,7 +147,7 @@ int main(int argc, char **argv) {
         fuzz::began = fuzz::clock::now();
         fuzz::one_case(seed + done);
         done++;
-        fuzz::wait_until([] { return std::string("descriptors are left"); }, [&] { return fuzz::entries("/proc/self/fd") == descriptors; });
+        fuzz::wait_until([] { return "descriptors are left:" + open_descriptors(); }, [&] { return fuzz::entries("/proc/self/fd") == descriptors; });
     }
     std::printf("%llu cases from seed %llu\n", static_cast<unsigned long long>(done), static_cast<unsigned long long>(seed));
     return 0;

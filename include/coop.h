@@ -1115,11 +1115,11 @@ typedef struct {
 } coop_stream_callback;
 
 /*
- Where the callback of a look-up runs. Zero in any field but size is the default.
+ Where the callback of an event, a child, a signal or a look-up runs. Zero in any field but size is the default.
  */
 typedef struct {
     /*
-     sizeof(coop_resolve_options).
+     sizeof(coop_source_options).
      */
     size_t size;
     /*
@@ -1134,7 +1134,7 @@ typedef struct {
      On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
      */
     coop_cpu_set cpus;
-} coop_resolve_options;
+} coop_source_options;
 
 /*
  A function that is told once where a name is; then drop(arg) is called. See coop_callback.
@@ -1224,28 +1224,6 @@ typedef struct {
  Names a wait for a child of one loop; never 0, and never used again for another one.
  */
 typedef uint64_t coop_child_id;
-
-/*
- Where the callback of an event, a child or a signal runs. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_source_options).
-     */
-    size_t size;
-    /*
-     One of COOP_ON_*.
-     */
-    int32_t on;
-    /*
-     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
-     */
-    int32_t priority;
-    /*
-     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
-     */
-    coop_cpu_set cpus;
-} coop_source_options;
 
 /*
  How a child ended. Later versions may add fields at its end.
@@ -1766,7 +1744,7 @@ typedef struct {
      coop_event_loop_resolve.
      */
     coop_status (*event_loop_resolve)(coop_event_loop *event_loop,
-                                      const coop_resolve_options *options,
+                                      const coop_source_options *options,
                                       const char *host,
                                       size_t host_length,
                                       uint16_t port,
@@ -2145,7 +2123,7 @@ coop_status coop_event_loop_connect_unix(coop_event_loop *event_loop,
  Any thread. As coop_event_loop_connect. The callback is told COOP_E_RESOLVE for a name that has no address.
  */
 coop_status coop_event_loop_resolve(coop_event_loop *event_loop,
-                                    const coop_resolve_options *options,
+                                    const coop_source_options *options,
                                     const char *host,
                                     size_t host_length,
                                     uint16_t port,
@@ -3124,8 +3102,8 @@ coop_status coop_stream_send_descriptors(coop_stream *stream,
 /*
  Reads from a Unix socket, with the descriptors that come.
 
- As coop_stream_read; it is the one read. descriptors, capacity: where to, and room for how many. count: set to 0 now, and then to how many
- came. All three stay where they are until the callback is told. What came is the caller's, who closes it; each is closed on exec. If more
+ As coop_stream_read; it is the one read. descriptors, capacity: where to, and room for how many. count: set to how many came,
+ before the callback is told; and to 0 until then, if this answers COOP_OK. All three stay where they are until the callback is told. What came is the caller's, who closes it; each is closed on exec. If more
  come than there is room for, all are closed, and the callback is told COOP_E_QUEUE_FULL and how many bytes came.
 
  Any thread. As coop_stream_read; COOP_E_INVALID for a capacity of 0 or more than COOP_STREAM_DESCRIPTORS. The callback is told
