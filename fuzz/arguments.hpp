@@ -340,6 +340,11 @@ struct objects<coop_event> {
     static coop_event *of(hold &h) { return h.event(); }
 };
 template <>
+struct objects<coop_async> {
+    static place &pick(call &c) { return c.in.asyncs[c.from.below(2)]; }
+    static coop_async *of(hold &h) { return h.async(); }
+};
+template <>
 struct objects<coop_port_set> {
     static place &pick(call &c) { return c.in.port_sets[c.from.below(2)]; }
     static coop_port_set *of(hold &h) { return h.port_set(); }

@@ -76,7 +76,7 @@ void one_case(std::uint64_t seed) {
     for (int i = 0; i < 3; i++)
         for (action make : {action([](call &c) { by_type(c, coop_pool_new); }), action([](call &c) { by_type(c, coop_event_loop_new); }),
                             action([](call &c) { by_type(c, coop_runtime_new); }), action([](call &c) { by_type(c, coop_udp_new); }),
-                            action([](call &c) { by_type(c, coop_event_new); }), action(stream_new), action(listener_new)}) {
+                            action([](call &c) { by_type(c, coop_event_new); }), action([](call &c) { by_type(c, coop_async_new); }), action(stream_new), action(listener_new)}) {
             call c(in, from);
             c.name = "a first object";
             make(c);
@@ -147,7 +147,7 @@ int main(int argc, char **argv) {
         fuzz::began = fuzz::clock::now();
         fuzz::one_case(seed + done);
         done++;
-        fuzz::wait_until([] { return "descriptors are left:" + open_descriptors(); }, [&] { return fuzz::entries("/proc/self/fd") == descriptors; });
+        fuzz::wait_until([] { return "descriptors are left:" + fuzz::open_descriptors(); }, [&] { return fuzz::entries("/proc/self/fd") == descriptors; });
     }
     std::printf("%llu cases from seed %llu\n", static_cast<unsigned long long>(done), static_cast<unsigned long long>(seed));
     return 0;

@@ -82,6 +82,7 @@ inline void free_there(place &p) {
     case place::stream: return free_there<coop_stream>(p);
     case place::listener: return free_there<coop_listener>(p);
     case place::event: return free_there<coop_event>(p);
+    case place::async: return free_there<coop_async>(p);
     }
 }
 
@@ -123,6 +124,7 @@ inline void free_home(argument &self) {
     case place::stream: destroy(static_cast<coop_stream *>(object)); break;
     case place::listener: destroy(static_cast<coop_listener *>(object)); break;
     case place::event: destroy(static_cast<coop_event *>(object)); break;
+    case place::async: destroy(static_cast<coop_async *>(object)); break;
     case place::udp: break;
     }
 }
@@ -436,6 +438,13 @@ inline void stream_try(call &c) {
     check_status(c, status);
     if (status == COOP_OK ? count > length : count != 77777777) fail("%s of %zu: %s, and it took %zu", c.name.data(), length, coop_status_str(status), count);
 }
+// It leaves the last error alone.
+inline void async_send(call &c) {
+    hold h;
+    coop_async *async = take<coop_async>(c, h);
+    coop_status status = coop_async_send(async);
+    if (status != (async == nullptr ? COOP_E_NULL : COOP_OK)) fail("coop_async_send answered %s", coop_status_str(status));
+}
 inline void stream_cancel(call &c) {
     hold h;
     check_status(c, coop_stream_cancel(take<coop_stream>(c, h), static_cast<std::uint32_t>(choice(c, {1, 2, 3}))));
@@ -473,6 +482,8 @@ inline const named_action by_hand[] = {
     {"coop_stream_free", free_one<coop_stream>},
     {"coop_listener_free", free_one<coop_listener>},
     {"coop_event_free", free_one<coop_event>},
+    {"coop_async_free", free_one<coop_async>},
+    {"coop_async_send", async_send},
     {"coop_stream_new", stream_new},
     {"coop_listener_new", listener_new},
     {"coop_event_loop_connect", event_loop_connect},

@@ -20,7 +20,7 @@ namespace fuzz {
 
 // A place for an object. The counts say who uses it.
 struct place {
-    enum kind { pool, event_loop, runtime, udp, port_set, stream, listener, event };
+    enum kind { pool, event_loop, runtime, udp, port_set, stream, listener, event, async };
 
     std::mutex lock;
     std::condition_variable idle;
@@ -99,6 +99,7 @@ public:
     coop_udp *udp() const { return static_cast<coop_udp *>(object_); }
     coop_stream *stream() const { return static_cast<coop_stream *>(object_); }
     coop_listener *listener() const { return static_cast<coop_listener *>(object_); }
+    coop_async *async() const { return static_cast<coop_async *>(object_); }
     coop_event *event() const { return static_cast<coop_event *>(object_); }
     coop_port_set *port_set() const { return static_cast<coop_port_set *>(object_); }
     coop_pool *pool() const {
@@ -149,7 +150,7 @@ struct argument {
 
 struct world {
     std::array<place, 3> pools, event_loops, udps;
-    std::array<place, 2> runtimes, port_sets, listeners, events;
+    std::array<place, 2> runtimes, port_sets, listeners, events, asyncs;
     std::array<place, 6> streams;
     int fds[8];  // four pairs of sockets, and they do not block
     std::atomic<int> budget{3000};  // calls from inside callbacks
@@ -168,6 +169,7 @@ struct world {
         for (place &p : streams) p.what = place::stream;
         for (place &p : listeners) p.what = place::listener;
         for (place &p : events) p.what = place::event;
+        for (place &p : asyncs) p.what = place::async;
     }
 
     argument &offer() {
@@ -209,6 +211,7 @@ struct world {
         for (place &p : listeners) f(p);
         for (place &p : streams) f(p);
         for (place &p : events) f(p);
+        for (place &p : asyncs) f(p);
     }
 };
 
