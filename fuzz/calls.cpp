@@ -138,6 +138,11 @@ int main(int argc, char **argv) {
     std::thread(fuzz::watchdog).detach();
     fuzz::own_threads = fuzz::entries("/proc/self/task");
     fuzz::current_seed = seed;
+    // A signal that was watched once has a descriptor for the rest of the process.
+    coop_event_loop *event_loop = nullptr;
+    if (coop_event_loop_new(nullptr, &event_loop) != COOP_OK) fuzz::fail("no loop: %s", coop_last_error());
+    for (int signum : {1, 2, 3, 6}) coop_event_loop_signal(event_loop, signum, nullptr, {[](void *, std::int32_t, std::uint64_t) {}, nullptr, nullptr}, nullptr);
+    coop_event_loop_free(event_loop);
     fuzz::one_case(seed);  // what is made once for a process is made now
     std::size_t descriptors = fuzz::entries("/proc/self/fd");
     auto start = fuzz::clock::now();
