@@ -234,6 +234,7 @@ impl Handle {
             let callback = || make(f.take().unwrap_or_else(|| unreachable!("asked for once")));
             self.shared.watches.add(kind, fd, &options, place, callback)
         });
+        self.shared.watches.report();
         match (added, f) {
             (Ok(id), _) => Ok(id),
             (Err(error), Some(f)) => Err(Refused::new(error, f)),
@@ -253,7 +254,9 @@ impl Handle {
     /// [`Error::Forked`].
     pub fn set_watch_interest(&self, id: WatchId, interest: Interest) -> Result<()> {
         self.shared.fork.check()?;
-        self.shared.watches.set_interest(id.0, interest)
+        let set = self.shared.watches.set_interest(id.0, interest);
+        self.shared.watches.report();
+        set
     }
 
     /// Ends a watch: its callback does not begin any more, and is dropped now, or when it returns if it is running.

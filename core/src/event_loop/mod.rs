@@ -18,7 +18,7 @@
 //! # Where things are
 //!
 //! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `posts.rs` the queue of posts, `wake.rs` the
-//! wake-up, `timer/` the wheel and its callbacks, `watch.rs` file descriptors, `event.rs`, `child.rs` and `signal/` what is watched by
+//! wake-up, `timer/` the wheel and its callbacks, `watch/` file descriptors, `event.rs`, `child.rs` and `signal/` what is watched by
 //! descriptors of its own (`kernel.rs`), `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/` datagrams
 //! in batches, `io.rs` sockets whose futures wait at a record each (`readiness.rs`), `stream/` connections, `resolve.rs` names, `wait.rs`
 //! times and descriptors as futures, `news.rs` what a callback tells a future.

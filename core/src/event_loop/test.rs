@@ -16,6 +16,7 @@ mod ends;
 mod events;
 mod observed;
 mod races;
+mod records;
 mod signals;
 mod sources;
 mod strands;
