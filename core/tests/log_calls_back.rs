@@ -76,7 +76,9 @@ fn provoke(log_lock: &Mutex<()>) -> usize {
     }
     limit_descriptors_to(4096);
     told += 1;
-    event_loop.post_and_wait(None, || ()).unwrap();
+    let (ran, has_run) = mpsc::channel();
+    event_loop.post(move || ran.send(()).unwrap()).unwrap();
+    has_run.recv_timeout(LONG).unwrap();
     drop((io, listener));
 
     // The last one ends the loop from inside.
