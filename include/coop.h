@@ -215,6 +215,11 @@
 #define COOP_VERSION_PATCH 0
 
 /*
+ What a signal handler may wake a loop with.
+ */
+typedef struct coop_async coop_async;
+
+/*
  An event: not signalled, or signalled. Its descriptor is readable while it is signalled.
  */
 typedef struct coop_event coop_event;
@@ -1226,7 +1231,7 @@ typedef struct {
 typedef uint64_t coop_child_id;
 
 /*
- Where the callback of an event, a child or a signal runs. Zero in any field but size is the default.
+ Where the callback of an event, a child, a signal or a coop_async runs. Zero in any field but size is the default.
  */
 typedef struct {
     /*
@@ -1947,6 +1952,25 @@ typedef struct {
 } coop_api;
 
 /*
+ A function that runs after coop_async_send. drop(arg) is called once: after coop_async_free, or with the loop. See
+ coop_callback.
+ */
+typedef struct {
+    /*
+     Must not be NULL.
+     */
+    void (*fn)(void *arg);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_async_callback;
+
+/*
  What a shared library exports, under any name, to make a handler of a port: "lib.so:symbol".
 
  api: the functions of the library that calls; they are to be used, and none that the shared library may be linked with: objects
@@ -2077,6 +2101,40 @@ coop_status coop_address_text(const coop_address *address, char *buffer, size_t 
  The table is the library's and lives as long as the program. Any thread.
  */
 const coop_api *coop_api_get(void);
+
+/*
+ Makes what a signal handler may wake the loop with.
+
+ options: copied; NULL is all defaults. callback: called after each coop_async_send, or once after several; not in the
+ handler, so that it may do anything. The loop owns callback.arg if this answers COOP_OK. out: set to the object, which the caller frees with
+ coop_async_free.
+
+ Any thread, also the loop's own callbacks; not from a signal handler. COOP_E_NULL, COOP_E_INVALID for place or priority,
+ COOP_E_AFFINITY for a CPU set without a worker, COOP_E_OS if the process has no file descriptor left, COOP_E_UNSUPPORTED for
+ options and on other systems than Linux, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
+ */
+coop_status coop_async_new(coop_event_loop *event_loop,
+                           const coop_source_options *options,
+                           coop_async_callback callback,
+                           coop_async **out);
+
+/*
+ Has the callback called soon. Sends before it begins are one call; a send while it runs is another one. Sends are in no order with posts.
+ After the loop's end they do nothing.
+
+ Any thread, and any signal handler: it is async-signal-safe, takes no lock, allocates nothing and leaves errno alone. For that it
+ leaves coop_last_error alone, too. COOP_E_NULL; COOP_E_FORKED in a forked child, where it does nothing.
+ */
+coop_status coop_async_send(coop_async *async);
+
+/*
+ Ends it: the callback does not begin any more, and its argument is dropped now, or when it returns if it is running. NULL does
+ nothing.
+
+ Any thread, also the callback itself; before the loop's end or after it. Once, with no send begun after it or under way: the
+ signal's handler is put back before, and no thread may be in it.
+ */
+void coop_async_free(coop_async *async);
 
 /*
  Has the loop reap a child when it ends, and call the function with how it did.
@@ -2232,8 +2290,13 @@ coop_status coop_event_loop_new(const coop_event_loop_options *options, coop_eve
  has returned; the loop must not be used after that, but the coop_event_loop_run that is under way returns as
  ever. A runtime's loop belongs to the runtime and is left alone, with a warning. NULL does nothing.
 
- Any thread; once, with no call begun after it. In a forked child it touches no thread and leaves the loop's
- descriptors, which are the parent's too, to exec or exit.
+ Any thread; once. No call on the loop may begin after it, and a call of another thread must have returned before it
+ begins: a post that races it is refused only as long as the loop is there to refuse it (coop_event_loop_stop, which may race
+ anything, refuses posts from then on). Of the calls that wait, those that wait already when it begins return: coop_event_loop_run,
+ coop_event_loop_join, and coop_event_loop_post_and_wait with COOP_E_CLOSED. And the call that has let a callback start may
+ still be under way when that callback frees the loop.
+
+ In a forked child it touches no thread and leaves the loop's descriptors, which are the parent's too, to exec or exit.
  */
 void coop_event_loop_free(coop_event_loop *event_loop);
 
@@ -2245,6 +2308,21 @@ void coop_event_loop_free(coop_event_loop *event_loop);
  Any thread, also the loop's own callbacks. COOP_E_NULL, COOP_E_CLOSED once the loop was stopped, COOP_E_FORKED.
  */
 coop_status coop_event_loop_post(coop_event_loop *event_loop, coop_callback callback);
+
+/*
+ Has the loop's thread run the callback, once, and waits for its end. At the deadline a callback that has not begun is
+ cancelled; the end of one that has is waited for, past the deadline.
+
+ callback: when this answers COOP_OK, fn has run and drop(arg) has been called. On an error neither was called, and callback.arg is
+ still the caller's. timeout_ns: nanoseconds, 0 does not wait for the beginning, COOP_FOREVER waits as long as it takes; nobody but
+ coop_event_loop_run and _start runs the loop meanwhile.
+
+ Any thread but the loop's own callbacks: COOP_E_WOULD_DEADLOCK. COOP_E_TIMEOUT; COOP_E_CLOSED once the loop was stopped, or if it
+ is freed before the callback has begun; COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
+ */
+coop_status coop_event_loop_post_and_wait(coop_event_loop *event_loop,
+                                          coop_callback callback,
+                                          int64_t timeout_ns);
 
 /*
  Runs the loop in the calling thread.

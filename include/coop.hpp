@@ -27,6 +27,7 @@
 
 #include <coop/address.hpp>
 #include <coop/api.hpp>
+#include <coop/async.hpp>
 #include <coop/callback.hpp>
 #include <coop/child.hpp>
 #include <coop/connect.hpp>

@@ -6,10 +6,10 @@
 use std::ffi::{c_char, c_void};
 
 use crate::{
-    address::*, api::*, child::*, connect::*, cpu_set::*, error::*, event::*, event_loop::*, io_watch::*, listener::*,
-    log::*, loop_stats::*, native::*, parallel_for::*, pool::*, pool_stats::*, port_context::*, port_handler::*,
-    port_set::*, runtime::*, signal::*, source::*, status::*, stream::*, stream_io::*, task::*, timer::*, udp::*,
-    version::*, *,
+    address::*, api::*, async_signal::*, child::*, connect::*, cpu_set::*, error::*, event::*, event_loop::*,
+    io_watch::*, listener::*, log::*, loop_stats::*, native::*, parallel_for::*, pool::*, pool_stats::*,
+    port_context::*, port_handler::*, port_set::*, runtime::*, signal::*, source::*, status::*, stream::*,
+    stream_io::*, task::*, timer::*, udp::*, version::*, *,
 };
 
 /// The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -470,6 +470,20 @@ pub struct coop_api {
         count: usize,
         callback: coop_io_callback,
     ) -> coop_status,
+    /// coop_async_free.
+    pub async_free: unsafe extern "C" fn(r#async: *mut coop_async),
+    /// coop_async_new.
+    pub async_new: unsafe extern "C" fn(
+        event_loop: *mut coop_event_loop,
+        options: *const coop_source_options,
+        callback: coop_async_callback,
+        out: *mut *mut coop_async,
+    ) -> coop_status,
+    /// coop_async_send.
+    pub async_send: unsafe extern "C" fn(r#async: *mut coop_async) -> coop_status,
+    /// coop_event_loop_post_and_wait.
+    pub event_loop_post_and_wait:
+        unsafe extern "C" fn(event_loop: *mut coop_event_loop, callback: coop_callback, timeout_ns: i64) -> coop_status,
 }
 
 /// The table of this copy of the library.
@@ -597,4 +611,8 @@ pub(crate) static TABLE: coop_api = coop_api {
     udp_receive_times: coop_udp_receive_times,
     stream_receive_descriptors: coop_stream_receive_descriptors,
     stream_send_descriptors: coop_stream_send_descriptors,
+    async_free: coop_async_free,
+    async_new: coop_async_new,
+    async_send: coop_async_send,
+    event_loop_post_and_wait: coop_event_loop_post_and_wait,
 };

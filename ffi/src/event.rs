@@ -201,11 +201,3 @@ struct Place(*mut c_void);
 
 // SAFETY: an address, never dereferenced.
 unsafe impl Send for Place {}
-
-impl Foreign<Run> {
-    fn call_again(&self) {
-        let _inside = Inside::after_others(self.arg);
-        // SAFETY: C gave `fn` for this argument.
-        unsafe { (self.run)(self.arg) };
-    }
-}

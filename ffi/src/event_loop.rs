@@ -92,8 +92,13 @@ pub unsafe extern "C" fn coop_event_loop_new(
 /// has returned; the loop must not be used after that, but the coop_event_loop_run that is under way returns as
 /// ever. A runtime's loop belongs to the runtime and is left alone, with a warning. NULL does nothing.
 ///
-/// Any thread; once, with no call begun after it. In a forked child it touches no thread and leaves the loop's
-/// descriptors, which are the parent's too, to exec or exit.
+/// Any thread; once. No call on the loop may begin after it, and a call of another thread must have returned before it
+/// begins: a post that races it is refused only as long as the loop is there to refuse it (coop_event_loop_stop, which may race
+/// anything, refuses posts from then on). Of the calls that wait, those that wait already when it begins return: coop_event_loop_run,
+/// coop_event_loop_join, and coop_event_loop_post_and_wait with COOP_E_CLOSED. And the call that has let a callback start may
+/// still be under way when that callback frees the loop.
+///
+/// In a forked child it touches no thread and leaves the loop's descriptors, which are the parent's too, to exec or exit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_event_loop_free(event_loop: *mut coop_event_loop) {
     guard_stop!({
@@ -131,6 +136,30 @@ pub unsafe extern "C" fn coop_event_loop_post(
         let handle = unsafe { coop_event_loop::borrowed(event_loop) }?;
         let callback = Foreign::of(callback)?;
         handle.post_job(Job::new(move || callback.call())).map_err(refused)
+    })
+}
+
+/// Has the loop's thread run the callback, once, and waits for its end. At the deadline a callback that has not begun is
+/// cancelled; the end of one that has is waited for, past the deadline.
+///
+/// callback: when this answers COOP_OK, fn has run and drop(arg) has been called. On an error neither was called, and callback.arg is
+/// still the caller's. timeout_ns: nanoseconds, 0 does not wait for the beginning, COOP_FOREVER waits as long as it takes; nobody but
+/// coop_event_loop_run and _start runs the loop meanwhile.
+///
+/// Any thread but the loop's own callbacks: COOP_E_WOULD_DEADLOCK. COOP_E_TIMEOUT; COOP_E_CLOSED once the loop was stopped, or if it
+/// is freed before the callback has begun; COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_event_loop_post_and_wait(
+    event_loop: *mut coop_event_loop,
+    callback: coop_callback,
+    timeout_ns: i64,
+) -> coop_status {
+    guard_wait!({
+        // SAFETY: a loop that is not freed yet; a callback, or another thread while this waits, may free it.
+        let handle = unsafe { coop_event_loop::handle(event_loop) }?;
+        let timeout = options::timeout(timeout_ns, "timeout_ns")?;
+        let callback = Foreign::of(callback)?;
+        handle.post_and_wait_or_back(timeout, move || callback.call()).map_err(refused)
     })
 }
 

@@ -76,6 +76,13 @@ impl Foreign<Run> {
         // SAFETY: C gave `fn` for this argument.
         unsafe { (self.run)(self.arg) };
     }
+
+    /// A run that comes after the earlier ones.
+    pub(crate) fn call_again(&self) {
+        let _inside = tsan::Inside::after_others(self.arg);
+        // SAFETY: C gave `fn` for this argument.
+        unsafe { (self.run)(self.arg) };
+    }
 }
 
 /// What was refused goes back to C, which still owns the argument.

@@ -21,6 +21,7 @@
 pub mod address;
 pub mod api;
 mod api_table;
+pub mod async_signal;
 pub mod child;
 pub mod connect;
 pub mod cpu_set;

@@ -156,7 +156,7 @@ impl Operation<Stream> for Io {
     }
 
     fn end(self, result: Result<()>) {
-        told(result.as_ref().map(|()| ()), |error| {
+        told(result.as_ref().copied(), |error| {
             let _inside = Inside::once(self.callback.arg);
             // SAFETY: C gave the function for this argument.
             unsafe { (self.callback.run)(self.callback.arg, error, self.done) };

@@ -30,7 +30,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace coop {
@@ -78,6 +82,44 @@ public:
     result<void> post(F &&f) const {
         detail::callback<coop_callback, detail::runs::once> callback(std::forward<F>(f));
         return callback.give([&](coop_callback c) { return coop_event_loop_post(loop_, c); });
+    }
+
+    /* Has the loop's thread call f(), once, and waits for what it returns. At the deadline an f that has not begun is not called any
+     * more (errc::timeout); the end of one that has is waited for. What f throws goes to the exception hook: errc::panic. */
+    template <class F>
+    auto post_and_wait(timeout limit, F &&f) const -> result<std::remove_cv_t<std::invoke_result_t<F>>> {
+        using answer = std::remove_cv_t<std::invoke_result_t<F>>;
+        static_assert(!std::is_reference_v<answer>, "post_and_wait: f returns a value, or a pointer");
+        if constexpr (detail::may_be_null<std::remove_cvref_t<F>>) {
+            if (f == nullptr) return error(errc::null, "callback.fn must not be NULL");
+        }
+        /* Here, since whoever waits outlives the call. */
+        struct {
+            std::remove_reference_t<F> *f;
+            std::optional<std::conditional_t<std::is_void_v<answer>, bool, answer>> answered;
+        } here{std::addressof(f), {}};
+        auto run = [at = &here] {
+            if constexpr (std::is_void_v<answer>) {
+                std::invoke(std::forward<F>(*at->f));
+                at->answered.emplace(true);
+            } else {
+                at->answered.emplace(std::invoke(std::forward<F>(*at->f)));
+            }
+        };
+        detail::callback<coop_callback, detail::runs::once> callback(std::move(run));
+        result<void> waited =
+            callback.give([&](coop_callback c) { return coop_event_loop_post_and_wait(loop_, c, limit.ns()); });
+        if (!waited) return std::move(waited).failure();
+        if (!here.answered) return error(errc::panic, "the callable has thrown");
+        if constexpr (std::is_void_v<answer>) {
+            return {};
+        } else {
+            return std::move(*here.answered);
+        }
+    }
+    template <class F>
+    auto post_and_wait(F &&f) const {
+        return post_and_wait(forever, std::forward<F>(f));
     }
 
     /* Has the loop call f(), or f(std::uint64_t expirations), at a time, once or repeatedly. It may run before this

@@ -49,7 +49,7 @@ impl Call {
         let call = || if args.is_empty() { f.call0() } else { f.call1(&args) };
         match outcome {
             None => callback::report(&f, "the event loop", call()),
-            Some(outcome) => outcome.run(py, || call()),
+            Some(outcome) => outcome.run(py, call),
         }
     }
 }
@@ -121,7 +121,7 @@ impl Posts {
             let mut calls = self.begin();
             let began = Instant::now();
             let mut until_look = LOOK;
-            while let Some(call) = calls.next() {
+            for call in calls.by_ref() {
                 call.run(py);
                 if event_loop.is_wanted_back() {
                     break;

@@ -1,4 +1,4 @@
-/* The loop: posts, timers, watches, and every argument dropped once, however its callback ends. */
+/* The loop: posts, timers, watches, and every argument dropped once, however its callback ends. (How the loop ends: stop_and_free.c.) */
 #include "check.h"
 
 typedef struct {
@@ -126,59 +126,6 @@ static void watches(void) {
     close(fds[0]);
 }
 
-static void refuse_after_stop(coop_event_loop *loop) {
-    probe p = {0, 0};
-    CHECK_SAYS(coop_event_loop_post(loop, counted(&p)), COOP_E_CLOSED, "event loop is closed");
-    CHECK_STATUS(coop_event_loop_timer(loop, NULL, counted_timer(&p), NULL), COOP_E_CLOSED);
-    CHECK_STATUS(coop_event_loop_watch(loop, 0, NULL, counted_watch(&p), NULL), COOP_E_CLOSED);
-    CHECK_EQ(runs(&p) + drops(&p), 0);
-}
-
-static void stop_and_refuse(void *arg) {
-    CHECK_OK(coop_event_loop_stop(arg));
-    CHECK_OK(coop_event_loop_stop(arg));
-    refuse_after_stop(arg);
-    CHECK_STATUS(coop_event_loop_join(arg, COOP_FOREVER), COOP_E_WOULD_DEADLOCK);
-    CHECK_STATUS(coop_event_loop_run(arg, COOP_RUN_NOWAIT), COOP_E_WOULD_DEADLOCK);
-}
-
-static void stops(void) {
-    probe p = {0, 0};
-    /* From a callback, with a post behind it, in the caller's thread. */
-    coop_event_loop *loop = new_loop();
-    coop_callback stopping = {stop_and_refuse, loop, NULL};
-    CHECK_OK(coop_event_loop_post(loop, stopping));
-    CHECK_OK(coop_event_loop_post(loop, counted(&p)));
-    CHECK_OK(coop_event_loop_run(loop, COOP_RUN_DEFAULT));
-    CHECK(runs(&p) == 1 && drops(&p) == 1);
-    CHECK_STATUS(coop_event_loop_run(loop, COOP_RUN_DEFAULT), COOP_E_CLOSED);
-    CHECK_STATUS(coop_event_loop_start(loop), COOP_E_CLOSED);
-    CHECK_OK(coop_event_loop_stop(loop));
-    coop_event_loop_free(loop);
-    /* Before the start: what was accepted runs. */
-    loop = new_loop();
-    CHECK_OK(coop_event_loop_post(loop, counted(&p)));
-    CHECK_OK(coop_event_loop_stop(loop));
-    refuse_after_stop(loop);
-    CHECK_OK(coop_event_loop_start(loop));
-    CHECK_OK(coop_event_loop_join(loop, LONG_NS));
-    CHECK(runs(&p) == 2 && drops(&p) == 2);
-    coop_event_loop_free(loop);
-    /* From another thread. */
-    loop = new_loop();
-    latch begun = LATCH;
-    CHECK_OK(coop_event_loop_start(loop));
-    CHECK_STATUS(coop_event_loop_start(loop), COOP_E_EXISTS);
-    CHECK_OK(coop_event_loop_post(loop, opening(&begun)));
-    latch_wait(&begun);
-    CHECK(!coop_event_loop_is_loop_thread(loop));
-    CHECK_SAYS(coop_event_loop_join(loop, 1000), COOP_E_TIMEOUT, "coop-loop");
-    CHECK_OK(coop_event_loop_stop(loop));
-    CHECK_OK(coop_event_loop_join(loop, COOP_FOREVER));
-    CHECK_OK(coop_event_loop_join(loop, 0));
-    coop_event_loop_free(loop);
-}
-
 static void interrupt(void *arg) { CHECK_OK(coop_event_loop_interrupt(arg)); }
 
 static void an_interrupted_loop_runs_again(void) {
@@ -199,7 +146,6 @@ int main(void) {
     what_is_freed_is_dropped();
     timers();
     watches();
-    stops();
     an_interrupted_loop_runs_again();
     return 0;
 }

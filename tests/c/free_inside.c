@@ -1,40 +1,13 @@
-/* Freeing an object from inside one of its own callbacks: while another call on it is under way, on this thread or another. */
+/* Freeing an object from inside one of its own callbacks: while another call on it is under way, on this thread or another.
+ * (The ends of a loop without that: stop_and_free.c.) */
 #include <sched.h>
 
 #include "check.h"
-
-static const coop_timer_options soon = {.size = sizeof soon, .every_ns = 1000, .on = COOP_ON_DEFAULT};
 
 static void free_loop(void *arg) { coop_event_loop_free(arg); }
 static void free_loop_timer(void *arg, uint64_t times) {
     (void)times;
     coop_event_loop_free(arg);
-}
-static void free_loop_watch(void *arg, uint32_t ready) {
-    (void)ready;
-    coop_event_loop_free(arg);
-}
-
-/* In the thread that runs the loop: the run returns, and what was behind it is dropped. */
-static void in_the_callers_run(int which) {
-    coop_event_loop *loop = new_loop();
-    probe behind = {0, 0}, timer = {0, 0};
-    int fds[2];
-    CHECK(pipe(fds) == 0 && write(fds[1], "x", 1) == 1);
-    coop_callback post = {free_loop, loop, NULL};
-    coop_timer_callback on_time = {free_loop_timer, loop, NULL};
-    coop_io_watch_callback on_ready = {free_loop_watch, loop, NULL};
-    if (which == 0) CHECK_OK(coop_event_loop_post(loop, post));
-    if (which == 1) CHECK_OK(coop_event_loop_timer(loop, &soon, on_time, NULL));
-    if (which == 2) CHECK_OK(coop_event_loop_watch(loop, fds[0], NULL, on_ready, NULL));
-    if (which == 0) CHECK_OK(coop_event_loop_post(loop, counted(&behind)));
-    coop_timer_options far = {.size = sizeof far, .after_ns = LONG_NS};
-    CHECK_OK(coop_event_loop_timer(loop, &far, counted_timer(&timer), NULL));
-    CHECK_OK(coop_event_loop_run(loop, COOP_RUN_DEFAULT));
-    CHECK(runs(&behind) == 0 && drops(&behind) == (which == 0));
-    CHECK(runs(&timer) == 0 && drops(&timer) == 1);
-    close(fds[0]);
-    close(fds[1]);
 }
 
 typedef struct {
@@ -220,7 +193,6 @@ static void a_runtime_while_another_thread_stops_it(int in_pool) {
 }
 
 int main(void) {
-    for (int which = 0; which < 3; which++) in_the_callers_run(which);
     while_a_post_returns();
     while_a_start_returns();
     while_another_thread_joins();

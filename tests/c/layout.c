@@ -29,6 +29,11 @@ NEXT(coop_event_callback, fn, arg);
 NEXT(coop_event_callback, arg, drop);
 LAST(coop_event_callback, drop, 24);
 
+FIRST(coop_async_callback, fn);
+NEXT(coop_async_callback, fn, arg);
+NEXT(coop_async_callback, arg, drop);
+LAST(coop_async_callback, drop, 24);
+
 FIRST(coop_child_callback, fn);
 NEXT(coop_child_callback, fn, arg);
 NEXT(coop_child_callback, arg, drop);

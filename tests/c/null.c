@@ -35,6 +35,7 @@ static void null_objects(void) {
     CHECK_STATUS(coop_event_loop_new(NULL, NULL), COOP_E_NULL);
     coop_event_loop_free(NULL);
     CHECK_SAYS(coop_event_loop_post(NULL, counted(&p)), COOP_E_NULL, "event_loop must not be NULL");
+    CHECK_STATUS(coop_event_loop_post_and_wait(NULL, counted(&p), 0), COOP_E_NULL);
     CHECK_STATUS(coop_event_loop_timer(NULL, NULL, counted_timer(&p), NULL), COOP_E_NULL);
     CHECK_STATUS(coop_timer_cancel(NULL, 1), COOP_E_NULL);
     CHECK_STATUS(coop_event_loop_watch(NULL, 0, NULL, counted_watch(&p), NULL), COOP_E_NULL);
@@ -119,6 +120,7 @@ static void null_arguments(void) {
     CHECK_SAYS(coop_pool_worker_stats(pool, 0, NULL), COOP_E_NULL, "out");
 
     CHECK_SAYS(coop_event_loop_post(loop, none), COOP_E_NULL, "callback.fn");
+    CHECK_SAYS(coop_event_loop_post_and_wait(loop, none, 0), COOP_E_NULL, "callback.fn");
     CHECK_SAYS(coop_event_loop_timer(loop, NULL, no_timer, NULL), COOP_E_NULL, "callback.fn");
     CHECK_SAYS(coop_event_loop_watch(loop, 0, NULL, no_watch, NULL), COOP_E_NULL, "callback.fn");
     CHECK_SAYS(coop_set_log(COOP_LOG_ERROR, no_log), COOP_E_NULL, "callback.fn");

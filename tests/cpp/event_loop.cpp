@@ -1,6 +1,7 @@
 /* coop::event_loop: posts, timers, watches, modes, its end. Also built with: -fno-exceptions -fno-rtti */
 #include "expect.hpp"
 
+#include <memory>
 #include <pthread.h>
 #include <string>
 #include <sys/socket.h>
@@ -24,6 +25,28 @@ static void posts_in_their_order() {
     CHECK(order.size() == 100);
     for (int i = 0; i < 100; i++) CHECK(order[static_cast<std::size_t>(i)] == i);
     REFUSED(coop::errc::closed, loop.post([] {}));
+}
+
+static void posts_that_are_waited_for() {
+    coop::event_loop loop = new_loop();
+    counts c;
+    REFUSED(coop::errc::timeout, loop.post_and_wait(1ms, counted(c)));
+    CHECK(c.runs == 0 && c.drops == 1);
+    MUST(loop.start());
+    CHECK(MUST(loop.post_and_wait([&] { return loop.is_loop_thread(); })));
+    CHECK(MUST(loop.post_and_wait(LONG, [] { return std::string("by value"); })) == "by value");
+    counted callable(c);
+    MUST(loop.post_and_wait(callable)); /* where it is: the call outlives it not */
+    MUST(loop.post_and_wait(LONG, std::move(callable)));
+    CHECK(c.runs == 2 && c.drops == 1);
+    CHECK(MUST(loop.post_and_wait([&] {
+        REFUSED(coop::errc::would_deadlock, loop.post_and_wait([] { _exit(2); }));
+        return std::make_unique<int>(7);
+    })) != nullptr);
+    void (*const nothing)() = nullptr;
+    REFUSED(coop::errc::null, loop.post_and_wait(nothing));
+    MUST(loop.stop());
+    REFUSED(coop::errc::closed, loop.post_and_wait([] { _exit(2); }));
 }
 
 static void timers() {
@@ -214,6 +237,7 @@ int main() {
     slow_and_late();
     local_timers_and_references();
     posts_in_their_order();
+    posts_that_are_waited_for();
     timers();
     watches();
     modes();

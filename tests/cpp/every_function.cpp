@@ -31,6 +31,7 @@ struct objects {
     coop_runtime *runtime = nullptr;
     coop_udp *udp = nullptr;
     coop_event *event = nullptr;
+    coop_async *async = nullptr;
     coop_stream *stream = nullptr;
     coop_listener *listener = nullptr;
     int peer = -1;
@@ -64,6 +65,7 @@ struct objects {
         if (coop_pool_new(&small, &pool) != COOP_OK || coop_event_loop_new(nullptr, &event_loop) != COOP_OK ||
             coop_runtime_new(&options, &runtime) != COOP_OK || coop_udp_new(nullptr, &udp) != COOP_OK ||
             coop_event_new(nullptr, &event) != COOP_OK ||
+            coop_async_new(event_loop, nullptr, {[](void *) {}, nullptr, nullptr}, &async) != COOP_OK ||
             coop_port_set_new(&threads, &port, 1, &port_set) != COOP_OK || coop_port_set_start(port_set) != COOP_OK)
             fail("the objects", coop_last_error(), 0);
         int pair[2];
@@ -80,6 +82,7 @@ struct objects {
         coop_port_set_free(port_set);
         coop_udp_free(udp);
         coop_event_free(event);
+        coop_async_free(async);
         coop_stream_free(stream);
         coop_listener_free(listener);
         close(peer);
@@ -133,6 +136,7 @@ struct argument {
             else if constexpr (std::is_same_v<what, coop_runtime>) return c.has.give(c.has.runtime, c.frees);
             else if constexpr (std::is_same_v<what, coop_udp>) return c.has.give(c.has.udp, c.frees);
             else if constexpr (std::is_same_v<what, coop_event>) return c.has.give(c.has.event, c.frees);
+            else if constexpr (std::is_same_v<what, coop_async>) return c.has.give(c.has.async, c.frees);
             else if constexpr (std::is_same_v<what, coop_stream>) return c.has.give(c.has.stream, c.frees);
             else if constexpr (std::is_same_v<what, coop_listener>) return c.has.give(c.has.listener, c.frees);
             else if constexpr (std::is_same_v<what, coop_port_set>) return c.has.give(c.has.port_set, c.frees);
@@ -190,6 +194,7 @@ void free_made(T made) {
         if constexpr (std::is_same_v<what, coop_runtime>) coop_runtime_free(*made);
         if constexpr (std::is_same_v<what, coop_udp>) coop_udp_free(*made);
         if constexpr (std::is_same_v<what, coop_event>) coop_event_free(*made);
+        if constexpr (std::is_same_v<what, coop_async>) coop_async_free(*made);
         if constexpr (std::is_same_v<what, coop_stream>) coop_stream_free(*made);
         if constexpr (std::is_same_v<what, coop_listener>) coop_listener_free(*made);
         if constexpr (std::is_same_v<what, coop_port_set>) coop_port_set_free(*made);

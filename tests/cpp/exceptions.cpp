@@ -1,6 +1,10 @@
 /* What a callback throws ends in the exception hook, once, and the worker or the loop goes on. */
 #include "expect.hpp"
 
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -49,7 +53,10 @@ static void from_a_loop() {
         throw std::runtime_error("from a timer");
     }));
     MUST(loop.run());
-    CHECK(take() == words({"from a post", "from a timer", "from a timer", "from a timer"}));
+    /* A turn's timers are before its posts. */
+    words all = take();
+    std::sort(all.begin(), all.end());
+    CHECK(all == words({"from a post", "from a timer", "from a timer", "from a timer"}));
 
     coop::event_loop other = MUST(coop::event_loop::create());
     int ends[2];
@@ -63,6 +70,131 @@ static void from_a_loop() {
     CHECK(take() == words({"from a watch"}));
     close(ends[0]);
     close(ends[1]);
+}
+
+/* Of each of the other kinds: the loop goes on, and so do the sources that call again. */
+static void from_each_source() {
+    coop::event_loop loop = MUST(coop::event_loop::create());
+    int done = 0;
+    const auto until = [&](int wanted) {
+        while (done < wanted) MUST(loop.run(coop::run_mode::once));
+    };
+    coop::timer local;
+    MUST(loop.post([&] {
+        local = MUST(loop.timer_local({.every = 1ms}, [&] {
+            if (++done == 2) MUST(local.cancel());
+            throw std::runtime_error("from a local timer");
+        }));
+    }));
+    until(2);
+    CHECK(take() == words({"from a local timer", "from a local timer"}));
+
+    const coop::scoped signal = MUST(loop.signal(SIGUSR1, [&] {
+        done++;
+        throw std::runtime_error("from a signal");
+    }));
+    coop::async wake = MUST(coop::async::create(loop, [&] {
+        done++;
+        throw std::runtime_error("from an async");
+    }));
+    const coop::event event = MUST(coop::event::create());
+    const coop::scoped watch = MUST(event.watch(loop, [&] {
+        done++;
+        throw std::runtime_error("from an event");
+    }));
+    for (const int wanted : {3, 4}) {
+        CHECK(raise(SIGUSR1) == 0);
+        until(wanted);
+    }
+    CHECK(take() == words({"from a signal", "from a signal"}));
+    for (const int wanted : {5, 6}) {
+        CHECK(wake.send());
+        until(wanted);
+    }
+    CHECK(take() == words({"from an async", "from an async"}));
+    for (const int wanted : {7, 8}) {
+        MUST(event.signal());
+        until(wanted);
+    }
+    CHECK(take() == words({"from an event", "from an event"}));
+
+    const pid_t pid = fork();
+    if (pid == 0) _exit(0);
+    MUST(loop.child(pid, [&](coop::result<coop::exit_status>) {
+        done++;
+        throw std::runtime_error("from a child's end");
+    }));
+    until(9);
+    CHECK(take() == words({"from a child's end"}));
+
+    MUST(loop.resolve("127.0.0.1", 1, [&](coop::result<std::vector<coop::address>>) {
+        done++;
+        throw std::runtime_error("from a look-up");
+    }));
+    until(10);
+    CHECK(take() == words({"from a look-up"}));
+    MUST(loop.post([] {}));
+    MUST(loop.run(coop::run_mode::once));
+
+    MUST(loop.start());
+    REFUSED(coop::errc::panic, loop.post_and_wait([] { throw std::runtime_error("from a post that is waited for"); }));
+    REFUSED(coop::errc::panic, loop.post_and_wait([]() -> int { throw 42; }));
+    CHECK(take() == words({"from a post that is waited for", "42"}));
+    CHECK(MUST(loop.post_and_wait([] { return 7; })) == 7);
+}
+
+/* A stream's calls: each ends once, and the next one is as if nothing had been thrown. */
+static void from_streams() {
+    coop::event_loop loop = MUST(coop::event_loop::create());
+    int done = 0;
+    const auto until = [&](int wanted) {
+        while (done < wanted) MUST(loop.run(coop::run_mode::once));
+    };
+    std::vector<coop::stream> accepted;
+    const coop::listener listener =
+        MUST(coop::listener::create(loop, {.address = "127.0.0.1:0"}, [&](coop::result<coop::stream> came) {
+            accepted.push_back(MUST(std::move(came)));
+            done++;
+            throw std::runtime_error("from a listener");
+        }));
+    const std::string where = MUST(MUST(listener.address()).text());
+    const auto port = static_cast<std::uint16_t>(std::stoi(where.substr(where.rfind(':') + 1)));
+    std::vector<coop::stream> made;
+    for (const int wanted : {2, 4}) {
+        MUST(loop.connect("127.0.0.1", port, {}, [&](coop::result<coop::stream> connected) {
+            made.push_back(MUST(std::move(connected)));
+            done++;
+            throw std::runtime_error("from a connect");
+        }));
+        until(wanted);
+    }
+    std::vector<std::string> both = take();
+    CHECK(both.size() == 4 && std::count(both.begin(), both.end(), "from a listener") == 2);
+    CHECK(std::count(both.begin(), both.end(), "from a connect") == 2);
+
+    std::array<std::byte, 8> room;
+    /* Which of the accepted is the peer of made[0] is not known: both write. */
+    for (coop::stream &stream : accepted)
+        MUST(stream.write("x", [&](coop::result<std::size_t>) {
+            done++;
+            throw std::runtime_error("from a write");
+        }));
+    until(6);
+    CHECK(take() == words({"from a write", "from a write"}));
+    MUST(made[0].read(room, [&](coop::result<std::size_t> read) {
+        CHECK(MUST(std::move(read)) == 1);
+        done++;
+        throw std::runtime_error("from a read");
+    }));
+    until(7);
+    accepted.clear();
+    MUST(made[0].read(room, [&](coop::result<std::size_t> read) {
+        CHECK(MUST(std::move(read)) == 0);
+        done++;
+        throw std::runtime_error("from a read of the end");
+    }));
+    until(8);
+    CHECK(take() == words({"from a read", "from a read of the end"}));
 }
 
 struct thrower {
@@ -126,6 +258,8 @@ int main() {
     CHECK(coop::set_exception_hook(tell) == coop::print_exception);
     from_a_pool();
     from_a_loop();
+    from_each_source();
+    from_streams();
     from_a_handler();
     from_a_move();
     CHECK(coop::set_exception_hook(nullptr) == tell);

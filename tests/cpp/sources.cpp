@@ -8,6 +8,7 @@
 #include <string>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace std::chrono_literals;
@@ -80,6 +81,36 @@ static void signals() {
     REFUSED(coop::errc::invalid, loop.signal(SIGKILL, [] {}));
 }
 
+static coop::async wake;
+
+static void wake_ups_from_signal_handlers() {
+    counts c;
+    coop::event_loop loop = MUST(coop::event_loop::create());
+    wake = MUST(coop::async::create(loop, counted(c)));
+    std::signal(SIGUSR1, [](int) { CHECK(wake.send()); });
+    for (int round = 1; round < 4; ++round) {
+        for (int i = 0; i < 3; ++i) CHECK(raise(SIGUSR1) == 0);
+        for (int i = 0; i < 2; ++i) MUST(loop.run(coop::run_mode::nowait));
+        CHECK(c.runs == round);
+    }
+    std::signal(SIGUSR1, SIG_DFL);
+    coop::async moved = std::move(wake);
+    CHECK(!wake && !wake.send() && moved && moved.send());
+    moved.free();
+    CHECK(!moved && c.runs == 3 && c.drops == 1);
+    /* It may end itself. */
+    moved = MUST(coop::async::create(loop, coop::source_options{}, [&, probe = counted(c)] {
+        moved.free();
+        CHECK(c.drops == 1);
+        probe();
+    }));
+    CHECK(moved.send());
+    MUST(loop.run(coop::run_mode::until_idle));
+    CHECK(c.runs == 4 && c.drops == 2);
+    void (*const nothing)() = nullptr;
+    REFUSED(coop::errc::null, coop::async::create(loop, nothing));
+}
+
 static void directions() {
     coop::event_loop loop = MUST(coop::event_loop::create());
     int fds[2];
@@ -145,6 +176,8 @@ static void awaited() {
     auto waiting = waits(loop, never, order);
     coop::pool pool = MUST(coop::pool::create({.workers = 1}));
     CHECK(waiting.spawn(pool) == COOP_OK);
+    while (MUST(loop.stats()).watches == 0) std::this_thread::yield(); // nothing may begin a call on a loop that is freed
+    pool.free();
     loop.free();
     CHECK(order == 0);
 }
@@ -153,6 +186,7 @@ int main() {
     events();
     children();
     signals();
+    wake_ups_from_signal_handlers();
     directions();
     awaited();
     return 0;

@@ -36,6 +36,7 @@ TYPES = {
     "listener": Type(("event_loop/stream", ("Listener", "Handle")), ("listener",), ()),
     "udp": Type(("event_loop/udp", ("UdpSocket",)), ("udp",), ()),
     "event": Type(("event_loop/event.rs", ("Event",)), ("event",), ()),
+    "async": Type(("event_loop/async_signal.rs", ("AsyncSignal", "Handle")), ("async",), ()),
     "child": Type(("event_loop/child.rs", ("Handle",)), ("child",), ()),
     "signal": Type(("event_loop/signal", ("Handle",)), ("signal",), ()),
 }
@@ -86,7 +87,9 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
         "python": ("send", "a set sends nothing else"),
     },
     ("task", "release"): {"rust": (None, "a Task that is dropped runs on")},
-    ("event_loop", "timer_local"): {"python": (None, "a call of the interpreter costs more than the lock that it saves")},
+    ("event_loop", "timer_local"): {
+        "python": (None, "a call of the interpreter costs more than the lock that it saves")
+    },
     ("timer", "cancel"): {"rust": ("cancel_timer", "an id is the loop's to cancel")},
     ("timer", "cancel_local"): {
         "rust": ("cancel_timer_local", "an id is the loop's to cancel"),
@@ -123,7 +126,7 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
 SOMETHING_ELSE = {("port_context", "send")}
 # How objects begin and end: C's two verbs, and those of the languages that have constructors.
 LIFE = {
-    "new": {"rust": ("new", "bind", "from_fd", "listen"), "cpp": ("create",), "python": ("__new__", "__init__")},
+    "new": {"rust": ("new", "bind", "from_fd", "listen", "async_signal"), "cpp": ("create",), "python": ("__new__", "__init__")},
     "free": {"rust": ("drop",), "cpp": ("free",), "python": ("close", "shutdown", "__exit__")},
 }
 

@@ -17,7 +17,8 @@
 //!
 //! # Where things are
 //!
-//! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `posts.rs` the queue of posts, `wake.rs` the
+//! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `posts.rs` the queue of posts, `post_and_wait.rs` posts
+//! that are waited for, `async_signal.rs` wake-ups from signal handlers, `wake.rs` the
 //! wake-up, `timer/` the wheel and its callbacks, `watch.rs` file descriptors, `event.rs`, `child.rs` and `signal/` what is watched by
 //! descriptors of its own (`kernel.rs`), `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/` datagrams
 //! in batches, `io.rs` sockets whose futures wait at a record each (`readiness.rs`), `stream/` connections, `resolve.rs` names, `wait.rs`
@@ -26,6 +27,7 @@
 // Not forbidden: `posts.rs` is a queue file, `udp/batch.rs` the one with raw sockets, `signal/disposition.rs` has the process's handler.
 #![deny(unsafe_code)]
 
+mod async_signal;
 pub mod child;
 mod dispatch;
 mod embed;
@@ -35,6 +37,7 @@ mod io;
 mod kernel;
 mod news;
 mod observe;
+mod post_and_wait;
 mod posts;
 mod readiness;
 mod resolve;
@@ -60,6 +63,7 @@ use std::{
 
 use self::shared::Shared;
 pub use self::{
+    async_signal::AsyncSignal,
     child::{ChildId, ExitStatus, exited},
     dispatch::{Dispatcher, On, Target},
     event::Event,

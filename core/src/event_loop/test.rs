@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod calls;
 mod children;
 mod embed;
 mod ends;

@@ -40,6 +40,7 @@ impl Local {
 }
 
 thread_local! {
+    #[allow(clippy::vec_box, reason = "a set is large, and goes from here to where it is parked and back by its pointer")]
     static LENT: RefCell<Vec<Box<Local>>> = const { RefCell::new(Vec::new()) };
 }
 
