@@ -1,6 +1,8 @@
 // Random arguments, made by the type of the parameter: so a function that is new in coop.h is called too, as far as its types are
 // known here. What is not known is NULL or zero.
 #pragma once
+#include <unistd.h>
+
 #include <cstring>
 #include <memory>
 #include <string>
@@ -39,6 +41,10 @@ inline void dropped(void *arg) {
     if (a.drops.fetch_add(1) != 0) fail("an argument was dropped twice");
     if (a.fate == argument::refused) fail("a refused argument was dropped");
     if (a.inside != 0) fail("an argument was dropped while its function runs");
+    if (a.told && a.runs != 1) fail("%s: its callback was not told before it was dropped", a.to);
+    if (a.descriptor_count)
+        for (std::size_t i = 0; i < *a.descriptor_count; i++) close(a.descriptors[i]);
+    a.memory.reset(), a.descriptors.reset(), a.descriptor_count.reset();
     behave(a, true);
     std::unique_lock guard(a.context_lock);
     a.context = nullptr;
@@ -57,7 +63,7 @@ struct inside {
         if (a.drops != 0) fail("a function runs after its argument was dropped");
         if (a.fate == argument::refused) fail("a refused callback runs");
         if (a.inside.fetch_add(1) != 0 && a.alone) fail("two runs of one source overlap");
-        if (a.runs.fetch_add(1) != 0 && a.once) fail("a callback runs twice");
+        if (a.runs.fetch_add(1) != 0 && a.once) fail("%s: its callback runs twice", a.to);
     }
     ~inside() { a.inside--; }
 };
@@ -69,12 +75,28 @@ R ran(void *arg, A...) {
     return R();
 }
 
-// A callback that is handed a stream frees it.
+// A callback that is handed a stream keeps it if there is a place.
 inline void handed(void *arg, const coop_error *error, coop_stream *stream) {
     inside here(arg);
+    if (here.a.asker == std::this_thread::get_id()) fail("%s tells its callback before it returns", here.a.to);
     if ((error == nullptr) != (stream != nullptr)) fail("neither a stream nor an error, or both");
-    coop_stream_free(stream);
+    if (stream != nullptr) {
+        source from(here.a.seed + static_cast<std::uint64_t>(here.a.runs.load()));
+        if (from.one_in(5) || !here.a.in->streams[from.below(here.a.in->streams.size())].put(stream)) coop_stream_free(stream);
+    }
     behave(here.a, false);
+}
+
+// How a read or a write ended.
+inline void ended(void *arg, const coop_error *error, std::size_t) {
+    inside here(arg);
+    argument &a = here.a;
+    if (a.asker == std::this_thread::get_id()) fail("%s tells its callback before it returns", a.to);
+    if (error != nullptr && error->status == COOP_E_PANIC) fail("%s: %s", a.to, error->message);
+    std::atomic<int> &telling = a.home->telling[a.generation % a.home->telling.size()];
+    if (telling.fetch_add(1) != 0) fail("two callbacks of one stream overlap");
+    behave(a, false);
+    telling--;
 }
 
 // A struct { fn, arg, drop }.
@@ -91,6 +113,7 @@ template <class R, class... A>
 auto ran_as(R (*)(void *, A...)) { return &ran<R, A...>; }
 
 inline auto ran_as(void (*)(void *, const coop_error *, coop_stream *)) { return &handed; }
+inline auto ran_as(void (*)(void *, const coop_error *, std::size_t)) { return &ended; }
 
 inline argument &offer(call &c) {
     argument &a = c.in.offer();
@@ -108,9 +131,12 @@ T make_callback(call &c) {
     T made{};
     if (c.named("set_log") && c.from.one_in(2)) return made;
     argument &a = offer(c);
-    a.once = std::is_same_v<T, coop_callback>;
+    a.told = std::is_same_v<T, coop_io_callback> || std::is_same_v<T, coop_resolve_callback> || std::is_same_v<T, coop_stream_callback>;
+    a.once = a.told || std::is_same_v<T, coop_callback>;
+    a.asker = std::this_thread::get_id();
     a.alone = !std::is_same_v<T, coop_log_callback>;
     if (!c.from.one_in(30)) made.fn = ran_as(decltype(made.fn){});
+    a.nothing = made.fn == nullptr;
     made.arg = &a;
     made.drop = drops_twice ? dropped_twice : dropped;
     return made;
@@ -196,6 +222,23 @@ inline void fill(coop_udp_options &o, call &c) {
     o.no_gro = choice(c, {0, 1});
     o.no_gso = choice(c, {0, 1});
 }
+inline void fill(coop_source_options &o, call &c) {
+    o.on = choice(c, {0, 0, 1, 2});
+    if (o.on == COOP_ON_POOL) o.priority = choice(c, {-1, 0, 1});
+    if (c.from.one_in(8)) fill(o.cpus, c);
+}
+inline void fill(coop_stream_options &o, call &c) {
+    o.on = choice(c, {0, 0, 1, 2});
+    if (o.on == COOP_ON_POOL) o.priority = choice(c, {-1, 0, 1});
+    if (c.from.one_in(8)) fill(o.cpus, c);
+    o.nodelay = choice(c, {0, 1});
+    o.keepalive_ns = duration(c);
+    o.recv_buffer = c.from.of<std::size_t>({0, 0, 1, 100000});
+    o.send_buffer = c.from.of<std::size_t>({0, 0, 1, 100000});
+}
+void fill(coop_event_options &o, call &c);
+void fill(coop_listener_options &o, call &c);
+void fill(coop_connect_options &o, call &c);
 void fill(coop_runtime_options &o, call &c);
 
 // NULL, right, or of a size that is wrong in one of the ways there are.
@@ -219,6 +262,22 @@ T *make_options(call &c) {
     T known{};
     fill(known, c);
     return make_sized(c, known);
+}
+inline void fill(coop_event_options &o, call &c) { o.manual_reset = choice(c, {0, 1}); }
+inline void fill(coop_listener_options &o, call &c) {
+    // No file is made: a path is a name without one, of this process.
+    static const std::string name = std::string(1, '\0') + "coop fuzz " + std::to_string(getpid());
+    if (c.from.one_in(4)) o.path = name.data(), o.path_length = name.size();
+    else o.address = text(c, o.address_length);
+    o.backlog = static_cast<std::uint32_t>(c.from.below(3));
+    o.reuse_port = choice(c, {0, 1});
+    o.no_reuse_address = choice(c, {0, 1});
+    o.stream = make_options<coop_stream_options>(c);
+}
+inline void fill(coop_connect_options &o, call &c) {
+    o.timeout_ns = duration(c);
+    if (c.from.one_in(6)) o.local = text(c, o.local_length);
+    o.stream = make_options<coop_stream_options>(c);
 }
 inline void fill(coop_runtime_options &o, call &c) {
     // As many workers as there are CPUs, at least 4, are too many for each case.
@@ -264,6 +323,26 @@ template <>
 struct objects<coop_udp> {
     static place &pick(call &c) { return c.in.udps[c.from.below(3)]; }
     static coop_udp *of(hold &h) { return h.udp(); }
+};
+template <>
+struct objects<coop_stream> {
+    static place &pick(call &c) { return c.in.streams[c.from.below(c.in.streams.size())]; }
+    static coop_stream *of(hold &h) { return h.stream(); }
+};
+template <>
+struct objects<coop_listener> {
+    static place &pick(call &c) { return c.in.listeners[c.from.below(2)]; }
+    static coop_listener *of(hold &h) { return h.listener(); }
+};
+template <>
+struct objects<coop_event> {
+    static place &pick(call &c) { return c.in.events[c.from.below(2)]; }
+    static coop_event *of(hold &h) { return h.event(); }
+};
+template <>
+struct objects<coop_async> {
+    static place &pick(call &c) { return c.in.asyncs[c.from.below(2)]; }
+    static coop_async *of(hold &h) { return h.async(); }
 };
 template <>
 struct objects<coop_port_set> {

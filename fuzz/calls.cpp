@@ -23,6 +23,18 @@ using namespace std::chrono_literals;
 // Far beyond what a case takes, also on a machine that does other things.
 constexpr auto HANG = 120s;
 
+// For whoever looks for what was left.
+std::string open_descriptors() {
+    std::string all;
+    for (int fd = 0; fd < 200; fd++) {
+        char name[200];
+        std::string link = "/proc/self/fd/" + std::to_string(fd);
+        if (ssize_t length = readlink(link.c_str(), name, sizeof name); length > 0)
+            all += " " + std::to_string(fd) + "=" + std::string(name, static_cast<std::size_t>(length));
+    }
+    return all;
+}
+
 std::size_t entries(const char *folder) {
     DIR *dir = opendir(folder);
     if (dir == nullptr) fail("cannot read %s", folder);
@@ -63,7 +75,8 @@ void one_case(std::uint64_t seed) {
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, in.fds + i) != 0) fail("no sockets left");
     for (int i = 0; i < 3; i++)
         for (action make : {action([](call &c) { by_type(c, coop_pool_new); }), action([](call &c) { by_type(c, coop_event_loop_new); }),
-                            action([](call &c) { by_type(c, coop_runtime_new); }), action([](call &c) { by_type(c, coop_udp_new); })}) {
+                            action([](call &c) { by_type(c, coop_runtime_new); }), action([](call &c) { by_type(c, coop_udp_new); }),
+                            action([](call &c) { by_type(c, coop_event_new); }), action([](call &c) { by_type(c, coop_async_new); }), action(stream_new), action(listener_new)}) {
             call c(in, from);
             c.name = "a first object";
             make(c);
@@ -125,6 +138,11 @@ int main(int argc, char **argv) {
     std::thread(fuzz::watchdog).detach();
     fuzz::own_threads = fuzz::entries("/proc/self/task");
     fuzz::current_seed = seed;
+    // A signal that was watched once has a descriptor for the rest of the process.
+    coop_event_loop *event_loop = nullptr;
+    if (coop_event_loop_new(nullptr, &event_loop) != COOP_OK) fuzz::fail("no loop: %s", coop_last_error());
+    for (int signum : {1, 2, 3, 6}) coop_event_loop_signal(event_loop, signum, nullptr, {[](void *, std::int32_t, std::uint64_t) {}, nullptr, nullptr}, nullptr);
+    coop_event_loop_free(event_loop);
     fuzz::one_case(seed);  // what is made once for a process is made now
     std::size_t descriptors = fuzz::entries("/proc/self/fd");
     auto start = fuzz::clock::now();
@@ -134,7 +152,7 @@ int main(int argc, char **argv) {
         fuzz::began = fuzz::clock::now();
         fuzz::one_case(seed + done);
         done++;
-        fuzz::wait_until([] { return std::string("descriptors are left"); }, [&] { return fuzz::entries("/proc/self/fd") == descriptors; });
+        fuzz::wait_until([] { return "descriptors are left:" + fuzz::open_descriptors(); }, [&] { return fuzz::entries("/proc/self/fd") == descriptors; });
     }
     std::printf("%llu cases from seed %llu\n", static_cast<unsigned long long>(done), static_cast<unsigned long long>(seed));
     return 0;

@@ -47,7 +47,7 @@ void by_type(call &c, R (*function)(A...)) {
     } else {
         (void)called(function, drawn);
     }
-    for (argument *a : c.offered) a->settle(status);
+    for (argument *a : c.offered) a->asker = std::thread::id(), a->settle(status);
     std::apply([&](auto &...p) { (p.settle(c, status), ...); }, drawn);
 }
 
@@ -79,6 +79,10 @@ inline void free_there(place &p) {
     case place::runtime: return free_there<coop_runtime>(p);
     case place::udp: return free_there<coop_udp>(p);
     case place::port_set: return free_there<coop_port_set>(p);
+    case place::stream: return free_there<coop_stream>(p);
+    case place::listener: return free_there<coop_listener>(p);
+    case place::event: return free_there<coop_event>(p);
+    case place::async: return free_there<coop_async>(p);
     }
 }
 
@@ -108,6 +112,7 @@ inline void free_home(argument &self) {
     if (home->what == place::runtime) own = coop_pool_is_worker_thread(h.pool()) || coop_event_loop_is_loop_thread(h.event_loop());
     // A handler's on_start is inside coop_port_set_start, which holds it.
     if (home->what == place::port_set) own = true;
+    if (home->what >= place::stream) own = true;
     h.release();
     void *object = own ? home->take_inside(own_runs(home), self.generation) : nullptr;
     if (object == nullptr) return;
@@ -116,6 +121,10 @@ inline void free_home(argument &self) {
     case place::event_loop: destroy(static_cast<coop_event_loop *>(object)); break;
     case place::runtime: destroy(static_cast<coop_runtime *>(object)); break;
     case place::port_set: destroy(static_cast<coop_port_set *>(object)), home->unpin(); break;
+    case place::stream: destroy(static_cast<coop_stream *>(object)); break;
+    case place::listener: destroy(static_cast<coop_listener *>(object)); break;
+    case place::event: destroy(static_cast<coop_event *>(object)); break;
+    case place::async: destroy(static_cast<coop_async *>(object)); break;
     case place::udp: break;
     }
 }
@@ -327,6 +336,120 @@ inline void port_set_start(call &c) {
     if (c.depth == 0) by_type(c, coop_port_set_start);
 }
 
+// Puts into the world what was made, or frees it.
+template <known_object T>
+void keep(call &c, T *made) {
+    for (int i = 0; i < 4; i++)
+        if (objects<T>::pick(c).put(made)) return;
+    destroy(made);
+}
+
+// Both ends of a pair, each for a loop.
+inline void stream_new(call &c) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) fail("no sockets left");
+    for (int fd : pair) {
+        hold h;
+        coop_event_loop *event_loop = take<coop_event_loop>(c, h);
+        coop_stream *made = nullptr;
+        coop_status status = coop_stream_new(event_loop, make_options<coop_stream_options>(c), c.from.one_in(20) ? -1 : fd, c.from.one_in(40) ? nullptr : &made);
+        check_status(c, status);
+        if ((status == COOP_OK) != (made != nullptr)) fail("coop_stream_new: %s, and the output is %p", coop_status_str(status), static_cast<void *>(made));
+        if (made == nullptr) close(fd);
+        else keep(c, made);
+    }
+}
+
+// A listener without a function does not look at the argument.
+inline void listener_new(call &c) {
+    hold h;
+    coop_event_loop *event_loop = take<coop_event_loop>(c, h);
+    auto *options = make_options<coop_listener_options>(c);
+    auto callback = make_callback<coop_stream_callback>(c);
+    argument &a = *c.offered.back();
+    a.once = a.told = false;
+    a.asker = std::thread::id();  // it may be called before out is set
+    if (c.from.one_in(2)) callback.fn = nullptr, a.nothing = true;
+    coop_listener *made = nullptr;
+    coop_status status = coop_listener_new(event_loop, options, callback, c.from.one_in(40) ? nullptr : &made);
+    check_status(c, status);
+    if ((status == COOP_OK) != (made != nullptr)) fail("coop_listener_new: %s, and the output is %p", coop_status_str(status), static_cast<void *>(made));
+    c.offered.back()->settle(status);
+    if (made != nullptr) keep(c, made);
+}
+
+// To a port that this machine has told, of a listener or not.
+inline void event_loop_connect(call &c) {
+    hold h;
+    coop_event_loop *event_loop = take<coop_event_loop>(c, h);
+    auto *options = make_options<coop_connect_options>(c);
+    coop_address to = address(c);
+    std::size_t length = 0;
+    const char *host = text(c, length);
+    auto port = static_cast<std::uint16_t>(to.bytes[2] << 8 | to.bytes[3]);
+    auto callback = make_callback<coop_stream_callback>(c);
+    coop_status status = coop_event_loop_connect(event_loop, options, host, length, port, callback);
+    check_status(c, status);
+    c.offered.back()->asker = std::thread::id(), c.offered.back()->settle(status);
+}
+inline void event_loop_connect_unix(call &c) {
+    hold h;
+    coop_event_loop *event_loop = take<coop_event_loop>(c, h);
+    auto *options = make_options<coop_connect_options>(c);
+    coop_listener_options where{};
+    while (where.path == nullptr) fill(where, c);
+    auto callback = make_callback<coop_stream_callback>(c);
+    coop_status status = coop_event_loop_connect_unix(event_loop, options, where.path, where.path_length, callback);
+    check_status(c, status);
+    c.offered.back()->asker = std::thread::id(), c.offered.back()->settle(status);
+}
+
+// What waits: its memory is the argument's until that is dropped, and has its very size.
+inline void stream_io(call &c) {
+    hold h;
+    coop_stream *stream = take<coop_stream>(c, h);
+    std::size_t length = c.from.below(c.from.one_in(6) ? 300000 : 200), count = 1 + c.from.below(3);
+    auto callback = make_callback<coop_io_callback>(c);
+    argument &a = *c.offered.back();
+    if (stream == nullptr) callback.fn = nullptr;  // then there is no stream whose callback it is
+    a.memory.reset(new unsigned char[length]());
+    a.descriptors.reset(new std::int32_t[count]);
+    if (c.named("receive")) a.descriptor_count.reset(new std::size_t(0));
+    for (std::size_t i = 0; i < count; i++) a.descriptors[i] = c.from.one_in(40) ? -1 : c.in.fds[c.from.below(8)];
+    void *memory = c.from.one_in(40) ? nullptr : a.memory.get();
+    std::int32_t *descriptors = c.from.one_in(40) ? nullptr : a.descriptors.get();
+    coop_status status;
+    if (c.named("read_exactly")) status = coop_stream_read_exactly(stream, memory, length, callback);
+    else if (c.named("read")) status = coop_stream_read(stream, memory, length, callback);
+    else if (c.named("write")) status = coop_stream_write(stream, memory, length, callback);
+    else if (c.named("send")) status = coop_stream_send_descriptors(stream, memory, length, descriptors, count, callback);
+    else status = coop_stream_receive_descriptors(stream, memory, length, descriptors, c.from.one_in(40) ? 254 : count, a.descriptor_count.get(), callback);
+    check_status(c, status);
+    if (stream == nullptr && status == COOP_OK) fail("%s of NULL was taken", c.name.data());
+    a.asker = std::thread::id(), a.settle(status);
+}
+inline void stream_try(call &c) {
+    hold h;
+    coop_stream *stream = take<coop_stream>(c, h);
+    std::size_t length = c.from.below(c.from.one_in(6) ? 100000 : 200), count = 77777777;
+    unsigned char *memory = c.from.one_in(40) ? nullptr : c.bytes(length);
+    std::size_t *out = c.from.one_in(40) ? nullptr : &count;
+    coop_status status = c.named("read") ? coop_stream_try_read(stream, memory, length, out) : coop_stream_try_write(stream, memory, length, out);
+    check_status(c, status);
+    if (status == COOP_OK ? count > length : count != 77777777) fail("%s of %zu: %s, and it took %zu", c.name.data(), length, coop_status_str(status), count);
+}
+// It leaves the last error alone.
+inline void async_send(call &c) {
+    hold h;
+    coop_async *async = take<coop_async>(c, h);
+    coop_status status = coop_async_send(async);
+    if (status != (async == nullptr ? COOP_E_NULL : COOP_OK)) fail("coop_async_send answered %s", coop_status_str(status));
+}
+inline void stream_cancel(call &c) {
+    hold h;
+    check_status(c, coop_stream_cancel(take<coop_stream>(c, h), static_cast<std::uint32_t>(choice(c, {1, 2, 3}))));
+}
+
 // Bytes for the watches.
 inline void poke(call &c) {
     char bytes[64] = {};
@@ -356,6 +479,23 @@ inline const named_action by_hand[] = {
     {"coop_pool_submit_batch", pool_submit_batch},
     {"coop_pool_parallel_for", pool_parallel_for},
     {"coop_event_loop_backend_fd", embed},
+    {"coop_stream_free", free_one<coop_stream>},
+    {"coop_listener_free", free_one<coop_listener>},
+    {"coop_event_free", free_one<coop_event>},
+    {"coop_async_free", free_one<coop_async>},
+    {"coop_async_send", async_send},
+    {"coop_stream_new", stream_new},
+    {"coop_listener_new", listener_new},
+    {"coop_event_loop_connect", event_loop_connect},
+    {"coop_event_loop_connect_unix", event_loop_connect_unix},
+    {"coop_stream_read", stream_io},
+    {"coop_stream_read_exactly", stream_io},
+    {"coop_stream_write", stream_io},
+    {"coop_stream_send_descriptors", stream_io},
+    {"coop_stream_receive_descriptors", stream_io},
+    {"coop_stream_try_read", stream_try},
+    {"coop_stream_try_write", stream_try},
+    {"coop_stream_cancel", stream_cancel},
     {"(a byte for a watch)", poke},
 };
 

@@ -65,6 +65,10 @@ inline void destroy(coop_pool *object) { coop_pool_free(object); }
 inline void destroy(coop_event_loop *object) { coop_event_loop_free(object); }
 inline void destroy(coop_runtime *object) { coop_runtime_free(object); }
 inline void destroy(coop_udp *object) { coop_udp_free(object); }
+inline void destroy(coop_stream *object) { coop_stream_free(object); }
+inline void destroy(coop_listener *object) { coop_listener_free(object); }
+inline void destroy(coop_async *object) { coop_async_free(object); }
+inline void destroy(coop_event *object) { coop_event_free(object); }
 inline void destroy(coop_port_set *object) { coop_port_set_free(object); }
 
 template <known_object T>

@@ -8,8 +8,10 @@
 #include <array>
 #include <condition_variable>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <shared_mutex>
+#include <thread>
 #include <utility>
 
 #include "source.hpp"
@@ -18,7 +20,7 @@ namespace fuzz {
 
 // A place for an object. The counts say who uses it.
 struct place {
-    enum kind { pool, event_loop, runtime, udp, port_set };
+    enum kind { pool, event_loop, runtime, udp, port_set, stream, listener, event, async };
 
     std::mutex lock;
     std::condition_variable idle;
@@ -31,6 +33,7 @@ struct place {
     int pins = 0;             // port sets that are served on it
     place *pinned = nullptr;  // the loop of a port set
     std::mutex receiving;     // one thread at a time receives
+    std::array<std::atomic<int>, 64> telling{};  // callbacks of a stream that run, by its generation
 
     bool put(void *made) {
         std::lock_guard guard(lock);
@@ -94,6 +97,10 @@ public:
     std::uint64_t generation() const { return generation_; }
     coop_runtime *runtime() const { return static_cast<coop_runtime *>(object_); }
     coop_udp *udp() const { return static_cast<coop_udp *>(object_); }
+    coop_stream *stream() const { return static_cast<coop_stream *>(object_); }
+    coop_listener *listener() const { return static_cast<coop_listener *>(object_); }
+    coop_async *async() const { return static_cast<coop_async *>(object_); }
+    coop_event *event() const { return static_cast<coop_event *>(object_); }
     coop_port_set *port_set() const { return static_cast<coop_port_set *>(object_); }
     coop_pool *pool() const {
         return place_->what == place::runtime ? coop_runtime_pool(runtime()) : static_cast<coop_pool *>(object_);
@@ -121,6 +128,12 @@ struct argument {
     int depth = 0;
     bool once = false;   // runs at most once
     bool alone = false;  // its runs do not overlap
+    bool nothing = false;  // has no function: where that is allowed, the argument stays the caller's
+    bool told = false;   // runs before it is dropped, whatever happens
+    std::atomic<std::thread::id> asker;         // who is inside the call that offers it
+    std::unique_ptr<unsigned char[]> memory;    // the library's until it is told
+    std::unique_ptr<std::int32_t[]> descriptors;
+    std::unique_ptr<std::size_t> descriptor_count;
     place *home = nullptr;
     std::uint64_t generation = 0;
     std::atomic<int> fate{offered}, runs{0}, drops{0}, inside{0};
@@ -131,13 +144,14 @@ struct argument {
     void settle(coop_status status) {
         if (status != COOP_OK && (runs.load() != 0 || drops.load() != 0))
             fail("a callback was refused (%s), and run %d and dropped %d times", coop_status_str(status), runs.load(), drops.load());
-        fate = status == COOP_OK ? accepted : refused;
+        fate = status == COOP_OK && !nothing ? accepted : refused;
     }
 };
 
 struct world {
     std::array<place, 3> pools, event_loops, udps;
-    std::array<place, 2> runtimes, port_sets;
+    std::array<place, 2> runtimes, port_sets, listeners, events, asyncs;
+    std::array<place, 6> streams;
     int fds[8];  // four pairs of sockets, and they do not block
     std::atomic<int> budget{3000};  // calls from inside callbacks
 
@@ -152,6 +166,10 @@ struct world {
         for (place &p : udps) p.what = place::udp;
         for (place &p : runtimes) p.what = place::runtime;
         for (place &p : port_sets) p.what = place::port_set;
+        for (place &p : streams) p.what = place::stream;
+        for (place &p : listeners) p.what = place::listener;
+        for (place &p : events) p.what = place::event;
+        for (place &p : asyncs) p.what = place::async;
     }
 
     argument &offer() {
@@ -190,6 +208,10 @@ struct world {
         for (place &p : runtimes) f(p);
         for (place &p : pools) f(p);
         for (place &p : udps) f(p);
+        for (place &p : listeners) f(p);
+        for (place &p : streams) f(p);
+        for (place &p : events) f(p);
+        for (place &p : asyncs) f(p);
     }
 };
 

@@ -1120,11 +1120,11 @@ typedef struct {
 } coop_stream_callback;
 
 /*
- Where the callback of a look-up runs. Zero in any field but size is the default.
+ Where the callback of an event, a child, a signal, a coop_async or a look-up runs. Zero in any field but size is the default.
  */
 typedef struct {
     /*
-     sizeof(coop_resolve_options).
+     sizeof(coop_source_options).
      */
     size_t size;
     /*
@@ -1139,7 +1139,7 @@ typedef struct {
      On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
      */
     coop_cpu_set cpus;
-} coop_resolve_options;
+} coop_source_options;
 
 /*
  A function that is told once where a name is; then drop(arg) is called. See coop_callback.
@@ -1229,28 +1229,6 @@ typedef struct {
  Names a wait for a child of one loop; never 0, and never used again for another one.
  */
 typedef uint64_t coop_child_id;
-
-/*
- Where the callback of an event, a child, a signal or a coop_async runs. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_source_options).
-     */
-    size_t size;
-    /*
-     One of COOP_ON_*.
-     */
-    int32_t on;
-    /*
-     One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
-     */
-    int32_t priority;
-    /*
-     On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
-     */
-    coop_cpu_set cpus;
-} coop_source_options;
 
 /*
  How a child ended. Later versions may add fields at its end.
@@ -1359,6 +1337,25 @@ typedef struct {
      */
     void (*drop)(void *arg);
 } coop_event_callback;
+
+/*
+ A function that runs after coop_async_send. drop(arg) is called once: after coop_async_free, or with the loop. See
+ coop_callback.
+ */
+typedef struct {
+    /*
+     Must not be NULL.
+     */
+    void (*fn)(void *arg);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_async_callback;
 
 /*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -1771,7 +1768,7 @@ typedef struct {
      coop_event_loop_resolve.
      */
     coop_status (*event_loop_resolve)(coop_event_loop *event_loop,
-                                      const coop_resolve_options *options,
+                                      const coop_source_options *options,
                                       const char *host,
                                       size_t host_length,
                                       uint16_t port,
@@ -1949,26 +1946,26 @@ typedef struct {
                                            const int32_t *descriptors,
                                            size_t count,
                                            coop_io_callback callback);
+    /*
+     coop_async_free.
+     */
+    void (*async_free)(coop_async *async);
+    /*
+     coop_async_new.
+     */
+    coop_status (*async_new)(coop_event_loop *event_loop,
+                             const coop_source_options *options,
+                             coop_async_callback callback,
+                             coop_async **out);
+    /*
+     coop_async_send.
+     */
+    coop_status (*async_send)(coop_async *async);
+    /*
+     coop_event_loop_post_and_wait.
+     */
+    coop_status (*event_loop_post_and_wait)(coop_event_loop *event_loop, coop_callback callback, int64_t timeout_ns);
 } coop_api;
-
-/*
- A function that runs after coop_async_send. drop(arg) is called once: after coop_async_free, or with the loop. See
- coop_callback.
- */
-typedef struct {
-    /*
-     Must not be NULL.
-     */
-    void (*fn)(void *arg);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_async_callback;
 
 /*
  What a shared library exports, under any name, to make a handler of a port: "lib.so:symbol".
@@ -2203,7 +2200,7 @@ coop_status coop_event_loop_connect_unix(coop_event_loop *event_loop,
  Any thread. As coop_event_loop_connect. The callback is told COOP_E_RESOLVE for a name that has no address.
  */
 coop_status coop_event_loop_resolve(coop_event_loop *event_loop,
-                                    const coop_resolve_options *options,
+                                    const coop_source_options *options,
                                     const char *host,
                                     size_t host_length,
                                     uint16_t port,
@@ -3202,8 +3199,8 @@ coop_status coop_stream_send_descriptors(coop_stream *stream,
 /*
  Reads from a Unix socket, with the descriptors that come.
 
- As coop_stream_read; it is the one read. descriptors, capacity: where to, and room for how many. count: set to 0 now, and then to how many
- came. All three stay where they are until the callback is told. What came is the caller's, who closes it; each is closed on exec. If more
+ As coop_stream_read; it is the one read. descriptors, capacity: where to, and room for how many. count: set to how many came,
+ before the callback is told; and to 0 until then, if this answers COOP_OK. All three stay where they are until the callback is told. What came is the caller's, who closes it; each is closed on exec. If more
  come than there is room for, all are closed, and the callback is told COOP_E_QUEUE_FULL and how many bytes came.
 
  Any thread. As coop_stream_read; COOP_E_INVALID for a capacity of 0 or more than COOP_STREAM_DESCRIPTORS. The callback is told

@@ -1,6 +1,8 @@
 //! What must not go wrong in a loop: posts by the million while it is stopped, a panic in a callback of each kind, signals that
 //! interrupt each of its system calls.
 
+#![allow(clippy::zombie_processes, reason = "the loop reaps them")]
+
 use std::{
     io::{Read, Write},
     os::{fd::AsRawFd, unix::net::UnixStream, unix::thread::JoinHandleExt},
@@ -198,12 +200,11 @@ extern "C" fn interrupts(_: i32) {
 #[test]
 fn a_storm_of_signals_that_interrupt_its_system_calls() {
     const ROUNDS: usize = 200;
-    // SAFETY: all zero is a sigaction without flags; the handler counts, nothing else.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = interrupts as *const () as usize;
-        assert_eq!(libc::sigaction(libc::SIGUSR2, &raw const action, std::ptr::null_mut()), 0);
-    }
+    // SAFETY: all zero is a sigaction without flags.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = interrupts as *const () as usize;
+    // SAFETY: the handler counts, nothing else.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGUSR2, &raw const action, std::ptr::null_mut()) }, 0);
     let event_loop = new_loop();
     let handle = event_loop.handle();
     let running = thread::spawn(move || handle.run(RunMode::Default));

@@ -12,7 +12,7 @@ use std::{
 
 use coop_core::{
     Error, EventLoop, EventLoopOptions, Pool, PoolOptions, ShutdownMode,
-    event_loop::{RunMode, TimerId, TimerOptions, WatchId},
+    event_loop::{On, RunMode, TimerId, TimerOptions, WatchId},
     task,
 };
 
@@ -39,6 +39,8 @@ fn a_loop_that_runs_while_its_program_forks() {
     event_loop.start().unwrap();
     event_loop.timer(TimerOptions { every: Some(Duration::from_micros(100)), ..Default::default() }, |_| {}).unwrap();
     let forked = Err(Error::Forked("event loop"));
+    let (sender, woken) = mpsc::channel();
+    let wake = event_loop.async_signal(On::Loop, move || sender.send(()).unwrap()).map_err(Error::from).unwrap();
     for _ in 0..20 {
         in_child(|| {
             let told = event_loop.post(|| {}).map_err(Error::from) == forked
@@ -47,6 +49,9 @@ fn a_loop_that_runs_while_its_program_forks() {
                 && event_loop.stop() == forked
                 && event_loop.join(None) == forked
                 && event_loop.interrupt() == forked
+                && event_loop.post_and_wait(None, || {}) == forked
+                && event_loop.async_signal(On::Loop, || {}).map(drop).map_err(Error::from) == forked
+                && !wake.send()
                 && event_loop.cancel_timer(TimerId(1)) == forked
                 && event_loop.cancel_watch(WatchId(1)) == forked
                 && event_loop.call_later(Duration::ZERO, || {}).map(|_| ()) == forked;
@@ -59,6 +64,10 @@ fn a_loop_that_runs_while_its_program_forks() {
     let (sender, ran) = mpsc::channel();
     event_loop.post(move || sender.send(()).unwrap()).unwrap();
     ran.recv_timeout(Duration::from_secs(10)).expect("the parent's loop goes on");
+    assert_eq!(event_loop.post_and_wait(None, || 7), Ok(7));
+    assert_eq!(woken.try_recv(), Err(mpsc::TryRecvError::Empty), "what the children sent is not the parent's");
+    assert!(wake.send());
+    woken.recv_timeout(Duration::from_secs(10)).expect("the parent's own is");
 }
 
 #[test]

@@ -322,7 +322,7 @@ pub struct coop_api {
     /// coop_event_loop_resolve.
     pub event_loop_resolve: unsafe extern "C" fn(
         event_loop: *mut coop_event_loop,
-        options: *const coop_resolve_options,
+        options: *const coop_source_options,
         host: *const c_char,
         host_length: usize,
         port: u16,

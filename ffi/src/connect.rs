@@ -18,13 +18,13 @@ use coop_core::{
 
 use crate::{
     address::{coop_address, parse},
-    cpu_set::coop_cpu_set,
     error::{coop_error, told},
-    event_loop::{coop_event_loop, place},
+    event_loop::coop_event_loop,
     foreign::Foreign,
     guard::guard,
     handle::null,
     options::{self, Options},
+    source::{self, coop_source_options},
     status::coop_status,
     stream::{Made, coop_stream, coop_stream_options, stream_options},
     stream_io::Io,
@@ -83,26 +83,6 @@ pub struct coop_connect_options {
 // SAFETY: numbers and pointers, five fields that fill 40 bytes (tests/c/layout.c), any bytes are a value.
 unsafe impl Options for coop_connect_options {
     const NAME: &'static str = "coop_connect_options";
-    const FIRST: usize = size_of::<Self>();
-}
-
-/// Where the callback of a look-up runs. Zero in any field but size is the default.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub struct coop_resolve_options {
-    /// sizeof(coop_resolve_options).
-    pub size: usize,
-    /// One of COOP_ON_*.
-    pub on: i32,
-    /// One of COOP_PRIORITY_*; 0 unless on is COOP_ON_POOL.
-    pub priority: i32,
-    /// On which CPUs; words NULL is on any. Only beside COOP_ON_POOL.
-    pub cpus: coop_cpu_set,
-}
-
-// SAFETY: numbers and a set of them, four fields that fill 32 bytes (tests/c/layout.c), any bytes are a value.
-unsafe impl Options for coop_resolve_options {
-    const NAME: &'static str = "coop_resolve_options";
     const FIRST: usize = size_of::<Self>();
 }
 
@@ -173,7 +153,7 @@ pub unsafe extern "C" fn coop_event_loop_connect_unix(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_event_loop_resolve(
     event_loop: *mut coop_event_loop,
-    options: *const coop_resolve_options,
+    options: *const coop_source_options,
     host: *const c_char,
     host_length: usize,
     port: u16,
@@ -184,10 +164,8 @@ pub unsafe extern "C" fn coop_event_loop_resolve(
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
         // SAFETY: the text is as long as told.
         let host = unsafe { options::text(host, host_length, "host") }?.ok_or_else(|| null("host"))?;
-        // SAFETY: options are NULL or as long as they say.
-        let read = unsafe { options::read(options) }?;
-        // SAFETY: its CPU set is as long as it says.
-        let on = unsafe { place(read.on, read.priority, read.cpus) }?;
+        // SAFETY: options are NULL or as long as they say, and so is their CPU set.
+        let on = unsafe { source::read(options) }?;
         let resolving = handle.resolve(&host, port);
         let run: Option<Resolved> = callback.r#fn;
         let tell = Foreign::new(run, callback.arg, callback.drop)?;

@@ -1,4 +1,4 @@
-//! Options of the sources that have no others: events, children, signals, wake-ups from signal handlers.
+//! Options of what has no others: events, children, signals, wake-ups from signal handlers, look-ups.
 
 use coop_core::{Result, event_loop::On};
 
@@ -8,7 +8,7 @@ use crate::{
     options::{self, Options},
 };
 
-/// Where the callback of an event, a child, a signal or a coop_async runs. Zero in any field but size is the default.
+/// Where the callback of an event, a child, a signal, a coop_async or a look-up runs. Zero in any field but size is the default.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct coop_source_options {

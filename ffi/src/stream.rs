@@ -375,6 +375,8 @@ pub unsafe extern "C" fn coop_stream_send_descriptors(
     callback: coop_io_callback,
 ) -> coop_status {
     guard!({
+        // SAFETY: a stream that is not freed yet.
+        unsafe { coop_stream::behind(stream) }?;
         if count == 0 || count > COOP_STREAM_DESCRIPTORS {
             return Err(Error::Invalid(format!(
                 "{count} descriptors: from 1 to COOP_STREAM_DESCRIPTORS ({COOP_STREAM_DESCRIPTORS}) go at once"
@@ -393,8 +395,8 @@ pub unsafe extern "C" fn coop_stream_send_descriptors(
 
 /// Reads from a Unix socket, with the descriptors that come.
 ///
-/// As coop_stream_read; it is the one read. descriptors, capacity: where to, and room for how many. count: set to 0 now, and then to how many
-/// came. All three stay where they are until the callback is told. What came is the caller's, who closes it; each is closed on exec. If more
+/// As coop_stream_read; it is the one read. descriptors, capacity: where to, and room for how many. count: set to how many came,
+/// before the callback is told; and to 0 until then, if this answers COOP_OK. All three stay where they are until the callback is told. What came is the caller's, who closes it; each is closed on exec. If more
 /// come than there is room for, all are closed, and the callback is told COOP_E_QUEUE_FULL and how many bytes came.
 ///
 /// Any thread. As coop_stream_read; COOP_E_INVALID for a capacity of 0 or more than COOP_STREAM_DESCRIPTORS. The callback is told
@@ -410,6 +412,8 @@ pub unsafe extern "C" fn coop_stream_receive_descriptors(
     callback: coop_io_callback,
 ) -> coop_status {
     guard!({
+        // SAFETY: a stream that is not freed yet.
+        unsafe { coop_stream::behind(stream) }?;
         wanted(descriptors, "descriptors")?;
         wanted(count, "count")?;
         if capacity == 0 || capacity > COOP_STREAM_DESCRIPTORS {
@@ -418,8 +422,6 @@ pub unsafe extern "C" fn coop_stream_receive_descriptors(
             )));
         }
         let what = What::Receive { to: descriptors, capacity, count };
-        // SAFETY: `count` is there, and is a place for a number.
-        unsafe { count.write(0) };
         // SAFETY: the caller's promises are those of `start`; the places live as long as the buffer.
         unsafe { start(stream, what, buffer.cast(), length, callback) }
     })

@@ -117,6 +117,10 @@ impl Io {
             }
             What::Receive { to, capacity, count } => {
                 let (to, capacity, count) = (*to, *capacity, *count);
+                // Here and not in the call: a call that is refused, because such an operation is under way with the same place, leaves
+                // it alone. The first attempt is made inside the call.
+                // SAFETY: a place for a number, until the end is told.
+                unsafe { count.write(0) };
                 let came = stream.try_recv_with_fds(self.room(), capacity)?;
                 self.done = came.bytes;
                 if came.truncated {

@@ -92,7 +92,7 @@ template <class Loop>
 template <class Loop>
 [[nodiscard]] auto resolve(Loop &&loop, std::string_view host, std::uint16_t port) {
     auto start = [loop = coro::loop_of(loop), host, port](coop_resolve_callback callback) {
-        coop_resolve_options on_loop{};
+        coop_source_options on_loop{};
         on_loop.size = sizeof on_loop;
         on_loop.on = COOP_ON_LOOP;
         return coop_event_loop_resolve(loop, &on_loop, host.data(), host.size(), port, callback);

@@ -37,6 +37,7 @@ from libcoop._libcoop import (
     HANG_UP,
     READ,
     WRITE,
+    Async,
     Batch,
     Event,
     EventLoop,
@@ -47,6 +48,7 @@ from libcoop._libcoop import (
     Signal,
     Stream,
     Timer,
+    UdpSocket,
     Watch,
     __version__,
 )
@@ -55,6 +57,7 @@ from libcoop._ports import Handler, Port
 from libcoop._runtime import Runtime
 from libcoop._stats import LoopStats, PoolStats, WaitStats, WorkerStats
 from libcoop._streams import IncompleteRead
+from libcoop._udp import Datagram
 
 __all__ = [
     "ERROR",
@@ -62,9 +65,11 @@ __all__ = [
     "READ",
     "WRITE",
     "Affinity",
+    "Async",
     "Batch",
     "Cancelled",
     "Closed",
+    "Datagram",
     "Error",
     "Event",
     "EventLoop",
@@ -99,6 +104,7 @@ __all__ = [
     "Stream",
     "Timeout",
     "Timer",
+    "UdpSocket",
     "Unsupported",
     "WaitStats",
     "Watch",

@@ -8,6 +8,7 @@ do so without the interpreter and end with KeyboardInterrupt in the main thread.
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
+from socket import socket
 from threading import Condition
 from types import GenericAlias
 from typing import Any, Final, Generic, ParamSpec, Protocol, Self, TypeVar, TypeVarTuple, final
@@ -20,6 +21,7 @@ from libcoop._enums import Mode, RunMode
 from libcoop._future import Future as LoopFuture
 from libcoop._ports import Address, Port
 from libcoop._stats import LoopStats
+from libcoop._udp import Datagram
 
 __all__ = [
     "ERROR",
@@ -27,6 +29,7 @@ __all__ = [
     "HANG_UP",
     "READ",
     "WRITE",
+    "Async",
     "Batch",
     "Event",
     "EventLoop",
@@ -42,6 +45,7 @@ __all__ = [
     "Signal",
     "Stream",
     "Timer",
+    "UdpSocket",
     "Watch",
     "__version__",
     "_after_fork",
@@ -253,15 +257,62 @@ class EventLoop:
         ValueError for a number below 1, TypeError, Os (no such process, not a child of this one), Unsupported without
         pidfds, Closed, Forked.
         """
-    def signal(self, signum: int, callback: Callable[[int, int], object], /) -> Signal:
+    def signal(
+        self,
+        signum: int,
+        callback: Callable[[int, int], object],
+        /,
+        *,
+        priority: int | None = None,
+        cpus: Sequence[int] | None = None,
+    ) -> Signal:
         """Calls `callback(signum, times)` when this process gets a signal; signals that come faster than callbacks run
         are one call.
 
         Any number of watchers, on any loops, are told of each. While there is one, a handler of Python's `signal`
         module for it is not called (so Ctrl-C raises no KeyboardInterrupt while SIGINT is watched), and is not to be
         set; the last `cancel`, or the loop's end, gives the signal back to it. Some thread must have the signal
-        unblocked, as the main thread has. Any thread. Raises ValueError for what is no signal or cannot be watched
-        (SIGKILL, SIGSTOP, faults), TypeError, Os, Closed, Forked.
+        unblocked, as the main thread has. `priority` and `cpus` as for `call_later`. Any thread. Raises ValueError for
+        what is no signal or cannot be watched (SIGKILL, SIGSTOP, faults), TypeError, Affinity, Os, Closed, Forked.
+        """
+    def async_(
+        self,
+        callback: Callable[[*_Ts], object],
+        /,
+        *args: *_Ts,
+        priority: int | None = None,
+        cpus: Sequence[int] | None = None,
+    ) -> Async:
+        """An Async, whose `send` has `callback(*args)` called: several sends may be one call.
+
+        `priority` and `cpus` as for `call_later`. Any thread. Raises TypeError, Affinity, Os, Unsupported without
+        eventfds, Closed after `stop`, Forked.
+        """
+    def adopt(self, socket: socket | int, /) -> Stream:
+        """A Stream of a connected TCP or Unix stream socket: a `socket.socket`, which is detached from its descriptor,
+        or the number of a descriptor, such as `receive_descriptors` answers, which is the Stream's from now on. It is
+        made non-blocking.
+
+        Any thread. Refused, it stays the caller's. Raises Invalid for what is no stream socket, Exists for one that has
+        a watch, Os, ValueError, TypeError, Closed after `stop`, Forked.
+        """
+    def udp(
+        self,
+        host: str,
+        port: int,
+        *,
+        peer: Address | None = None,
+        reuse_port: bool = False,
+        receive_times: bool = False,
+        recv_buffer: int | None = None,
+        send_buffer: int | None = None,
+    ) -> UdpSocket:
+        """A UdpSocket bound to a numeric host, "0.0.0.0" and "::" for all, and a port, 0 for a free one.
+
+        `peer`, (host, port), is whom it is connected to; others may bind a port with `reuse_port` too, and the system
+        spreads the senders; with `receive_times` each datagram says when it came; `recv_buffer` and `send_buffer` are
+        bytes that the system may hold. Any thread. Raises Os, Unsupported (receive times), ValueError, TypeError,
+        Closed, Forked.
         """
     def post_and_wait(self, callback: Callable[[*_Ts], _T], /, *args: *_Ts, timeout: float | None = None) -> _T:
         """Queues `callback(*args)` like `post`, waits until it has run, and answers what it returns or raises what it
@@ -390,15 +441,93 @@ class Event:
         """A future that ends with None when it is signalled, on a loop, and takes the signal of one that resets itself.
         Cancelled, it takes none. Raises Closed, Forked.
         """
-    def watch(self, loop_: EventLoop, callback: Callable[[], object], /) -> Watch:
+    def watch(
+        self,
+        loop_: EventLoop,
+        callback: Callable[[], object],
+        /,
+        *,
+        priority: int | None = None,
+        cpus: Sequence[int] | None = None,
+    ) -> Watch:
         """Calls `callback()` whenever it is signalled, on a loop, until the Watch is cancelled: for one that resets
-        itself with the signal taken, for the other once for each signal, or several. Raises TypeError, Closed, Forked,
-        Os.
+        itself with the signal taken, for the other once for each signal, or several. `priority` and `cpus` as for
+        `EventLoop.call_later`. Raises TypeError, Affinity, Closed, Forked, Os.
         """
     def fileno(self) -> int:
         """The descriptor, readable while it is signalled; it stays the event's. Raises Closed."""
     def close(self) -> None:
         """Closes it; any number of times. Who waits goes on waiting, for nothing: cancel the waits first."""
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exc: object) -> None: ...
+
+@final
+class Async:
+    """What wakes a loop from anywhere, signal handlers of Python included, and never takes memory, as
+    `EventLoop.async_` returns it.
+
+    After each `send` the callback begins once more; sends before it begins are one call. Letting go of it closes it; as
+    a context manager it is closed at the end.
+    """
+    def send(self) -> None:
+        """Has the callback called. After the loop's end it does nothing. Any thread. Raises Closed after `close`,
+        Forked.
+        """
+    def close(self) -> None:
+        """Ends it, any number of times: the callback does not begin any more."""
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exc: object) -> None: ...
+
+@final
+class UdpSocket:
+    """A UDP socket of a loop, as `EventLoop.udp` gives it. What comes and goes is Datagrams, tuples (data, address,
+    received_ns).
+
+    Receives get what comes in the order they were asked for; sends keep theirs. What can be done at once is done at
+    once, and its future has ended when the call returns; the rest needs a loop that runs. Any thread. After `close`
+    every call raises Closed, in a forked child Forked; as a context manager it is closed at the end.
+    """
+    def receive(self) -> LoopFuture[Datagram]:
+        """A future of the next Datagram. Cancelled, it loses nothing. That the network refused what was sent earlier is
+        no error here.
+        """
+    def receive_batch(self) -> LoopFuture[list[Datagram]]:
+        """A future of a list of what has come, at least one Datagram: at most what one call of the system gives.
+        Cancelled, it loses nothing.
+        """
+    def send(self, data: Buffer, address: Address | None = None, /) -> LoopFuture[None]:
+        """A future that ends with None when the system has taken one datagram: `data`, bytes-like, for `address`, a
+        tuple (host, port) with a numeric host, or for the connected peer.
+
+        Ends with Invalid for one that no network carries, and with Os if the network refuses it, or (connected) refused
+        an earlier one. Raises TypeError, ValueError.
+        """
+    def send_batch(self, datagrams: Iterable[tuple[Buffer, Address | None]], /) -> LoopFuture[int]:
+        """A future of how many of these datagrams the system took, many at a time: an iterable of (data, address), with
+        None for the address of the connected peer. Those that the network refuses are skipped.
+
+        They are copied before the call returns. Cancelled, it may have sent a part. Raises Invalid for one that no
+        network carries, and then sends none, TypeError, ValueError.
+        """
+    def connect(self, address: Address, /) -> None:
+        """Sets the peer, (host, port) with a numeric host: what is sent without an address goes there, and only what it
+        sends is received from now on. Raises Os, TypeError, ValueError.
+        """
+    def close(self) -> None:
+        """Closes it; any number of times. Operations that wait end with Closed, and then the descriptor closes."""
+    def fileno(self) -> int:
+        """The descriptor, which stays the socket's."""
+    @property
+    def local_address(self) -> Address:
+        """Where it is bound: (host, port). Raises Os."""
+    @property
+    def kernel_dropped(self) -> int | None:
+        """What the system has dropped because its buffer for this socket was full, in its own units, modulo 2**32; None
+        where it does not say.
+        """
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed here."""
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exc: object) -> None: ...
 
@@ -447,8 +576,8 @@ class Stream:
         """A future of (bytes, descriptors): up to `n` bytes, b"" at the end, and up to `most` descriptors that came
         with them, which are the caller's to close.
 
-        In line with the reads; a plain read drops the descriptors that come with its bytes. Ends with Failed if there
-        were more, which are closed. Raises ValueError.
+        In line with the reads; cancelled, it loses nothing. A plain read drops the descriptors that come with its
+        bytes. Ends with Failed if there were more, which are closed. Raises ValueError.
         """
     def close(self) -> None:
         """Closes the connection; any number of times. Operations that wait end with Closed, and then the descriptor
@@ -459,6 +588,10 @@ class Stream:
     def set_keepalive(self, keepalive: float | tuple[float, float, int] | None, /) -> None:
         """Has the system ask a silent peer whether it is still there (TCP): seconds of silence, or (seconds, interval,
         count), or None. Raises ValueError, TypeError, Os.
+        """
+    def set_linger(self, linger: float | None, /) -> None:
+        """How closing waits for what was written to be delivered: so many seconds, 0 to discard it and reset the
+        connection, None for the system's way. Raises ValueError, TypeError, Os.
         """
     def fileno(self) -> int:
         """The descriptor, which stays the stream's."""

@@ -5,16 +5,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use coop_core::{
-    Error,
-    event_loop::{On, event},
-};
+use coop_core::{Error, event_loop::event};
 use pyo3::{prelude::*, types::PyTuple};
 
 use crate::{
     callback::Callback,
     errors::{OrRaise, to_py},
-    event_loop::EventLoop,
+    event_loop::{EventLoop, place},
     future,
     watch::Watch,
 };
@@ -65,18 +62,32 @@ impl Event {
     #[pyo3(signature = (loop_, /))]
     fn wait(&self, py: Python<'_>, loop_: &EventLoop) -> PyResult<Py<PyAny>> {
         let (event, event_loop) = (self.open(py)?, (*loop_.handle).clone());
-        future::spawn(py, &loop_.handle, async move { event.wait(&event_loop).await }, |py, ()| Ok(py.None()))
+        future::spawn_settling(py, &loop_.handle, move |promise| async move {
+            let signalled = event.wait(&event_loop).await;
+            let is_taken = signalled.is_ok();
+            // Cancelled in the meantime: what it has taken is the next one's.
+            if !promise.answer(signalled, |py, ()| Ok(py.None())) && is_taken {
+                event.give_back();
+            }
+        })
     }
 
     /// Calls `callback()` whenever it is signalled, on a loop, until the Watch is cancelled: for one that resets itself with the signal
-    /// taken, for the other once for each signal, or several. Raises TypeError, Closed, Forked, Os.
-    #[pyo3(signature = (loop_, callback, /))]
-    fn watch(&self, loop_: &EventLoop, callback: &Bound<'_, PyAny>) -> PyResult<Watch> {
+    /// taken, for the other once for each signal, or several. `priority` and `cpus` as for `EventLoop.call_later`. Raises TypeError,
+    /// Affinity, Closed, Forked, Os.
+    #[pyo3(signature = (loop_, callback, /, *, priority = None, cpus = None))]
+    fn watch(
+        &self,
+        loop_: &EventLoop,
+        callback: &Bound<'_, PyAny>,
+        priority: Option<i32>,
+        cpus: Option<Vec<i64>>,
+    ) -> PyResult<Watch> {
         let py = callback.py();
         let callback = Callback::new(callback, &PyTuple::empty(py))?;
         let event = self.open(py)?;
         let told = move || callback.call("an event");
-        let id = event.watch(&loop_.handle, On::Default, told).or_raise(py)?;
+        let id = event.watch(&loop_.handle, place(py, priority, cpus)?, told).or_raise(py)?;
         Ok(Watch { handle: loop_.handle.downgrade(), id, fd: event.as_fd().as_raw_fd() })
     }
 

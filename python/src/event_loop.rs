@@ -300,7 +300,7 @@ impl Drop for EventLoop {
 }
 
 /// Where a source's callback runs, as keyword arguments say it.
-fn place(py: Python<'_>, priority: Option<i32>, cpus: Option<Vec<i64>>) -> PyResult<On> {
+pub(crate) fn place(py: Python<'_>, priority: Option<i32>, cpus: Option<Vec<i64>>) -> PyResult<On> {
     if priority.is_none() && cpus.is_none() {
         return Ok(On::Default);
     }

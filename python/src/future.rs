@@ -101,6 +101,25 @@ impl Promise {
         self.future.take().is_some_and(|future| settle(future, &self.link, outcome))
     }
 
+    /// [`Promise::settle`]; what came of `outcome` goes to `unwanted` if the future was cancelled before.
+    pub(crate) fn settle_or(
+        mut self,
+        outcome: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>,
+        unwanted: impl FnOnce(Py<PyAny>),
+    ) {
+        let Some(future) = self.future.take() else { return };
+        let mut made = None;
+        let told = settle(future, &self.link, |py| {
+            let value = outcome(py)?;
+            made = Some(Held::new(value.clone_ref(py)));
+            Ok(value)
+        });
+        match made {
+            Some(made) if !told => unwanted(made.take()),
+            _ => {}
+        }
+    }
+
     /// Settles the future of a call with its outcome, whatever it raises; the call is not made if the future was cancelled.
     pub(crate) fn run<'py>(mut self, py: Python<'py>, call: impl FnOnce() -> PyResult<Bound<'py, PyAny>>) {
         let Some(future) = self.future.take() else { return };

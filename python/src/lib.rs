@@ -15,6 +15,7 @@
 //! `detached.rs`, `errors.rs`, `report.rs`, `wait.rs` and `address.rs`.
 
 mod address;
+mod async_signal;
 mod callback;
 mod child;
 mod connect;
@@ -42,6 +43,7 @@ mod stream;
 mod stream_options;
 mod thread_state;
 mod timer;
+mod udp;
 mod wait;
 mod watch;
 
@@ -54,6 +56,7 @@ mod _libcoop {
 
     #[pymodule_export]
     use super::{
+        async_signal::Async,
         event::Event,
         event_loop::EventLoop,
         future::Operation,
@@ -67,6 +70,7 @@ mod _libcoop {
         stream::Stream,
         thread_state::{after_fork, leave_threads},
         timer::Timer,
+        udp::UdpSocket,
         watch::Watch,
     };
 

@@ -1,6 +1,7 @@
 //! `libcoop.Listener`, `EventLoop.listen` and `listen_unix`.
 
 use std::{
+    collections::VecDeque,
     os::fd::{AsRawFd, RawFd},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -11,13 +12,13 @@ use pyo3::{exceptions::PyStopAsyncIteration, prelude::*, types::PyTuple};
 
 use crate::{
     address,
+    callback::Held,
     detached::Detached,
     errors::{OrRaise, to_py},
     event_loop::EventLoop,
-    future,
+    future::{self, Promise},
     line::Line,
-    stream::{self, hand_over},
-    stream_options,
+    stream, stream_options,
 };
 
 /// Accepts connections, as `EventLoop.listen` and `listen_unix` give it. `async for stream in listener` goes on until it is closed.
@@ -33,12 +34,44 @@ pub(crate) struct Listener {
 struct Listening {
     listener: core::Listener,
     accepts: Arc<Line>,
+    /// Connections, as Streams, of accepts that were cancelled when they had them.
+    left: Mutex<VecDeque<Held<Py<PyAny>>>>,
+}
+
+impl Listening {
+    fn take_left(&self) -> Option<Held<Py<PyAny>>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    async fn accept(&self) -> coop_core::Result<Accepted> {
+        match self.take_left() {
+            Some(left) => Ok(Accepted::Left(left)),
+            None => self.listener.accept().await.map(Accepted::New),
+        }
+    }
+
+    /// Settles with a connection, which is the next one's if nobody wants it here.
+    fn hand_over(&self, promise: Promise, answer: coop_core::Result<Accepted>) {
+        let convert = |py: Python<'_>, accepted| match accepted {
+            Accepted::Left(left) => Ok(left.take()),
+            Accepted::New(accepted) => stream::new(py, accepted),
+        };
+        promise.settle_or(
+            |py| convert(py, answer.or_raise(py)?),
+            |unwanted| self.left.lock().unwrap_or_else(PoisonError::into_inner).push_back(Held::new(unwanted)),
+        );
+    }
+}
+
+enum Accepted {
+    New(core::Stream),
+    Left(Held<Py<PyAny>>),
 }
 
 impl Listener {
     fn of(listener: core::Listener) -> Self {
         let local = listener.local_addr().clone();
-        let listening = Listening { listener, accepts: Line::of("listener") };
+        let listening = Listening { listener, accepts: Line::of("listener"), left: Mutex::default() };
         Self { listening: Mutex::new(Some(Detached::new(Arc::new(listening)))), local }
     }
 
@@ -59,6 +92,9 @@ impl Listener {
         let listening = self.open(py)?;
         let (place, is_first) = listening.accepts.join();
         if is_first {
+            if let Some(left) = listening.take_left() {
+                return future::done(py, Ok(left.take()));
+            }
             match listening.listener.try_accept() {
                 // No descriptor is left: waited for on the loop, as is a connection.
                 Err(Error::WouldBlock(_) | Error::Os { .. }) => {}
@@ -67,8 +103,8 @@ impl Listener {
         }
         let event_loop = listening.listener.event_loop().clone();
         future::spawn_settling(py, &event_loop, move |promise| async move {
-            let answer = place.run(listening.listener.accept()).await;
-            hand_over(promise, answer);
+            let answer = place.run(listening.accept()).await;
+            listening.hand_over(promise, answer);
         })
     }
 
@@ -111,9 +147,9 @@ impl Listener {
         let (place, _) = listening.accepts.join();
         let event_loop = listening.listener.event_loop().clone();
         future::spawn_settling(py, &event_loop, move |promise| async move {
-            match place.run(listening.listener.accept()).await {
+            match place.run(listening.accept()).await {
                 Err(Error::Closed("listener")) => drop(promise.settle(|_| Err(PyStopAsyncIteration::new_err(())))),
-                answer => hand_over(promise, answer),
+                answer => listening.hand_over(promise, answer),
             }
         })
     }

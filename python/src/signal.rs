@@ -2,11 +2,15 @@
 
 use coop_core::{
     Error,
-    event_loop::{On, SignalId, WeakHandle},
+    event_loop::{SignalId, WeakHandle},
 };
 use pyo3::{prelude::*, types::PyTuple};
 
-use crate::{callback::Callback, errors::OrRaise, event_loop::EventLoop};
+use crate::{
+    callback::Callback,
+    errors::OrRaise,
+    event_loop::{EventLoop, place},
+};
 
 #[pymethods]
 impl EventLoop {
@@ -14,14 +18,21 @@ impl EventLoop {
     ///
     /// Any number of watchers, on any loops, are told of each. While there is one, a handler of Python's `signal` module for it is not
     /// called (so Ctrl-C raises no KeyboardInterrupt while SIGINT is watched), and is not to be set; the last `cancel`, or the loop's
-    /// end, gives the signal back to it. Some thread must have the signal unblocked, as the main thread has. Any thread. Raises
-    /// ValueError for what is no signal or cannot be watched (SIGKILL, SIGSTOP, faults), TypeError, Os, Closed, Forked.
-    #[pyo3(signature = (signum, callback, /))]
-    fn signal(&self, signum: i32, callback: &Bound<'_, PyAny>) -> PyResult<Signal> {
+    /// end, gives the signal back to it. Some thread must have the signal unblocked, as the main thread has. `priority` and `cpus` as
+    /// for `call_later`. Any thread. Raises ValueError for what is no signal or cannot be watched (SIGKILL, SIGSTOP, faults), TypeError,
+    /// Affinity, Os, Closed, Forked.
+    #[pyo3(signature = (signum, callback, /, *, priority = None, cpus = None))]
+    fn signal(
+        &self,
+        signum: i32,
+        callback: &Bound<'_, PyAny>,
+        priority: Option<i32>,
+        cpus: Option<Vec<i64>>,
+    ) -> PyResult<Signal> {
         let py = callback.py();
         let callback = Callback::new(callback, &PyTuple::empty(py))?;
         let told = move |signum: i32, times: u64| callback.call_with("a signal", |_, f| f.call1((signum, times)));
-        let id = self.handle.signal(signum, On::Default, told).or_raise(py)?;
+        let id = self.handle.signal(signum, place(py, priority, cpus)?, told).or_raise(py)?;
         Ok(Signal { event_loop: self.handle.downgrade(), id, signum })
     }
 }

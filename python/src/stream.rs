@@ -7,7 +7,7 @@ use std::{
     cell::Cell,
     future::poll_fn,
     net::Shutdown,
-    os::fd::{AsRawFd, RawFd},
+    os::fd::{AsRawFd, OwnedFd, RawFd},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -26,7 +26,7 @@ use crate::{
     callback::Held,
     detached::Detached,
     errors::{OrRaise, to_py},
-    future::{self, Promise},
+    future,
     line::{Line, Place},
     stream_options,
 };
@@ -42,6 +42,8 @@ pub(crate) struct Connection {
     pub(crate) stream: core::Stream,
     /// What reads have taken and not handed over.
     unread: Mutex<Vec<u8>>,
+    /// What came with those, and was not handed over either.
+    descriptors: Mutex<Vec<OwnedFd>>,
     pub(crate) reads: Arc<Line>,
     pub(crate) writes: Arc<Line>,
 }
@@ -57,10 +59,23 @@ impl Connection {
         unread.drain(..most).collect()
     }
 
+    /// Descriptors that came with what is unread.
+    pub(crate) fn take_descriptors(&self, most: usize) -> Vec<OwnedFd> {
+        let mut descriptors = self.descriptors.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = most.min(descriptors.len());
+        descriptors.drain(..most).collect()
+    }
+
+    pub(crate) fn give_descriptors_back(&self, back: Vec<OwnedFd>) {
+        self.descriptors.lock().unwrap_or_else(PoisonError::into_inner).splice(..0, back);
+    }
+
     /// Calls `f` with up to `most` bytes that are there, none at the end. `WouldBlock`: it was not called.
     fn take<R>(&self, most: usize, f: impl FnOnce(&[u8]) -> R) -> Result<R> {
         let before = self.take_unread(most);
         if !before.is_empty() {
+            // A plain read drops the descriptors that came with its bytes.
+            drop(self.take_descriptors(usize::MAX));
             return Ok(f(&before));
         }
         // Taken out, for `f` may come here again.
@@ -168,7 +183,7 @@ impl Stream {
     pub(crate) fn of(stream: core::Stream) -> Self {
         let peer = stream.peer_addr().clone();
         let (reads, writes) = (Line::of("stream"), Line::of("stream"));
-        let connection = Connection { stream, unread: Mutex::default(), reads, writes };
+        let connection = Connection { stream, unread: Mutex::default(), descriptors: Mutex::default(), reads, writes };
         Self { connection: Mutex::new(Some(Detached::new(Arc::new(connection)))), peer }
     }
 
@@ -336,6 +351,14 @@ impl Stream {
         self.open(py)?.stream.set_keepalive(keepalive).or_raise(py)
     }
 
+    /// How closing waits for what was written to be delivered: so many seconds, 0 to discard it and reset the connection, None for the
+    /// system's way. Raises ValueError, TypeError, Os.
+    #[pyo3(signature = (linger, /))]
+    fn set_linger(&self, py: Python<'_>, linger: Option<f64>) -> PyResult<()> {
+        let linger = stream_options::seconds("linger", linger)?;
+        self.open(py)?.stream.set_linger(linger).or_raise(py)
+    }
+
     /// The descriptor, which stays the stream's.
     fn fileno(&self, py: Python<'_>) -> PyResult<RawFd> {
         Ok(self.open(py)?.stream.as_raw_fd())
@@ -383,9 +406,4 @@ pub(crate) fn count(n: i64) -> PyResult<usize> {
 /// What the promise of a connection is settled with.
 pub(crate) fn new(py: Python<'_>, stream: core::Stream) -> PyResult<Py<PyAny>> {
     Ok(Py::new(py, Stream::of(stream))?.into_any())
-}
-
-/// Settles with a connection; one that was cancelled meanwhile is closed.
-pub(crate) fn hand_over(promise: Promise, answer: Result<core::Stream>) {
-    promise.answer(answer, new);
 }

@@ -49,6 +49,7 @@ static void in_the_child(void) {
     CHECK(!coop_pool_is_worker_thread(pool));
 
     CHECK_SAYS(coop_event_loop_post(loop, counted(&p)), COOP_E_FORKED, "event loop was made before fork()");
+    FORKED(coop_event_loop_post_and_wait(loop, counted(&p), COOP_FOREVER));
     FORKED(coop_event_loop_timer(loop, NULL, counted_timer(&p), NULL));
     FORKED(coop_timer_cancel(loop, timer_id));
     FORKED(coop_event_loop_watch(loop, 0, NULL, counted_watch(&p), NULL));

@@ -99,12 +99,6 @@ NEXT(coop_connect_options, local, local_length);
 NEXT(coop_connect_options, local_length, stream);
 LAST(coop_connect_options, stream, 40);
 
-FIRST(coop_resolve_options, size);
-NEXT(coop_resolve_options, size, on);
-NEXT(coop_resolve_options, on, priority);
-NEXT(coop_resolve_options, priority, cpus);
-LAST(coop_resolve_options, cpus, 32);
-
 FIRST(coop_listener_options, size);
 NEXT(coop_listener_options, size, address);
 NEXT(coop_listener_options, address, address_length);

@@ -1,6 +1,8 @@
 /* NULL where it is not allowed is COOP_E_NULL, and names the parameter. */
 #include "check.h"
 
+#include <sys/socket.h>
+
 static const coop_callback none = {NULL, NULL, NULL};
 
 static void no_piece(void *arg, size_t begin, size_t end) { FAIL("ran %zu to %zu of %p", begin, end, arg); }
@@ -147,8 +149,136 @@ static void null_arguments(void) {
     CHECK_EQ(runs(&p) + drops(&p), 0);
 }
 
+static void never_io(void *arg, const coop_error *error, size_t count) { FAIL("told %p %p %zu", arg, (const void *)error, count); }
+static void never_stream(void *arg, const coop_error *error, coop_stream *s) { FAIL("told %p %p %p", arg, (const void *)error, (void *)s); }
+static void never_signal(void *arg, int32_t signum, uint64_t times) { FAIL("told %p %d %d", arg, (int)signum, (int)times); }
+static void never_found(void *arg, const coop_error *error, const coop_address *at, size_t count) {
+    FAIL("told %p %p %p %zu", arg, (const void *)error, (const void *)at, count);
+}
+static void never_child(void *arg, const coop_error *error, const coop_exit_status *status) {
+    FAIL("told %p %p %p", arg, (const void *)error, (const void *)status);
+}
+
+/* Streams, listeners and what else a loop waits for. */
+static void null_sources(void) {
+    probe p = {0, 0};
+    coop_event_loop *loop = new_loop();
+    coop_event *event = NULL;
+    coop_stream *stream = NULL;
+    coop_listener *listener = NULL;
+    coop_address address;
+    char byte = 0;
+    size_t count = 77;
+    int32_t fd = 77;
+    uint64_t id = 77;
+    coop_io_callback io = {never_io, &p, count_drop}, no_io = {NULL, &p, count_drop};
+    coop_stream_callback opens = {never_stream, &p, count_drop}, no_opens = {NULL, &p, count_drop};
+    coop_event_callback signalled = {count_run, &p, count_drop}, no_signalled = {NULL, &p, count_drop};
+    coop_signal_callback told = {never_signal, &p, count_drop}, no_told = {NULL, &p, count_drop};
+    coop_resolve_callback found = {never_found, &p, count_drop}, no_found = {NULL, &p, count_drop};
+    coop_child_callback gone = {never_child, &p, count_drop}, no_gone = {NULL, &p, count_drop};
+    coop_slow_callback no_slow = {NULL, NULL, NULL};
+    coop_lag_callback no_lag = {NULL, NULL, NULL};
+    coop_event_loop_statistics stats = {.size = sizeof stats};
+    coop_listener_options here = {.size = sizeof here, .address = "127.0.0.1:0", .address_length = 11};
+
+    CHECK_SAYS(coop_event_new(NULL, NULL), COOP_E_NULL, "out");
+    coop_event_free(NULL);
+    CHECK_SAYS(coop_event_signal(NULL), COOP_E_NULL, "event must not be NULL");
+    CHECK_STATUS(coop_event_reset(NULL), COOP_E_NULL);
+    CHECK(!coop_event_is_signaled(NULL));
+    CHECK_EQ(coop_event_fd(NULL), COOP_E_NULL);
+    CHECK_STATUS(coop_event_watch(NULL, loop, NULL, signalled, &id), COOP_E_NULL);
+    CHECK_OK(coop_event_new(NULL, &event));
+    CHECK_SAYS(coop_event_watch(event, NULL, NULL, signalled, &id), COOP_E_NULL, "event_loop");
+    CHECK_SAYS(coop_event_watch(event, loop, NULL, no_signalled, &id), COOP_E_NULL, "callback.fn");
+    coop_event_free(event);
+
+    CHECK_STATUS(coop_event_loop_signal(NULL, 1, NULL, told, &id), COOP_E_NULL);
+    CHECK_SAYS(coop_event_loop_signal(loop, 1, NULL, no_told, &id), COOP_E_NULL, "callback.fn");
+    CHECK_STATUS(coop_signal_cancel(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_event_loop_child(NULL, 1, NULL, gone, &id), COOP_E_NULL);
+    CHECK_SAYS(coop_event_loop_child(loop, 1, NULL, no_gone, &id), COOP_E_NULL, "callback.fn");
+    CHECK_STATUS(coop_child_cancel(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_event_loop_stats(NULL, &stats), COOP_E_NULL);
+    CHECK_SAYS(coop_event_loop_stats(loop, NULL), COOP_E_NULL, "out");
+    CHECK_STATUS(coop_event_loop_set_slow_hook(NULL, 1, no_slow), COOP_E_NULL);
+    CHECK_STATUS(coop_event_loop_set_lag_hook(NULL, 1, no_lag), COOP_E_NULL);
+    CHECK_STATUS(coop_event_loop_timer_local(NULL, NULL, counted_timer(&p), &id), COOP_E_NULL);
+    CHECK_STATUS(coop_timer_cancel_local(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_timer_ref(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_timer_unref(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_io_watch_ref(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_io_watch_unref(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_io_watch_set_interest(NULL, 1, COOP_IO_READ), COOP_E_NULL);
+    CHECK_STATUS(coop_udp_receive_times(NULL, NULL, 0), COOP_E_NULL);
+
+    CHECK_STATUS(coop_event_loop_connect(NULL, NULL, "::1", 3, 1, opens), COOP_E_NULL);
+    CHECK_SAYS(coop_event_loop_connect(loop, NULL, NULL, 3, 1, opens), COOP_E_NULL, "host");
+    CHECK_SAYS(coop_event_loop_connect(loop, NULL, "::1", 3, 1, no_opens), COOP_E_NULL, "callback.fn");
+    CHECK_STATUS(coop_event_loop_connect_unix(NULL, NULL, "/x", 2, opens), COOP_E_NULL);
+    CHECK_SAYS(coop_event_loop_connect_unix(loop, NULL, NULL, 2, opens), COOP_E_NULL, "path");
+    CHECK_SAYS(coop_event_loop_connect_unix(loop, NULL, "/x", 2, no_opens), COOP_E_NULL, "callback.fn");
+    CHECK_STATUS(coop_event_loop_resolve(NULL, NULL, "::1", 3, 1, found), COOP_E_NULL);
+    CHECK_SAYS(coop_event_loop_resolve(loop, NULL, NULL, 3, 1, found), COOP_E_NULL, "host");
+    CHECK_SAYS(coop_event_loop_resolve(loop, NULL, "::1", 3, 1, no_found), COOP_E_NULL, "callback.fn");
+    CHECK_STATUS(coop_listener_new(NULL, &here, opens, &listener), COOP_E_NULL);
+    CHECK_SAYS(coop_listener_new(loop, &here, opens, NULL), COOP_E_NULL, "out");
+    coop_listener_free(NULL);
+    CHECK_SAYS(coop_listener_accept(NULL, opens), COOP_E_NULL, "listener must not be NULL");
+    CHECK_STATUS(coop_listener_cancel(NULL), COOP_E_NULL);
+    CHECK_STATUS(coop_listener_address(NULL, &address), COOP_E_NULL);
+    CHECK_EQ(coop_listener_fd(NULL), COOP_E_NULL);
+    CHECK_OK(coop_listener_new(loop, &here, no_opens, &listener));
+    CHECK_SAYS(coop_listener_accept(listener, no_opens), COOP_E_NULL, "callback.fn");
+    CHECK_SAYS(coop_listener_address(listener, NULL), COOP_E_NULL, "out");
+    coop_listener_free(listener);
+
+    CHECK_STATUS(coop_stream_new(NULL, NULL, 0, &stream), COOP_E_NULL);
+    CHECK_SAYS(coop_stream_new(loop, NULL, 0, NULL), COOP_E_NULL, "out");
+    coop_stream_free(NULL);
+    for (int there = 0; there < 2; there++) {
+        int pair[2];
+        if (there) {
+            CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+            CHECK_OK(coop_stream_new(loop, NULL, pair[0], &stream));
+        }
+        coop_stream *s = stream; /* NULL at first, then with arguments that are */
+        void *room = there ? NULL : &byte;
+        CHECK_STATUS(coop_stream_read(s, room, 1, io), COOP_E_NULL);
+        CHECK_STATUS(coop_stream_read_exactly(s, room, 1, io), COOP_E_NULL);
+        CHECK_STATUS(coop_stream_write(s, room, 1, io), COOP_E_NULL);
+        CHECK_STATUS(coop_stream_read(s, &byte, 1, there ? no_io : io), COOP_E_NULL);
+        CHECK_STATUS(coop_stream_write(s, &byte, 1, there ? no_io : io), COOP_E_NULL);
+        CHECK_STATUS(coop_stream_try_read(s, room, 1, &count), COOP_E_NULL);
+        CHECK_STATUS(coop_stream_try_read(s, &byte, 1, there ? NULL : &count), COOP_E_NULL);
+        CHECK_STATUS(coop_stream_try_write(s, room, 1, &count), COOP_E_NULL);
+        CHECK_STATUS(coop_stream_try_write(s, &byte, 1, there ? NULL : &count), COOP_E_NULL);
+        CHECK_STATUS(coop_stream_local_address(s, there ? NULL : &address), COOP_E_NULL);
+        CHECK_STATUS(coop_stream_peer_address(s, there ? NULL : &address), COOP_E_NULL);
+        CHECK_STATUS(coop_stream_send_descriptors(s, &byte, 1, there ? NULL : &fd, 1, io), COOP_E_NULL);
+        CHECK_STATUS(coop_stream_receive_descriptors(s, &byte, 1, there ? NULL : &fd, 1, &count, io), COOP_E_NULL);
+        CHECK_STATUS(coop_stream_receive_descriptors(s, &byte, 1, &fd, 1, there ? NULL : &count, io), COOP_E_NULL);
+        if (there) close(pair[1]);
+        else {
+            CHECK_SAYS(coop_stream_cancel(s, COOP_IO_READ), COOP_E_NULL, "stream must not be NULL");
+            CHECK_STATUS(coop_stream_shutdown(s), COOP_E_NULL);
+            CHECK_STATUS(coop_stream_set_nodelay(s, 1), COOP_E_NULL);
+            CHECK_STATUS(coop_stream_set_keepalive(s, 0), COOP_E_NULL);
+            CHECK_STATUS(coop_stream_set_linger(s, 0), COOP_E_NULL);
+            CHECK_EQ(coop_stream_fd(s), COOP_E_NULL);
+        }
+    }
+    coop_stream_free(stream);
+
+    coop_event_loop_free(loop);
+    CHECK_EQ(runs(&p) + drops(&p), 0);
+    CHECK(count == 77 && fd == 77 && id == 77);
+}
+
 int main(void) {
     null_objects();
+    null_sources();
     null_arguments();
     return 0;
 }

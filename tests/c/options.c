@@ -1,6 +1,9 @@
 /* Options of every size: what is too short or from the future is refused in words, and a refused callback is the caller's. */
 #include "check.h"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+
 enum { FUTURE = 16 };
 
 static coop_event_loop *loop;
@@ -71,6 +74,47 @@ static coop_status try_watch(const void *options) {
     return status;
 }
 
+static coop_status try_event(const void *options) {
+    coop_event *event = NULL;
+    coop_status status = coop_event_new(options, &event);
+    CHECK((status == COOP_OK) == (event != NULL));
+    coop_event_free(event);
+    return status;
+}
+static coop_status try_source(const void *options) {
+    coop_event *event;
+    coop_io_watch_id id = 0;
+    coop_event_callback callback = {count_run, &refused, count_drop};
+    CHECK_OK(coop_event_new(NULL, &event));
+    coop_status status = coop_event_watch(event, loop, options, callback, &id);
+    CHECK((status == COOP_OK) == (id != 0));
+    if (id != 0) CHECK_OK(coop_io_watch_cancel(loop, id));
+    coop_event_free(event);
+    return status;
+}
+/* What is refused leaves the descriptor to its owner. */
+static coop_status try_stream(const void *options) {
+    int fds[2];
+    coop_stream *stream = NULL;
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    coop_status status = coop_stream_new(loop, options, fds[0], &stream);
+    CHECK((status == COOP_OK) == (stream != NULL));
+    CHECK_EQ(fcntl(fds[0], F_GETFD) >= 0, 1);
+    if (stream == NULL) close(fds[0]);
+    coop_stream_free(stream);
+    close(fds[1]);
+    return status;
+}
+static void ignore_stream(void *arg, const coop_error *error, coop_stream *stream) {
+    (void)error;
+    coop_stream_free(stream);
+    count_run(arg);
+}
+static coop_status try_connect(const void *options) {
+    coop_stream_callback callback = {ignore_stream, &refused, count_drop};
+    return coop_event_loop_connect_unix(loop, options, "/nowhere/at/all", 15, callback);
+}
+
 static const struct {
     const char *name;
     size_t size, first; /* now, and in the first version */
@@ -79,12 +123,16 @@ static const struct {
     {"coop_pool_options", sizeof(coop_pool_options), 40, try_pool},
     {"coop_event_loop_options", sizeof(coop_event_loop_options), sizeof(coop_event_loop_options), try_event_loop},
     {"coop_runtime_options", sizeof(coop_runtime_options), sizeof(coop_runtime_options), try_runtime},
-    {"coop_udp_options", sizeof(coop_udp_options), sizeof(coop_udp_options), try_udp},
+    {"coop_udp_options", sizeof(coop_udp_options), 56, try_udp},
     {"coop_submit_options", sizeof(coop_submit_options), 32, try_submit},
     {"coop_submit_options", sizeof(coop_submit_options), 32, try_submit_task},
     {"coop_submit_options", sizeof(coop_submit_options), 32, try_batch},
     {"coop_timer_options", sizeof(coop_timer_options), 32, try_timer},
     {"coop_io_watch_options", sizeof(coop_io_watch_options), 32, try_watch},
+    {"coop_event_options", sizeof(coop_event_options), sizeof(coop_event_options), try_event},
+    {"coop_source_options", sizeof(coop_source_options), sizeof(coop_source_options), try_source},
+    {"coop_stream_options", sizeof(coop_stream_options), sizeof(coop_stream_options), try_stream},
+    {"coop_connect_options", sizeof(coop_connect_options), sizeof(coop_connect_options), try_connect},
 };
 
 static void *sized(void *place, size_t size) {
@@ -116,6 +164,26 @@ int main(void) {
         refused = fresh;
         free(bytes);
     }
+
+    /* Those of a listener say where to listen, so they are not all zero. */
+    struct {
+        coop_listener_options known;
+        unsigned char later[FUTURE];
+    } listening = {.known = {.address = "127.0.0.1:0", .address_length = 11}};
+    coop_stream_callback asked = {NULL, NULL, NULL};
+    size_t wrong[] = {0, sizeof listening.known - 1, SIZE_MAX};
+    coop_listener *listener = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        listening.known.size = wrong[i];
+        CHECK_SAYS(coop_listener_new(loop, &listening.known, asked, &listener), COOP_E_INVALID, "coop_listener_options.size");
+    }
+    listening.known.size = sizeof listening;
+    listening.later[FUTURE - 1] = 1;
+    CHECK_SAYS(coop_listener_new(loop, &listening.known, asked, &listener), COOP_E_UNSUPPORTED, "coop_listener_options");
+    CHECK(listener == NULL);
+    listening.later[FUTURE - 1] = 0;
+    CHECK_OK(coop_listener_new(loop, &listening.known, asked, &listener));
+    coop_listener_free(listener);
 
     /* Options inside options have a size of their own. */
     coop_pool_options of_pool = {.size = 0};

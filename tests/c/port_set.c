@@ -197,7 +197,7 @@ static void start_that_fails(void) {
     coop_port_set *set = NULL;
     coop_udp *in_the_way = NULL;
     static const char local[] = "127.0.0.1:0";
-    coop_udp_options udp = {sizeof udp, local, sizeof local - 1, 0, 0, 0, 0, 0, 0};
+    coop_udp_options udp = {sizeof udp, local, sizeof local - 1, 0, 0, 0, 0, 0, 0, 0, 0};
 
     handlers[0] = handler_of(&good);
     handlers[1] = handler_of(&bad);

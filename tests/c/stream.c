@@ -320,6 +320,12 @@ static void descriptors(void) {
     size_t count = 99;
     ending in, out;
     CHECK_OK(coop_stream_receive_descriptors(s[1], buffer, sizeof buffer, came, 4, &count, ends(&in)));
+    CHECK_EQ(count, 0);
+    /* One that is refused writes nothing. */
+    size_t untouched = 77;
+    coop_io_callback second = {ending_told, NULL, NULL};
+    CHECK_STATUS(coop_stream_receive_descriptors(s[1], buffer, sizeof buffer, came, 4, &untouched, second), COOP_E_EXISTS);
+    CHECK_EQ(untouched, 77);
     CHECK_OK(coop_stream_send_descriptors(s[0], "take", 4, ends_of_pipe, 2, ends(&out)));
     for (int i = 0; i < 2; i++) close(ends_of_pipe[i]);
     ENDED_OK(&out, 4);

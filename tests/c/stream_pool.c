@@ -1,6 +1,8 @@
 /* Callbacks of a stream in a pool: one after another, in their order, at the priority and on the CPUs asked for. */
 #include "stream.h"
 
+#include <dirent.h>
+
 enum { ROUNDS = 20000 };
 
 /* One end: it reads and writes at the same time, bytes that count up. */
@@ -112,6 +114,58 @@ static void handed_over(coop_runtime *runtime) {
     coop_listener_free(listener);
 }
 
+/* A listener that is freed closes what waits for its callback at once, also while the callback is slow. */
+typedef struct {
+    latch begun, may_end, dropped;
+    int called;
+} slow_server;
+static void slow(void *arg, const coop_error *error, coop_stream *stream) {
+    slow_server *server = arg;
+    CHECK(error == NULL);
+    coop_stream_free(stream);
+    server->called++;
+    latch_open(&server->begun);
+    latch_wait(&server->may_end);
+}
+static void slow_dropped(void *arg) { latch_open(&((slow_server *)arg)->dropped); }
+
+static int open_descriptors(void) {
+    DIR *dir = opendir("/proc/self/fd");
+    int count = 0;
+    CHECK(dir != NULL);
+    while (readdir(dir) != NULL) count++;
+    closedir(dir);
+    return count;
+}
+
+static void freed_while_some_wait(coop_runtime *runtime) {
+    enum { WAITING = 5 };
+    coop_event_loop *loop = coop_runtime_event_loop(runtime);
+    coop_listener_options listening = {.size = sizeof listening, .address = "127.0.0.1:0", .address_length = 11};
+    static slow_server server = {LATCH, LATCH, LATCH, 0};
+    coop_stream_callback callback = {slow, &server, slow_dropped};
+    coop_listener *listener;
+    coop_address at;
+    int clients[1 + WAITING];
+    CHECK_OK(coop_listener_new(loop, &listening, callback, &listener));
+    CHECK_OK(coop_listener_address(listener, &at));
+    int before = 0;
+    for (int i = 0; i <= WAITING; i++) {
+        clients[i] = socket(AF_INET, SOCK_STREAM, 0);
+        CHECK_EQ(connect(clients[i], (const struct sockaddr *)at.bytes, at.length), 0);
+        if (i > 0) continue;
+        latch_wait(&server.begun);
+        before = open_descriptors();
+    }
+    while (open_descriptors() < before + 2 * WAITING) usleep(1000);
+    coop_listener_free(listener);
+    CHECK_EQ(open_descriptors(), before + WAITING - 1); /* and the listener itself */
+    latch_open(&server.may_end);
+    latch_wait(&server.dropped);
+    CHECK_EQ(server.called, 1);
+    for (int i = 0; i <= WAITING; i++) close(clients[i]);
+}
+
 /* The pool ends with callbacks still to be told: they are. */
 static void runtime_ends(void) {
     coop_runtime *runtime;
@@ -138,6 +192,7 @@ int main(void) {
     coop_stream_options high = {.size = sizeof high, .on = COOP_ON_POOL, .priority = COOP_PRIORITY_HIGH};
     in_order(runtime, &high);
     handed_over(runtime);
+    freed_while_some_wait(runtime);
     coop_runtime_free(runtime);
     runtime_ends();
     return 0;

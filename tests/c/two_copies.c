@@ -30,7 +30,7 @@ static void *function(void *library, const char *name) {
 int main(void) {
     char path[] = "/tmp/libcoop-copy-XXXXXX";
     probe here = {0, 0}, there = {0, 0};
-    coop_pool_options one = {sizeof one, 1, 0, 0, NULL, 0};
+    coop_pool_options one = {sizeof one, 1, 0, 0, NULL, 0, 0};
     coop_pool *pool = new_pool(1), *other = NULL;
 
     copy_library(path);

@@ -105,7 +105,7 @@ static void of_runtimes_and_logs(void) {
 
 static void of_sockets(void) {
     coop_udp *udp = NULL;
-    coop_udp_options options = {sizeof options, "localhost:1", 11, 0, 0, 0, 0, 0, 0};
+    coop_udp_options options = {sizeof options, "localhost:1", 11, 0, 0, 0, 0, 0, 0, 0, 0};
     CHECK_SAYS(coop_udp_new(&options, &udp), COOP_E_INVALID, "\"localhost:1\"");
     options.address_length = 0;
     options.reuse_port = 3;

@@ -168,7 +168,8 @@ static void repeated_with_the_state_that_it_left() {
     MUST(loop.run());
     CHECK(seen == std::vector<int>({0, 1, 2, 3}));
     CHECK(last >= 2);
-    CHECK(c.drops == 0);
+    /* A loop that was stopped drops its timers when its run ends. */
+    CHECK(c.drops == 1);
     loop.free();
     CHECK(c.drops == 1);
 }

@@ -171,7 +171,7 @@ coop::task<> timers() {
     CHECK(co_await coop::sleep_for(loop, 5ms) == COOP_OK);
     CHECK(std::chrono::steady_clock::now() - begin >= 5ms);
     CHECK(coop_event_loop_is_loop_thread(loop));
-    CHECK(co_await coop::sleep_for(loop, std::chrono::nanoseconds(-1)) == COOP_E_INVALID);
+    CHECK(co_await coop::sleep_for(loop, std::chrono::nanoseconds(-1)) == COOP_OK); // over already
 }
 
 // A reader and a writer of one socket wait at the same time.

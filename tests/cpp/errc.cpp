@@ -28,6 +28,8 @@ static constexpr entry ALL[] = {
     ENTRY(exists, EXISTS),
     ENTRY(failed, FAILED),
     ENTRY(cancelled, CANCELLED),
+    ENTRY(would_block, WOULD_BLOCK),
+    ENTRY(resolve, RESOLVE),
 };
 
 /* Numbers are given one after another, so the library's errors are those up to the first that it has no name for. */

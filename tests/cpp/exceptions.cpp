@@ -48,6 +48,7 @@ static void from_a_loop() {
     coop::event_loop loop = MUST(coop::event_loop::create());
     int times = 0;
     MUST(loop.post([] { throw std::runtime_error("from a post"); }));
+    MUST(loop.run(coop::run_mode::nowait));
     MUST(loop.timer({.every = 1ms}, [&, probe = counted(c)] {
         if (++times == 3) MUST(loop.stop());
         throw std::runtime_error("from a timer");

@@ -32,13 +32,13 @@ TYPES = {
     "timer": Type(("event_loop", ("Handle",)), ("timer",), (libcoop.Timer,)),
     "io_watch": Type(("event_loop", ("Handle",)), ("io_watch",), (libcoop.Watch,)),
     "task": Type(("pool", ("Task",)), ("task_handle",), ()),
-    "stream": Type(("event_loop/stream", ("Stream",)), ("stream",), ()),
-    "listener": Type(("event_loop/stream", ("Listener", "Handle")), ("listener",), ()),
-    "udp": Type(("event_loop/udp", ("UdpSocket",)), ("udp",), ()),
-    "event": Type(("event_loop/event.rs", ("Event",)), ("event",), ()),
-    "async": Type(("event_loop/async_signal.rs", ("AsyncSignal", "Handle")), ("async",), ()),
+    "stream": Type(("event_loop/stream", ("Stream",)), ("stream",), (libcoop.Stream,)),
+    "listener": Type(("event_loop/stream", ("Listener", "Handle")), ("listener",), (libcoop.Listener,)),
+    "udp": Type(("event_loop/udp", ("UdpSocket",)), ("udp",), (libcoop.UdpSocket,)),
+    "event": Type(("event_loop/event.rs", ("Event",)), ("event",), (libcoop.Event,)),
+    "async": Type(("event_loop/async_signal.rs", ("AsyncSignal", "Handle")), ("async",), (libcoop.Async,)),
     "child": Type(("event_loop/child.rs", ("Handle",)), ("child",), ()),
-    "signal": Type(("event_loop/signal", ("Handle",)), ("signal",), ()),
+    "signal": Type(("event_loop/signal", ("Handle",)), ("signal",), (libcoop.Signal,)),
 }
 # Functions of no type: texts and numbers that each language has its own way for.
 FREE = {
@@ -106,27 +106,45 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     },
     ("child", "cancel"): {"rust": ("cancel_child", "an id is the loop's to cancel")},
     ("signal", "cancel"): {"rust": ("cancel_signal", "an id is the loop's to cancel")},
-    ("event", "fd"): {"rust": (None, "AsFd")},
-    ("udp", "receive_times"): {"rust": (None, "Datagrams::received_at")},
+    ("event", "fd"): {"rust": (None, "AsFd"), "python": ("fileno", "what selectors ask for")},
+    ("udp", "receive_times"): {
+        "rust": (None, "Datagrams::received_at"),
+        "python": (None, "Datagram.received_ns"),
+    },
     ("stream", "read_exactly"): {"rust": ("read_exact", "std::io::Read's name")},
     ("stream", "write"): {"rust": ("write_all", "write answers how much the system took")},
-    ("stream", "cancel"): {"rust": (None, "a future that is dropped")},
+    ("stream", "cancel"): {
+        "rust": (None, "a future that is dropped"),
+        "python": (None, "a future that is cancelled"),
+    },
+    ("stream", "try_read"): {"python": (None, "read answers at once what is there")},
+    ("stream", "try_write"): {"python": (None, "write writes at once what there is room for")},
     ("stream", "send_descriptors"): {"rust": ("send_with_fds", "as of owned descriptors")},
     ("stream", "receive_descriptors"): {"rust": ("recv_with_fds", "as of owned descriptors")},
     ("stream", "local_address"): {"rust": ("local_addr", "as std::net::TcpStream")},
     ("stream", "peer_address"): {"rust": ("peer_addr", "as std::net::TcpStream")},
-    ("stream", "fd"): {"rust": (None, "AsFd and AsRawFd")},
-    ("listener", "cancel"): {"rust": (None, "a future that is dropped")},
-    ("listener", "address"): {"rust": ("local_addr", "as std::net::TcpListener")},
-    ("listener", "fd"): {"rust": (None, "AsFd and AsRawFd")},
+    ("stream", "fd"): {"rust": (None, "AsFd and AsRawFd"), "python": ("fileno", "what selectors ask for")},
+    ("listener", "cancel"): {
+        "rust": (None, "a future that is dropped"),
+        "python": (None, "a future that is cancelled"),
+    },
+    ("listener", "address"): {
+        "rust": ("local_addr", "as std::net::TcpListener"),
+        "python": ("local_address", "as of a stream"),
+    },
+    ("listener", "fd"): {"rust": (None, "AsFd and AsRawFd"), "python": ("fileno", "what selectors ask for")},
     ("udp", "local_address"): {"rust": ("local_addr", "as std::net::UdpSocket")},
-    ("udp", "fd"): {"rust": (None, "AsFd and AsRawFd")},
+    ("udp", "fd"): {"rust": (None, "AsFd and AsRawFd"), "python": ("fileno", "what selectors ask for")},
 }
 # Where that name is there too, and is something else.
-SOMETHING_ELSE = {("port_context", "send")}
+SOMETHING_ELSE = {("port_context", "send"), ("stream", "write")}
 # How objects begin and end: C's two verbs, and those of the languages that have constructors.
 LIFE = {
-    "new": {"rust": ("new", "bind", "from_fd", "listen", "async_signal"), "cpp": ("create",), "python": ("__new__", "__init__")},
+    "new": {
+        "rust": ("new", "bind", "from_fd", "listen", "async_signal"),
+        "cpp": ("create",),
+        "python": ("__new__", "__init__"),
+    },
     "free": {"rust": ("drop",), "cpp": ("free",), "python": ("close", "shutdown", "__exit__")},
 }
 

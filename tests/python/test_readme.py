@@ -1,4 +1,4 @@
-"""Every fenced Python, C and C++ snippet of README.md and docs/python-pool.md runs, and prints what it says it does."""
+"""Every fenced Python, C and C++ snippet of README.md and the pages on Python runs, and prints what it says it does."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def snippets(markdown: str) -> list[Snippet]:
     return found
 
 
-SNIPPETS = [*snippets(README.read_text()), *snippets((ROOT / "docs" / "python-pool.md").read_text())]
+PAGES = [README, ROOT / "docs" / "python-pool.md", ROOT / "docs" / "python-event-loop.md"]
+SNIPPETS = [(page.name, snippet) for page in PAGES for snippet in snippets(page.read_text())]
 
 
 def command(snippet: Snippet, folder: Path) -> list[str]:
@@ -69,8 +70,10 @@ def command(snippet: Snippet, folder: Path) -> list[str]:
     return [str(program)]
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda snippet: f"{snippet.language}-line-{snippet.line}")
-def test_a_snippet_runs(snippet: Snippet, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("page", "snippet"), SNIPPETS, ids=[f"{page}-{one.language}-line-{one.line}" for page, one in SNIPPETS]
+)
+def test_a_snippet_runs(page: str, snippet: Snippet, tmp_path: Path) -> None:
     ran = subprocess.run(
         command(snippet, tmp_path),
         cwd=tmp_path,
@@ -79,13 +82,13 @@ def test_a_snippet_runs(snippet: Snippet, tmp_path: Path) -> None:
         text=True,
         timeout=DEADLINE,
     )
-    assert ran.returncode == 0, f"README.md:{snippet.line}: exit {ran.returncode}\n{ran.stderr}"
+    assert ran.returncode == 0, f"{page}:{snippet.line}: exit {ran.returncode}\n{ran.stderr}"
     if snippet.output is not None:
-        assert ran.stdout == snippet.output, f"README.md:{snippet.line}"
+        assert ran.stdout == snippet.output, f"{page}:{snippet.line}"
 
 
 def test_each_language_is_shown() -> None:
-    assert {snippet.language for snippet in SNIPPETS} == {"python", "c", "cpp"}
+    assert {snippet.language for _, snippet in SNIPPETS} == {"python", "c", "cpp"}
 
 
 def test_an_output_belongs_to_the_snippet_right_before_it() -> None:

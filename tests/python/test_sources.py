@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import socket
 import threading
 import time
@@ -286,3 +287,79 @@ def test_callbacks_in_the_pool_at_a_priority(loop: EventLoop) -> None:
             runtime.event_loop.call_later(0, print, priority=9)
     with pytest.raises(libcoop.Invalid, match="has no pool"):
         loop.call_later(0, print, priority=1)
+
+
+def test_signals_and_events_in_the_pool_at_a_priority(loop: EventLoop) -> None:
+    with libcoop.Runtime(2) as runtime, libcoop.Event() as event:
+        runtime.start()
+        names: queue.SimpleQueue[int] = queue.SimpleQueue()
+        on_loop = runtime.event_loop.post_and_wait(threading.get_ident)
+        event.watch(runtime.event_loop, lambda: names.put(threading.get_ident()), priority=libcoop.Priority.HIGH)
+        event.signal()
+        assert names.get(timeout=DEADLINE) != on_loop
+        told = runtime.event_loop.signal(
+            signal.SIGUSR2, lambda *_: names.put(threading.get_ident()), priority=libcoop.Priority.LOW
+        )
+        os.kill(os.getpid(), signal.SIGUSR2)
+        assert names.get(timeout=DEADLINE) != on_loop
+        told.cancel()
+        with pytest.raises(libcoop.Invalid, match="CPU -1"):
+            event.watch(runtime.event_loop, print, cpus=[-1])
+        with pytest.raises(libcoop.Invalid, match="priority 9"):
+            runtime.event_loop.signal(signal.SIGUSR2, print, priority=9)
+    with libcoop.Event() as event, pytest.raises(libcoop.Invalid, match="has no pool"):
+        event.watch(loop, print, priority=1)
+    with pytest.raises(libcoop.Invalid, match="has no pool"):
+        loop.signal(signal.SIGUSR2, print, cpus=[0])
+    with pytest.raises(libcoop.Invalid, match="has no pool"):
+        loop.async_(print, priority=1)
+
+
+def test_an_async_wakes_the_loop_from_a_signal_handler(running_loop: EventLoop) -> None:
+    told: queue.SimpleQueue[str] = queue.SimpleQueue()
+    wake = running_loop.async_(told.put, "woken")
+    before = signal.signal(signal.SIGUSR1, lambda *_: wake.send())
+    try:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert told.get(timeout=DEADLINE) == "woken"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    wake.close()
+    wake.close()
+    with pytest.raises(libcoop.Closed, match="async"):
+        wake.send()
+    with pytest.raises(TypeError, match="callback must be callable"):
+        running_loop.async_(7)  # type: ignore[arg-type]
+
+
+def test_sends_before_the_callback_begins_are_one_call(loop: EventLoop) -> None:
+    told: list[int] = []
+    with loop.async_(told.append, 1) as wake:
+        for _ in range(100):
+            wake.send()
+        loop.run(RunMode.NOWAIT)
+        loop.run(RunMode.NOWAIT)
+        assert told == [1]
+        wake.send()
+        loop.run(RunMode.NOWAIT)
+        assert told == [1, 1]
+        loop.stop()
+        loop.run()
+        wake.send()
+        assert told == [1, 1]
+
+
+def test_a_wait_that_is_cancelled_as_it_ends_leaves_the_signal_to_the_next(running_loop: EventLoop) -> None:
+    with libcoop.Event() as event:
+        cancelled = 0
+        for number in range(2000):
+            future = event.wait(running_loop)
+            event.signal()
+            time.sleep(0 if number % 2 else 1e-5)
+            if future.cancel():
+                cancelled += 1
+                event.wait(running_loop).result(DEADLINE)
+        assert cancelled
+        running_loop.post_and_wait(bool)
+        assert not event.is_signaled()

@@ -139,6 +139,13 @@ impl Event {
         Ok(())
     }
 
+    /// What a [`wait`](Event::wait) took is not needed: the next one has it. Nothing to give with manual reset, nor in a forked child.
+    pub fn give_back(&self) {
+        if self.flag.fork.check().is_ok() {
+            self.flag.give_back();
+        }
+    }
+
     /// Takes the signal away, if there is one.
     ///
     /// # Errors

@@ -104,6 +104,12 @@ impl<T: Ending> Strand<T> {
         self.lock().queue.len()
     }
 
+    /// Drops what waits for its turn, untold.
+    pub fn clear(&self) {
+        let untold = mem::take(&mut self.lock().queue);
+        drop(untold);
+    }
+
     /// Queues an ending, from a call of the user's: nothing runs inside.
     ///
     /// # Errors

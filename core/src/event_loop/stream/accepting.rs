@@ -19,7 +19,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{Listener, Stream, listener::is_exhausted, operation::Later};
+use super::{Listener, Stream, later::Later, listener::is_exhausted};
 use crate::{
     error::{Error, Result},
     event_loop::strand::{Ending, Strand},
@@ -145,6 +145,10 @@ impl<A: Accept> Accepting<A> {
 impl<A: Accept> Drop for Accepting<A> {
     fn drop(&mut self) {
         self.state.closed.store(true, Ordering::SeqCst);
+        // In a forked child the lock may be held by nobody who is there.
+        if !self.strand.handle().shared.fork.is_forked() {
+            self.strand.clear();
+        }
     }
 }
 

@@ -132,10 +132,12 @@ mod descriptors;
 #[cfg(feature = "hyper")]
 #[allow(unsafe_code, reason = "a read buffer of hyper's")]
 mod hyper;
+mod later;
 mod listener;
 mod operation;
 mod options;
 mod race;
+mod source;
 mod split;
 #[cfg(all(test, not(loom)))]
 mod test;
@@ -157,8 +159,9 @@ pub use self::{
     address::Address,
     descriptors::{MAX_DESCRIPTORS, WithDescriptors},
     listener::Listener,
-    operation::{Ended, Operation, Operations, Source},
+    operation::{Ended, Operation, Operations},
     options::{ConnectOptions, KeepAlive, ListenOptions, StreamOptions},
+    source::Source,
     split::{ReadHalf, WriteHalf},
 };
 use super::{Handle, Io};

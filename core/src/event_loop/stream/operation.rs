@@ -31,56 +31,18 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{Listener, Stream};
+use super::{later::Later, source::Source};
 use crate::{
     error::{Error, Refused, Result},
     event_loop::{
-        Direction, Handle,
+        Direction,
         dispatch::On,
         strand::{Ending, Strand},
     },
-    job::Job,
 };
 
 /// System calls in one go: then others of the loop have their turn.
 const AT_ONCE: usize = 16;
-
-/// A socket of a loop: [`Stream`], [`Listener`].
-pub trait Source: fmt::Debug + Send + Sync + 'static {
-    /// Its loop.
-    fn event_loop(&self) -> &Handle;
-    /// Ready when an attempt is worth while. Of those who poll, the last is woken.
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::Forked`].
-    fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<Result<()>>;
-    /// Whoever polled last waits no longer.
-    fn forget_polled(&self, direction: Direction);
-}
-
-impl Source for Stream {
-    fn event_loop(&self) -> &Handle {
-        self.event_loop()
-    }
-    fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.io().poll_ready(direction, cx).map_ok(|_| ())
-    }
-    fn forget_polled(&self, direction: Direction) {
-        self.io().forget_polled(direction);
-    }
-}
-
-impl Source for Listener {
-    fn event_loop(&self) -> &Handle {
-        self.event_loop()
-    }
-    fn poll_ready(&self, _: Direction, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.poll_accept_ready(cx)
-    }
-    fn forget_polled(&self, direction: Direction) {
-        self.io.forget_polled(direction);
-    }
-}
 
 /// What is to be done on a side of a source.
 pub trait Operation<S>: Send + 'static {
@@ -306,27 +268,6 @@ impl<O> Side<O> {
 
     fn ended<S>(&self, operation: O, result: Result<()>) -> Ended<S, O> {
         Ended { operation, result, busy: self.busy.clone(), source: PhantomData }
-    }
-}
-
-/// Wakes in its turn; also if the loop ends before, which is then found out.
-pub(super) struct Later(Option<Waker>);
-
-impl Later {
-    pub(super) fn post(handle: &Handle, waker: &Waker) -> Result<()> {
-        let later = Self(Some(waker.clone()));
-        handle.post_made(later, |later| Job::new(move || drop(later))).map_err(|mut refused| {
-            refused.value.0 = None;
-            refused.error
-        })
-    }
-}
-
-impl Drop for Later {
-    fn drop(&mut self) {
-        if let Some(waker) = self.0.take() {
-            waker.wake();
-        }
     }
 }
 

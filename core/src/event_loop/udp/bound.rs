@@ -36,6 +36,11 @@ impl Bound {
         self.io.get_ref()
     }
 
+    /// The underlying registered socket, for what is not here.
+    pub fn io(&self) -> &Io<UdpSocket> {
+        &self.io
+    }
+
     /// Takes the socket out of the loop.
     pub fn into_inner(self) -> UdpSocket {
         self.io.into_inner()
