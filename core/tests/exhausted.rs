@@ -78,8 +78,19 @@ fn a_listener_without_descriptors_says_so_once_pauses_and_goes_on() {
     held.lock().unwrap().clear();
     let _more = TcpStream::connect(address).unwrap();
     limit_descriptors_to(1);
+    for _ in 0..100 {
+        assert_eq!(listener.try_accept().unwrap_err().os_errno(), Some(libc::EMFILE));
+    }
+    let timers = event_loop.stats().unwrap().timers;
+    assert!(timers <= 1 && listener.is_paused(), "{timers} timers for one pause");
+    limit_descriptors_to(4096);
+    let mut again = event_loop.spawn(async move { listener.accept().await.map(|_| listener) }).unwrap();
+    let listener = again.join(LONG).unwrap().unwrap();
+
+    // The pause is over also when those who waited have gone.
+    limit_descriptors_to(1);
     assert_eq!(listener.try_accept().unwrap_err().os_errno(), Some(libc::EMFILE));
     limit_descriptors_to(4096);
-    let mut again = event_loop.spawn(async move { listener.accept().await.map(drop) }).unwrap();
-    assert_eq!(again.join(LONG).unwrap(), Ok(()));
+    assert_eq!(listener.try_accept().unwrap_err(), Error::WouldBlock("listener"));
+    assert!(!listener.is_paused());
 }

@@ -152,3 +152,29 @@ fn started() -> EventLoop {
     event_loop.start().unwrap();
     event_loop
 }
+
+#[test]
+fn its_timer_takes_every_time() {
+    let event_loop = started();
+    let handle = event_loop.handle();
+    let mut sleeping = event_loop
+        .spawn(async move {
+            let now = std::time::Instant::now();
+            let years = Duration::from_secs(100 * 365 * 24 * 3600);
+            let late = [Duration::MAX, Duration::from_nanos(u64::MAX), years].map(|time| handle.sleep(time));
+            let later = handle.sleep_until(now + years);
+            let past = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
+            for soon in [handle.sleep(Duration::ZERO), handle.sleep(Duration::from_nanos(1)), handle.sleep_until(past)]
+            {
+                soon.await;
+            }
+            for mut late in late.into_iter().chain([later]) {
+                let polled = std::future::poll_fn(|cx| Poll::Ready(late.as_mut().poll(cx))).await;
+                assert!(polled.is_pending());
+                handle.reset(&mut late, past);
+                late.await;
+            }
+        })
+        .unwrap();
+    sleeping.join(LONG).unwrap();
+}

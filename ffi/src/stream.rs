@@ -353,7 +353,7 @@ pub unsafe extern "C" fn coop_stream_set_linger(stream: *mut coop_stream, linger
     guard!({
         // SAFETY: a stream that is not freed yet.
         let operations = unsafe { coop_stream::behind(stream) }?;
-        operations.source().set_linger(options::timeout(linger_ns, "linger_ns")?.map(whole_seconds))
+        operations.source().set_linger(options::timeout(linger_ns, "linger_ns")?)
     })
 }
 

@@ -70,8 +70,11 @@ impl Handle {
     }
 
     /// [`Handle::post_job`] for a job that is made of `value` when nothing can be refused any more; `make` runs no foreign code.
+    ///
+    /// # Errors
+    /// As [`Handle::post`]; what is refused is still the caller's.
     #[inline]
-    pub(crate) fn post_made<V>(&self, value: V, make: impl FnOnce(V) -> Job) -> Result<(), Refused<V>> {
+    pub fn post_made<V>(&self, value: V, make: impl FnOnce(V) -> Job) -> Result<(), Refused<V>> {
         if let Err(error) = self.shared.fork.check() {
             return Err(Refused::new(error, value));
         }
@@ -234,6 +237,7 @@ impl Handle {
             let callback = || make(f.take().unwrap_or_else(|| unreachable!("asked for once")));
             self.shared.watches.add(kind, fd, &options, place, callback)
         });
+        self.shared.watches.report();
         match (added, f) {
             (Ok(id), _) => Ok(id),
             (Err(error), Some(f)) => Err(Refused::new(error, f)),
@@ -253,7 +257,9 @@ impl Handle {
     /// [`Error::Forked`].
     pub fn set_watch_interest(&self, id: WatchId, interest: Interest) -> Result<()> {
         self.shared.fork.check()?;
-        self.shared.watches.set_interest(id.0, interest)
+        let set = self.shared.watches.set_interest(id.0, interest);
+        self.shared.watches.report();
+        set
     }
 
     /// Ends a watch: its callback does not begin any more, and is dropped now, or when it returns if it is running.

@@ -74,6 +74,7 @@ impl<S: AsFd> Io<S> {
     pub fn new(event_loop: &Handle, source: S) -> Result<Self, Refused<S>> {
         let fd = source.as_fd().as_raw_fd();
         let added = event_loop.enter().and_then(|_inside| event_loop.shared.watches.add_socket(fd));
+        event_loop.shared.watches.report();
         match added {
             Ok((id, record)) => {
                 let registration = Registration { event_loop: event_loop.clone(), id, fd, record };
@@ -139,10 +140,17 @@ impl<S: AsFd> Io<S> {
         self.registration.record.seen()
     }
 
-    /// An attempt would have blocked, or has used up what there was: from here on a wait is a wait, unless more was told since `seen`.
+    /// An attempt has used up what there was: from here on a wait is a wait, unless more was told since `seen`, or the direction has
+    /// ended.
     #[inline]
     pub fn clear(&self, direction: Direction, seen: Seen) {
         self.registration.record.clear(direction, seen);
+    }
+
+    /// An attempt would have blocked: from here on a wait is a wait, unless more was told since `seen`.
+    #[inline]
+    pub fn would_block(&self, direction: Direction, seen: Seen) {
+        self.registration.record.clear_all(direction, seen);
     }
 
     /// One attempt, whatever is known of the socket: no wait is needed before it. A signal's interruption is not told.
@@ -157,7 +165,7 @@ impl<S: AsFd> Io<S> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     if error.kind() == ErrorKind::WouldBlock {
-                        self.clear(direction, seen);
+                        self.would_block(direction, seen);
                     }
                     return Err(error);
                 }

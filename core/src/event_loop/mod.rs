@@ -18,10 +18,11 @@
 //! # Where things are
 //!
 //! `handle.rs` the calls, `shared.rs` what they share with it, `run.rs` a turn of the loop, `posts.rs` the queue of posts, `post_and_wait.rs` posts
-//! that are waited for, `async_signal.rs` wake-ups from signal handlers, `wake.rs` the
-//! wake-up, `timer/` the wheel and its callbacks, `watch.rs` file descriptors, `event.rs`, `child.rs` and `signal/` what is watched by
-//! descriptors of its own (`kernel.rs`), `dispatch.rs` callbacks in a pool, `embed.rs` the loop inside a foreign one, `udp/` datagrams
-//! in batches, `io.rs` sockets whose futures wait at a record each (`readiness.rs`), `stream/` connections, `resolve.rs` names, `wait.rs`
+//! that are waited for, `through.rs` posts by a queue of the caller's, `async_signal.rs` wake-ups from signal handlers, `wake.rs` the
+//! wake-up, `observe.rs` figures and hooks, `timer/` the wheel and its callbacks, `watch/` file descriptors, `event.rs`, `child.rs` and
+//! `signal/` what is watched by descriptors of its own (`kernel.rs`), `dispatch.rs` callbacks in a pool, `strand.rs` those that do not overlap,
+//! `embed.rs` the loop inside a foreign one, `udp/` datagrams in batches, `io.rs` sockets whose futures wait at a record each
+//! (`readiness.rs`), `stream/` connections, `resolve.rs` names, `wait.rs`
 //! times and descriptors as futures, `news.rs` what a callback tells a future.
 
 // Not forbidden: `posts.rs` is a queue file, `udp/batch.rs` the one with raw sockets, `signal/disposition.rs` has the process's handler.

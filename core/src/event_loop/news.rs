@@ -76,20 +76,33 @@ impl<T> Drop for Teller<T> {
 impl<T> Listener<T> {
     /// What was told, once; [`Error::Closed`] when nobody will tell any more.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let mut news = lock(&self.0);
-        let before = match &mut *news {
-            News::None(Some(waker)) if waker.will_wake(cx.waker()) => None,
-            News::None(waker) => waker.replace(cx.waker().clone()),
-            told => {
-                return Poll::Ready(match std::mem::replace(told, News::Gone) {
-                    News::Told(told) => Ok(told),
-                    _ => Err(Error::Closed("event loop")),
-                });
+        let mut new = None;
+        loop {
+            let mut news = lock(&self.0);
+            match (&mut *news, new.take()) {
+                (News::None(Some(waker)), _) if waker.will_wake(cx.waker()) => return Poll::Pending,
+                (News::None(waker), Some(new)) => {
+                    let before = waker.replace(new);
+                    drop(news);
+                    drop(before);
+                    return Poll::Pending;
+                }
+                // Cloned, as it is dropped, with no lock held.
+                (News::None(_), None) => {
+                    drop(news);
+                    new = Some(cx.waker().clone());
+                }
+                (told, new) => {
+                    let told = std::mem::replace(told, News::Gone);
+                    drop(news);
+                    drop(new);
+                    return Poll::Ready(match told {
+                        News::Told(told) => Ok(told),
+                        _ => Err(Error::Closed("event loop")),
+                    });
+                }
             }
-        };
-        drop(news);
-        drop(before);
-        Poll::Pending
+        }
     }
 
     /// Listens no more; what was told and not taken.

@@ -9,15 +9,21 @@
 //!   the look that came before the system call ([`Seen`]): what arrives between the two is never lost.
 //! * A waiter looks at the word once more under the lock it is stored under; the loop changes the word first and takes the
 //!   waiters, under that lock, second. So one of the two finds the other.
-//! * Wakers run on the loop's thread, and are dropped anywhere, with no lock held.
-//! * What the system tells only once, that a direction has ended, stays.
+//! * Wakers run on the loop's thread, and are cloned and dropped anywhere, with no lock held.
+//! * All who wait for a direction when it is told are woken, so a wake-up that finds its future dropped was nobody else's. Who waits anew
+//!   meanwhile is not among them: those who wait again at once do not keep the loop.
+//! * What the system tells only once, that a direction has ended, stays, until an attempt that would block shows that it was not so:
+//!   the last writer of a FIFO has gone and another one has come, or a socket had an error beside its stream.
 
 #![forbid(unsafe_code)]
 
+#[cfg(all(test, loom))]
+mod model;
+
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        Arc, PoisonError,
+        atomic::{AtomicU32, AtomicUsize},
     },
     task::{Context, Poll, Waker},
 };
@@ -27,6 +33,7 @@ use mio::event::Event;
 use crate::{
     error::{Error, Result},
     job::caught,
+    primitive::{AtomicU64, Mutex, MutexGuard, Ordering},
 };
 
 /// Reading or writing.
@@ -87,7 +94,7 @@ impl Seen {
 struct Waiters {
     /// The last who asked with `poll_*`.
     polled: Option<Waker>,
-    /// Futures, each with a name of its own.
+    /// Futures, each with a name of its own, in the order of their names.
     named: Vec<(u64, Waker)>,
 }
 
@@ -118,11 +125,16 @@ pub(super) struct Record {
 impl Record {
     /// At first both directions are ready: an attempt tells more than a wait.
     pub(super) fn new(referenced: Arc<AtomicUsize>) -> Self {
-        Self { word: AtomicU64::new(READ | WRITE), streaks: Default::default(), waiting: Mutex::default(), referenced }
+        Self {
+            word: AtomicU64::new(READ | WRITE),
+            streaks: Default::default(),
+            waiting: Mutex::new(Waiting::default()),
+            referenced,
+        }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        // Nothing under the lock runs foreign code but a waker's clone, before anything is changed.
+        // Nothing foreign runs under it.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -130,10 +142,19 @@ impl Record {
         Seen(self.word.load(Ordering::Acquire))
     }
 
-    /// The attempt would have blocked, or has used up what there was.
+    /// The attempt has used up what there was. An end is still to be found.
     pub(super) fn clear(&self, direction: Direction, seen: Seen) {
+        self.clear_bits(direction.bit(), seen);
+    }
+
+    /// The attempt would have blocked: there is no end either.
+    pub(super) fn clear_all(&self, direction: Direction, seen: Seen) {
+        self.clear_bits(direction.mask(), seen);
+    }
+
+    fn clear_bits(&self, bits: u64, seen: Seen) {
         let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
-            (now / TOLD == seen.0 / TOLD).then_some(now & !direction.bit())
+            (now / TOLD == seen.0 / TOLD).then_some(now & !bits)
         });
     }
 
@@ -165,14 +186,16 @@ impl Record {
         let _ =
             self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| Some((now | bits).wrapping_add(TOLD)));
         let mut taken: [Option<Waker>; AT_ONCE] = Default::default();
+        let mut last_name = None;
         loop {
             let mut is_more = false;
             {
                 let mut waiting = self.waiting();
+                let last_name = *last_name.get_or_insert(waiting.last_name);
                 let mut places = taken.iter_mut();
                 for direction in [Direction::Read, Direction::Write] {
                     if bits & (direction.mask() | GONE) != 0 {
-                        is_more |= waiting.directions[direction as usize].take_into(&mut places);
+                        is_more |= waiting.directions[direction as usize].take_into(&mut places, last_name);
                     }
                 }
                 self.count(&mut waiting);
@@ -247,7 +270,7 @@ impl Record {
     pub(super) fn forget(&self, direction: Direction, name: u64) {
         let mut waiting = self.waiting();
         let named = &mut waiting.directions[direction as usize].named;
-        let waker = named.iter().position(|(other, _)| *other == name).map(|index| named.swap_remove(index));
+        let waker = named.iter().position(|(other, _)| *other == name).map(|index| named.remove(index));
         self.count(&mut waiting);
         drop(waiting);
         drop(waker);
@@ -273,17 +296,20 @@ impl Record {
 }
 
 impl Waiters {
-    /// True if there was no place for all.
-    fn take_into<'a>(&mut self, places: &mut impl Iterator<Item = &'a mut Option<Waker>>) -> bool {
+    /// Takes those up to this name. True if there was no place for all.
+    fn take_into<'a>(&mut self, places: &mut impl Iterator<Item = &'a mut Option<Waker>>, last_name: u64) -> bool {
         if self.polled.is_some() {
             let Some(place) = places.next() else { return true };
             *place = self.polled.take();
         }
-        while !self.named.is_empty() {
-            let Some(place) = places.next() else { return true };
-            *place = self.named.pop().map(|(_, waker)| waker);
+        let count = self.named.partition_point(|(name, _)| *name <= last_name);
+        let mut taken = 0;
+        for ((_, waker), place) in self.named[..count].iter_mut().zip(places) {
+            taken += 1;
+            *place = Some(std::mem::replace(waker, Waker::noop().clone()));
         }
-        false
+        self.named.drain(..taken);
+        taken < count
     }
 }
 

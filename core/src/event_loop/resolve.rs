@@ -1,8 +1,8 @@
 //! Names to addresses, without blocking the loop: the system's resolver blocks, so it is called on threads of the library's.
 //!
 //! A loop has up to [`THREADS`] of them, named `coop-resolve`; they are started when there is something to look up and end after
-//! [`IDLE`] without. Nobody waits for them: one that is inside the system's resolver when the loop is freed ends by itself. A wait that
-//! is dropped takes its request out of the queue, or makes nobody hear the answer.
+//! [`IDLE`] without, or with the loop. Nobody waits for them: one that is inside the system's resolver when the loop is freed ends when
+//! it comes out of that. A wait that is dropped costs no look-up: its request is passed over, or nobody hears the answer.
 
 #![forbid(unsafe_code)]
 
@@ -42,6 +42,10 @@ struct State {
     queue: VecDeque<Request>,
     threads: usize,
     idle: usize,
+    /// At most so many in the queue are not waited for any more.
+    unheard: usize,
+    /// Threads that have nothing to do end.
+    ended: bool,
 }
 
 /// What a loop and its threads share.
@@ -90,6 +94,11 @@ impl Resolver {
         let mut state = self.state();
         loop {
             let Some(request) = state.queue.pop_front() else {
+                state.unheard = 0;
+                if state.ended {
+                    state.threads -= 1;
+                    return;
+                }
                 state.idle += 1;
                 let (woken, waited) = self.added.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
                 state = woken;
@@ -101,21 +110,35 @@ impl Resolver {
                 continue;
             };
             drop(state);
-            let addresses = look_up(&request.host, request.port);
-            request.teller.tell(addresses);
+            if request.teller.is_heard() {
+                let addresses = look_up(&request.host, request.port);
+                request.teller.tell(addresses);
+            }
             drop(request);
             state = self.state();
         }
     }
 
-    /// Takes out what nobody waits for any more.
-    fn forget_unheard(&self) {
+    /// One wait less. When half of the queue is not waited for any more, that half is taken out: the threads may be long in coming to
+    /// it, and a pass for each wait would be too many.
+    fn forget_one(&self) {
         let mut state = self.state();
+        state.unheard += 1;
+        if 2 * state.unheard <= state.queue.len() {
+            return;
+        }
+        state.unheard = 0;
         let (heard, unheard): (VecDeque<_>, VecDeque<_>) =
             state.queue.drain(..).partition(|request| request.teller.is_heard());
         state.queue = heard;
         drop(state);
         drop(unheard);
+    }
+
+    /// The loop has ended: its threads do, when nothing is left in the queue.
+    pub(super) fn end(&self) {
+        self.state().ended = true;
+        self.added.notify_all();
     }
 }
 
@@ -219,7 +242,7 @@ impl Drop for Resolve {
         let is_begun = listener.close().is_some();
         drop((listener, held));
         if !is_begun {
-            shared.resolver.forget_unheard();
+            shared.resolver.forget_one();
         }
         shared.wake_if_idle();
     }

@@ -164,5 +164,6 @@ impl Shared {
     pub(super) fn drop_sources(&self) {
         self.timers.clear();
         self.watches.clear();
+        self.resolver.end();
     }
 }

@@ -17,6 +17,7 @@ mod ends;
 mod events;
 mod observed;
 mod races;
+mod records;
 mod signals;
 mod sources;
 mod stop_and_free;

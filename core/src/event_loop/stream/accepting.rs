@@ -51,7 +51,7 @@ struct State {
     closed: AtomicBool,
     /// As many wait as may.
     full: AtomicBool,
-    /// It was told that the system has no descriptor left, and none has come since.
+    /// It was told that the system has no descriptor left, and there was none since.
     refused: AtomicBool,
 }
 
@@ -120,7 +120,10 @@ impl<A: Accept> Accepting<A> {
             };
             match &result {
                 Ok(_) => self.state.refused.store(false, Ordering::Relaxed),
-                Err(Error::WouldBlock(_)) => continue,
+                Err(Error::WouldBlock(_)) => {
+                    self.state.refused.store(false, Ordering::Relaxed);
+                    continue;
+                }
                 Err(Error::Closed(_) | Error::Forked(_)) => *ended = true,
                 Err(Error::Os { errno, .. }) if is_exhausted(&io::Error::from_raw_os_error(*errno)) => {
                     if self.state.refused.swap(true, Ordering::Relaxed) {

@@ -105,7 +105,7 @@ pub(super) async fn connect(event_loop: &Handle, address: SocketAddr, options: &
                     Ok(_) => Ok(()),
                     // Told before it was so.
                     Err(error) if error.kind() == ErrorKind::NotConnected => {
-                        io.clear(Direction::Write, seen);
+                        io.would_block(Direction::Write, seen);
                         Err(ErrorKind::WouldBlock.into())
                     }
                     Err(error) => Err(error),

@@ -10,7 +10,10 @@ use std::{
     net::SocketAddr,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -25,16 +28,20 @@ use crate::{
 
 /// How long a listener waits for descriptors.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
+/// How many connections that were given up are passed over before it is taken for an error of the listener itself.
+const PASSED_OVER: usize = 1024;
 
 /// Accepts connections; made by [`Handle::listen`] and [`Handle::listen_unix`]. Dropped it is closed, and those that wait are refused.
 #[derive(Debug)]
 pub struct Listener {
+    // Goes first: while the socket is open no other file has the number by which this one is known to be its own.
+    _file: Option<File>,
     pub(super) io: Io<Socket>,
     local: Address,
-    /// Goes with it.
-    _file: Option<File>,
     /// It was said that it pauses.
     is_paused: AtomicBool,
+    /// A timer will end the pause. One, however many attempt meanwhile.
+    is_timed: Arc<AtomicBool>,
 }
 
 impl Handle {
@@ -91,7 +98,8 @@ impl Listener {
     fn new(event_loop: &Handle, socket: Socket, file: Option<File>) -> Result<Self> {
         let local = socket.local_addr().map_err(|error| Error::os("getsockname", &error))?;
         let io = Io::new(event_loop, socket)?;
-        Ok(Self { io, local: Address::of(&local), _file: file, is_paused: AtomicBool::new(false) })
+        let local = Address::of(&local);
+        Ok(Self { _file: file, io, local, is_paused: AtomicBool::new(false), is_timed: Arc::default() })
     }
 
     /// Where it listens: with the port that it was given.
@@ -121,7 +129,11 @@ impl Listener {
                 self.is_paused.store(false, Ordering::Relaxed);
                 Ok(Stream::new(self.event_loop(), socket, peer)?)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Error::WouldBlock("listener")),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // There was a descriptor for it.
+                self.is_paused.store(false, Ordering::Relaxed);
+                Err(Error::WouldBlock("listener"))
+            }
             Err(error) => {
                 if is_exhausted(&error) {
                     self.pause(&error);
@@ -176,17 +188,25 @@ impl Listener {
 
     /// Nothing is worth an attempt before [`PAUSE`] is over.
     fn pause(&self, error: &io::Error) {
-        let is_said = self.is_paused.swap(true, Ordering::Relaxed);
-        if !is_said {
-            tracing::warn!(target: "coop", "accept on {}: {error}; trying again every {PAUSE:?}", self.local);
+        if !self.is_paused.swap(true, Ordering::Relaxed) {
+            let text = format!("accept on {}: {error}; trying again every {PAUSE:?}", self.local);
+            // On the loop's thread: the attempt may have been made under a lock, and the log is the program's.
+            let _ = self.event_loop().post(move || tracing::warn!(target: "coop", "{text}"));
         }
-        let tell = self.io.teller();
-        let options = TimerOptions { after: PAUSE, on: On::Loop, ..TimerOptions::default() };
         // Cleared without a look before: what was told meanwhile is the connection that waits anyway.
-        self.io.clear(Direction::Read, self.io.seen());
-        if self.event_loop().timer(options, move |_| tell(Direction::Read)).is_err() {
-            // The loop has ended, which the wait tells.
+        self.io.would_block(Direction::Read, self.io.seen());
+        if self.is_timed.swap(true, Ordering::AcqRel) {
+            return;
         }
+        let (tell, is_timed) = (self.io.teller(), self.is_timed.clone());
+        // Who waits for the listener keeps the loop, its timer does not.
+        let options = TimerOptions { after: PAUSE, on: On::Loop, unref: true, ..TimerOptions::default() };
+        // Refused when the loop has ended, which the wait tells.
+        let _ = self.event_loop().timer(options, move |_| {
+            // Before it tells: an attempt that is cleared after that finds no timer, and sets one.
+            is_timed.store(false, Ordering::Release);
+            tell(Direction::Read);
+        });
     }
 }
 
@@ -208,7 +228,7 @@ pub(super) fn is_exhausted(error: &io::Error) -> bool {
 
 /// Accepts one, non-blocking and closed on exec. A connection that was given up while it waited is passed over.
 fn accept(listener: &Socket) -> io::Result<(Socket, Address)> {
-    loop {
+    for _ in 0..PASSED_OVER {
         match accept_one(listener) {
             Err(error) if matches!(error.raw_os_error(), Some(libc::ECONNABORTED | libc::EPROTO | libc::EPERM)) => {}
             #[cfg(target_os = "linux")]
@@ -216,6 +236,8 @@ fn accept(listener: &Socket) -> io::Result<(Socket, Address)> {
             other => return other,
         }
     }
+    // A sandbox that forbids to accept answers like a firewall that forbids the connection, and for ever.
+    accept_one(listener)
 }
 
 /// Errors that Linux passes on from the network of the new connection; to be treated as if it had not come.

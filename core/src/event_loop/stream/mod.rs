@@ -313,8 +313,9 @@ impl Stream {
     /// How closing waits, as [`StreamOptions::linger`].
     ///
     /// # Errors
-    /// [`Error::Os`].
+    /// [`Error::Invalid`], [`Error::Os`].
     pub fn set_linger(&self, linger: Option<Duration>) -> Result<()> {
+        let linger = options::linger(linger)?;
         self.set("set linger of", |socket| socket.set_linger(linger))
     }
 }

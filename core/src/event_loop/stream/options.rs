@@ -29,10 +29,11 @@ pub struct StreamOptions {
     pub nodelay: bool,
     /// Ask a silent peer.
     pub keepalive: Option<KeepAlive>,
-    /// What was written and is not acknowledged for so long loses the connection (TCP_USER_TIMEOUT; Linux).
+    /// What was written and is not acknowledged for so long loses the connection (TCP_USER_TIMEOUT; Linux). Milliseconds, of which a
+    /// part counts as one.
     pub user_timeout: Option<Duration>,
     /// Closing waits in the system for up to so long until all is delivered; zero resets the connection. It blocks the thread that
-    /// closes; `None`, the default, delivers in the background.
+    /// closes; `None`, the default, delivers in the background. Seconds, of which a part counts as one.
     pub linger: Option<Duration>,
     /// Bytes the system may hold of what has come; `None` is its default, which grows by itself.
     pub recv_buffer: Option<usize>,
@@ -108,12 +109,39 @@ impl KeepAlive {
     }
 }
 
+/// A time in the system's units, of which a part counts as one: less than the first one is not none.
+fn whole(what: &str, time: Duration, unit: Duration, most: u32) -> Result<Duration> {
+    let units = time.as_nanos().div_ceil(unit.as_nanos());
+    match u32::try_from(units) {
+        Ok(units) if units <= most => Ok(unit * units),
+        _ => Err(Error::Invalid(format!("{what} of {time:?}: allowed are up to {:?}", unit * most))),
+    }
+}
+
+pub(super) fn linger(time: Option<Duration>) -> Result<Option<Duration>> {
+    const MOST: u32 = i32::MAX.unsigned_abs();
+    time.map(|time| whole("linger", time, Duration::from_secs(1), MOST)).transpose()
+}
+
+#[cfg(target_os = "linux")]
+fn user_timeout(time: Option<Duration>) -> Result<Option<Duration>> {
+    const MOST: u32 = i32::MAX.unsigned_abs();
+    match time {
+        // The system's word for its default.
+        Some(Duration::ZERO) => Err(Error::Invalid("user_timeout of 0ns: it must be longer than 0".into())),
+        time => time.map(|time| whole("user_timeout", time, Duration::from_millis(1), MOST)).transpose(),
+    }
+}
+
 impl StreamOptions {
     /// Sets them on a socket that is not connected yet. On a listener they are those of what it accepts.
     pub(super) fn set(&self, socket: &Socket, is_tcp: bool) -> Result<()> {
         let keepalive = self.keepalive.map(KeepAlive::to_system).transpose()?;
         let recv_buffer = buffer_bytes("recv_buffer", self.recv_buffer)?;
         let send_buffer = buffer_bytes("send_buffer", self.send_buffer)?;
+        let linger = linger(self.linger)?;
+        #[cfg(target_os = "linux")]
+        let user_timeout = user_timeout(self.user_timeout)?;
         let set = || -> io::Result<()> {
             if let Some(bytes) = recv_buffer {
                 socket.set_recv_buffer_size(bytes)?;
@@ -128,12 +156,12 @@ impl StreamOptions {
                 if let Some(keepalive) = &keepalive {
                     socket.set_tcp_keepalive(keepalive)?;
                 }
-                if self.linger.is_some() {
-                    socket.set_linger(self.linger)?;
+                if linger.is_some() {
+                    socket.set_linger(linger)?;
                 }
                 #[cfg(target_os = "linux")]
-                if self.user_timeout.is_some() {
-                    socket.set_tcp_user_timeout(self.user_timeout)?;
+                if user_timeout.is_some() {
+                    socket.set_tcp_user_timeout(user_timeout)?;
                 }
             }
             Ok(())

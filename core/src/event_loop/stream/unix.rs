@@ -17,7 +17,8 @@ use crate::{
     fork::Process,
 };
 
-/// A file that a listener has made; removed when dropped, if it is still the same.
+/// A file that a listener has made; removed when dropped, if it is still the same: dropped before the socket is closed, which keeps the
+/// number of its file from being given to another one.
 #[derive(Debug)]
 pub(super) struct File {
     path: PathBuf,
@@ -42,7 +43,9 @@ impl File {
         match bound {
             Ok(()) => Ok(match address {
                 Address::Path(path) => {
-                    identity(path).map(|identity| Self { path: path.clone(), identity, born: Process::current() })
+                    // Wherever the process is by then.
+                    let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                    identity(&path).map(|identity| Self { path, identity, born: Process::current() })
                 }
                 _ => None,
             }),

@@ -57,9 +57,13 @@ impl Bound {
             let (seen, socket) = (self.io.seen(), self.socket());
             let mut received = socket.receive(scratch, sink, limit)?;
             let came = received.datagrams + received.dropped > 0;
-            // A short read of a connected socket may have ended at an error with datagrams behind it, which nothing more would tell of.
-            if received.would_block && !(came && socket.connected.load(std::sync::atomic::Ordering::Relaxed)) {
-                self.io.clear(Direction::Read, seen);
+            match (received.would_block, came) {
+                (true, false) => self.io.would_block(Direction::Read, seen),
+                // A short read of a connected socket may have ended at an error with datagrams behind it, which nothing more would tell of.
+                (true, true) if !socket.connected.load(std::sync::atomic::Ordering::Relaxed) => {
+                    self.io.clear(Direction::Read, seen);
+                }
+                _ => {}
             }
             errors += received.errors;
             if came {
@@ -85,7 +89,7 @@ impl Bound {
             if !sent.would_block {
                 return Ok(all);
             }
-            self.io.clear(Direction::Write, seen);
+            self.io.would_block(Direction::Write, seen);
             self.io.ready(Direction::Write).await?;
         }
     }

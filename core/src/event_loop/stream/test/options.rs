@@ -46,6 +46,11 @@ fn options_reach_what_connects_and_what_is_accepted() {
             stream.set_linger(None).unwrap();
             assert!(!socket.tcp_nodelay().unwrap() && !socket.keepalive().unwrap());
             assert_eq!(socket.linger().unwrap(), None);
+            stream.set_linger(Some(Duration::from_millis(1))).unwrap();
+            assert_eq!(socket.linger().unwrap(), Some(Duration::from_secs(1)), "not 0, which resets");
+            let wraps = Duration::from_secs(1 << 32);
+            let error = stream.set_linger(Some(wraps)).unwrap_err();
+            assert!(error.to_string().contains(&format!("{wraps:?}")), "{error}");
             stream.set_keepalive(Some(KeepAlive::after(Duration::from_secs(9)))).unwrap();
             assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(9));
         }
@@ -62,6 +67,9 @@ fn options_out_of_range_are_refused_in_words() {
         (keepalive(KeepAlive::after(Duration::from_millis(10))), "10ms"),
         (keepalive(KeepAlive { interval: Some(40_000 * second), ..KeepAlive::after(second) }), "40000s"),
         (keepalive(KeepAlive { count: Some(0), ..KeepAlive::after(second) }), "count of 0"),
+        (StreamOptions { linger: Some(Duration::MAX), ..StreamOptions::default() }, "linger of"),
+        (StreamOptions { user_timeout: Some(Duration::ZERO), ..StreamOptions::default() }, "user_timeout of 0ns"),
+        (StreamOptions { user_timeout: Some(Duration::MAX), ..StreamOptions::default() }, "user_timeout of"),
         (StreamOptions { recv_buffer: Some(0), ..StreamOptions::default() }, "recv_buffer of 0"),
         (StreamOptions { send_buffer: Some(usize::MAX), ..StreamOptions::default() }, "send_buffer of"),
     ] {
