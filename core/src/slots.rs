@@ -72,6 +72,11 @@ impl<T> Slots<T> {
         self.slots[index].value.as_mut()
     }
 
+    /// Reads something of what an id names, so that it is in the cache.
+    pub(crate) fn glance(&self, id: u64) -> u32 {
+        index_of(id).and_then(|index| self.slots.get(index as usize)).map_or(0, |slot| slot.generation)
+    }
+
     /// The value in a slot that is known to be in use.
     pub(crate) fn at(&self, index: u32) -> &T {
         self.slots[index as usize].value.as_ref().expect("a linked slot is in use")

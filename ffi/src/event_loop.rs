@@ -135,7 +135,7 @@ pub unsafe extern "C" fn coop_event_loop_post(
         // SAFETY: a loop that is not freed yet; when the callback itself may free it, the post looks at it no more.
         let handle = unsafe { coop_event_loop::borrowed(event_loop) }?;
         let callback = Foreign::of(callback)?;
-        handle.post_job(Job::new(move || callback.call())).map_err(refused)
+        handle.post_made(callback, |callback| Job::new(move || callback.call())).map_err(refused)
     })
 }
 

@@ -36,9 +36,14 @@ static RELEASE: Hook = Hook { name: c"__tsan_release", found: AtomicUsize::new(U
 
 impl Hook {
     #[inline]
+    fn is_absent(&self) -> bool {
+        self.found.load(Ordering::Relaxed) == ABSENT
+    }
+
+    #[cold]
+    #[inline(never)]
     fn call(&self, place: &AtomicU64) {
         let found = match self.found.load(Ordering::Relaxed) {
-            ABSENT => return,
             UNKNOWN => self.look_up(),
             found => found,
         };
@@ -78,38 +83,43 @@ impl Places {
     }
 }
 
+/// Which place it is costs something only where there is a runtime to tell.
 #[inline]
-fn acquire(place: &AtomicU64) {
-    ACQUIRE.call(place);
+fn acquire<'a>(place: impl FnOnce() -> &'a AtomicU64) {
+    if !ACQUIRE.is_absent() {
+        ACQUIRE.call(place());
+    }
 }
 
 #[inline]
-fn release(place: &AtomicU64) {
-    RELEASE.call(place);
+fn release<'a>(place: impl FnOnce() -> &'a AtomicU64) {
+    if !RELEASE.is_absent() {
+        RELEASE.call(place());
+    }
 }
 
 /// A callback with this argument was given to the library.
 #[inline]
 pub(crate) fn hand_over(arg: *mut c_void) {
-    release(HANDED_OVER.of(arg));
+    release(|| HANDED_OVER.of(arg));
 }
 
 /// What was done before the callback was handed over, or since by the library, is done.
 #[inline]
 pub(crate) fn taken_over(arg: *mut c_void) {
-    acquire(HANDED_OVER.of(arg));
+    acquire(|| HANDED_OVER.of(arg));
 }
 
 /// The call after this makes others return: a stop, an interrupt.
 #[inline]
 pub(crate) fn tell() {
-    release(&OVER);
+    release(|| &OVER);
 }
 
 /// What was waited for is over.
 #[inline]
 pub(crate) fn waited() {
-    acquire(&OVER);
+    acquire(|| &OVER);
 }
 
 /// While a callback runs.
@@ -119,14 +129,14 @@ impl Inside {
     /// A run of a callback that runs once, or on many threads at a time.
     #[inline]
     pub(crate) fn once(arg: *mut c_void) -> Self {
-        acquire(HANDED_OVER.of(arg));
+        acquire(|| HANDED_OVER.of(arg));
         Self(arg)
     }
 
     /// A run that comes after the earlier ones with this argument.
     #[inline]
     pub(crate) fn after_others(arg: *mut c_void) -> Self {
-        acquire(RAN.of(arg));
+        acquire(|| RAN.of(arg));
         Self::once(arg)
     }
 }
@@ -134,8 +144,10 @@ impl Inside {
 impl Drop for Inside {
     #[inline]
     fn drop(&mut self) {
-        release(RAN.of(self.0));
-        release(&OVER);
+        if !RELEASE.is_absent() {
+            RELEASE.call(RAN.of(self.0));
+            RELEASE.call(&OVER);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import operator
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -120,9 +121,11 @@ class Pool(_libcoop.Pool, ThreadPoolExecutor):
         workers = None if max_workers is None else _count("max_workers", max_workers, "an int or None")
         if workers is not None and workers <= 0:
             raise Invalid(f"max_workers must be greater than 0, not {workers}")
+        if workers is not None and workers > sys.maxsize:
+            raise Invalid(f"max_workers must be at most 1024, not {workers}")
         limit = _count("capacity", capacity)
-        if limit < 0:
-            raise Invalid(f"capacity must be at least 0, which is no limit, not {limit}")
+        if not 0 <= limit <= sys.maxsize:
+            raise Invalid(f"capacity must be 0, which is no limit, to {sys.maxsize}, not {limit}")
         if not isinstance(thread_name_prefix, str):
             raise TypeError(f"thread_name_prefix must be a str, not {thread_name_prefix!r}")
         if initializer is not None and not callable(initializer):
@@ -164,9 +167,13 @@ class Pool(_libcoop.Pool, ThreadPoolExecutor):
         except ValueError:
             levels = [level.value for level in Priority]
             raise Invalid(f"priority must be one of {levels} (libcoop.Priority), not {priority!r}") from None
-        if timeout is not None and not isinstance(timeout, (int, float)):
+        if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float))):
             raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
-        return PoolView(self, level, _cpus(cpus), timeout)
+        try:
+            patience = None if timeout is None else float(timeout)
+        except OverflowError:
+            raise Invalid("timeout must be a number of seconds that a float can hold, or None") from None
+        return PoolView(self, level, _cpus(cpus), patience)
 
     async def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Have a worker call `fn(*args, **kwargs)`, and await its result in an asyncio loop.
@@ -246,4 +253,8 @@ def _cpus(given: Iterable[int] | None) -> tuple[int, ...] | None:
         cpus = set(given)
     except TypeError:
         raise TypeError(f"cpus must be an iterable of CPU numbers or None, not {given!r}") from None
-    return tuple(sorted(_count("a CPU", cpu) for cpu in cpus))
+    numbers = sorted(_count("a CPU", cpu) for cpu in cpus)
+    for cpu in numbers:
+        if abs(cpu) > sys.maxsize:
+            raise Invalid(f"CPU {cpu} is out of range: CPUs are 0 to 1023")
+    return tuple(numbers)

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import queue
+import sys
 import threading
 import traceback
 import weakref
@@ -374,7 +375,9 @@ def test_wrong_cpu_sets_are_refused_in_words() -> None:
         (lambda: Pool(True), TypeError, "max_workers must be an int or None, not True"),
         (lambda: Pool(5000), ValueError, r"5000 workers: allowed are 1\.\.=1024"),
         (lambda: Pool(1, "a\0b"), ValueError, "NUL"),
-        (lambda: Pool(1, capacity=-1), ValueError, "capacity must be at least 0, which is no limit, not -1"),
+        (lambda: Pool(1, capacity=-1), ValueError, rf"capacity must be 0, which is no limit, to {sys.maxsize}, not -1"),
+        (lambda: Pool(1, capacity=2**70), ValueError, f"capacity must be 0, .*, not {2**70}"),
+        (lambda: Pool(2**70), ValueError, f"max_workers must be at most 1024, not {2**70}"),
         (lambda: Pool(1, capacity="4"), TypeError, "capacity must be an int, not '4'"),  # type: ignore[arg-type]
         (lambda: Pool(1, 7), TypeError, "thread_name_prefix must be a str, not 7"),  # type: ignore[arg-type]
         (lambda: Pool(1, initializer=7), TypeError, "initializer must be a callable, not 7"),  # type: ignore[arg-type]

@@ -1,16 +1,13 @@
-"""What CPython's own tests ask of an executor, asked of `libcoop.Pool`; and those tests themselves, where they are."""
+"""What CPython's own tests ask of an executor, asked of `libcoop.Pool` in words of our own."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import inspect
 import logging
-import sys
 import threading
 import time
-import unittest
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -301,6 +298,31 @@ def test_a_raised_exception_keeps_nothing_alive(pool: Pool) -> None:
     assert gone() is None
 
 
+@pytest.mark.parametrize("end", [Future.cancel, partial(Future.set_result, result=1)])
+def test_a_call_that_does_not_run_is_let_go_of_though_its_future_is_kept(end: Callable[..., object]) -> None:
+    class Thing:
+        pass
+
+    pool = Pool(1, "unrun")
+    pool_gone = weakref.ref(pool)
+    gate, thing = Gate(), Thing()
+    gone = weakref.ref(thing)
+    pool.submit(gate)
+    future = pool.submit(id, thing)
+    del thing
+    end(future)
+    gate.open()
+    # The worker is past its place in the queue then.
+    pool.submit(int).result(DEADLINE)
+    assert gone() is None
+    del pool
+    deadline = time.monotonic() + DEADLINE
+    while pool_gone() is not None:
+        assert time.monotonic() < deadline, "the kept future keeps the pool"
+        gc.collect()
+    assert future.done()
+
+
 # --- the pool ---------------------------------------------------------------------------------------------------------
 
 
@@ -393,53 +415,3 @@ def test_what_shutdown_cancels_is_told_to_who_waits(gate: Gate) -> None:
     assert waited == [set()]
     gate.open()
     pool.shutdown()
-
-
-# --- CPython's own ----------------------------------------------------------------------------------------------------
-
-INTERNALS = {
-    # They ask about `_threads`, `_idle_semaphore`, the default of `max_workers`, or the executor by a name that
-    # `concurrent.futures` has; or that a call has begun before as many as fifty are submitted.
-    "test_default_workers",
-    "test_idle_thread_reuse",
-    "test_saturation",
-    "test_threads_terminate",
-    "test_hang_global_shutdown_lock",
-    "test_executor_map_current_future_cancel",
-    "test_hang_gh83386",
-    "test_interpreter_shutdown",
-    "test_submit_after_interpreter_shutdown",
-    "test_cancel_futures",
-    "test_cancel_futures_wait_false",
-}
-
-
-def cpythons_own() -> Iterator[Any]:
-    """The cases of `test.test_concurrent_futures` for thread pools; none where that is not installed."""
-    name = "test.test_concurrent_futures"
-    try:
-        util = importlib.import_module(f"{name}.util")
-    except ImportError:
-        return
-    for part in ("thread_pool", "shutdown", "wait", "as_completed", "init"):
-        module = importlib.import_module(f"{name}.test_{part}")
-        cases = [case for case in vars(module).values() if isinstance(case, type)]
-        for case in cases:
-            if issubclass(case, unittest.TestCase) and issubclass(case, util.ThreadPoolMixin):
-                yield type(case.__name__, (case,), {"executor_type": Pool})
-    module = importlib.import_module(f"{name}.test_future")
-    module.Future = Future  # type: ignore[attr-defined]
-    yield module.FutureTests
-
-
-def test_cpythons_own_tests() -> None:
-    suite = unittest.TestSuite()
-    for case in cpythons_own():
-        names = unittest.defaultTestLoader.getTestCaseNames(case)
-        suite.addTests(case(name) for name in names if name not in INTERNALS)
-    installed = suite.countTestCases()
-    result = unittest.TestResult()
-    suite.run(result)
-    assert [(str(test), text) for test, text in result.errors + result.failures] == []
-    assert result.testsRun == installed
-    assert installed > 40 or "test.test_concurrent_futures" not in sys.modules

@@ -70,8 +70,11 @@ impl Handle {
     }
 
     /// [`Handle::post_job`] for a job that is made of `value` when nothing can be refused any more; `make` runs no foreign code.
+    ///
+    /// # Errors
+    /// As [`Handle::post`]; what is refused is still the caller's.
     #[inline]
-    pub(crate) fn post_made<V>(&self, value: V, make: impl FnOnce(V) -> Job) -> Result<(), Refused<V>> {
+    pub fn post_made<V>(&self, value: V, make: impl FnOnce(V) -> Job) -> Result<(), Refused<V>> {
         if let Err(error) = self.shared.fork.check() {
             return Err(Refused::new(error, value));
         }

@@ -37,13 +37,15 @@ use super::{
 use super::{timer, watch};
 use crate::{
     error::{Error, Result},
-    thread,
+    job, thread,
     time::Deadline,
 };
 
 /// The waker's token; ids of watches are never 0.
 pub(super) const WAKE: Token = Token(0);
 const EVENTS: usize = 1024;
+/// So many timers are fetched from memory at once.
+const WARMED: usize = 16;
 
 /// How long [`run`](super::Handle::run) goes on. Every mode returns when the loop was stopped or interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -320,6 +322,9 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, meter: &mut Meter, mode: RunM
     }
     // What an interrupt leaves is due in the next turn, what a stop leaves is dropped.
     while !breaks() {
+        if driver.due.len() > 1 && driver.due.len() % WARMED == 0 {
+            shared.timers.warm(driver.due.iter().copied().take(WARMED));
+        }
         let Some(id) = driver.due.pop_front() else { break };
         if timer::fire(shared, id) {
             worked = true;
@@ -336,21 +341,27 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, meter: &mut Meter, mode: RunM
 
 /// Runs up to `count` posts, fewer if the loop was freed or interrupted, or the process is a new one. True if one ran.
 fn run_posts(shared: &Shared, meter: &mut Meter, count: usize) -> bool {
-    let (mut worked, mut taker) = (false, shared.posts.take());
-    for _ in 0..count {
-        let interrupted = shared.runner.interrupted.load(Ordering::Relaxed);
-        if interrupted || shared.runner.is_freed() || shared.fork.is_forked() {
-            break;
+    let (mut left, mut taker) = (count, shared.posts.take());
+    loop {
+        // One catch for all of them, but for those that panic.
+        let before = left;
+        let returned = job::caught("event loop", || {
+            while left > 0 && !shared.runner.is_interrupted() && !shared.runner.is_freed() && !shared.fork.is_forked() {
+                let Some(job) = taker.next() else { break };
+                left -= 1;
+                job.run();
+                if shared.fork.is_forked() {
+                    break;
+                }
+                meter.ran(shared, CallbackKind::Post);
+            }
+        });
+        if returned || shared.fork.is_forked() {
+            return left < count;
         }
-        let Some(job) = taker.next() else { break };
-        worked = true;
-        job.run_caught("event loop");
-        if shared.fork.is_forked() {
-            break;
-        }
+        debug_assert!(left < before, "only a post panics");
         meter.ran(shared, CallbackKind::Post);
     }
-    worked
 }
 
 /// The end of a stopped loop: all that was accepted runs, interrupted or not, unless the owner freed the loop; then what waits

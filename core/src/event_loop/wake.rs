@@ -111,6 +111,12 @@ impl Word {
         word & CLOSED != 0
     }
 
+    /// Neither closed nor installing.
+    #[inline]
+    pub(super) fn is_open(word: u64) -> bool {
+        word & (CLOSED | INSTALLING) == 0
+    }
+
     #[inline]
     pub(super) fn is_installing(word: u64) -> bool {
         word & INSTALLING != 0

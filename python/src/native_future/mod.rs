@@ -264,8 +264,12 @@ impl Future {
     /// Runs its call, on a worker of the pool: the outcome is the future's. A failure is one of a callback's.
     pub(crate) fn run(future: &Bound<'_, Self>) -> PyResult<()> {
         let py = future.py();
-        // Of one that was ended by another hand, the call is dropped with it.
-        let Ok(Some(call)) = Self::begin(future)? else { return Ok(()) };
+        let begun = Self::begin(future);
+        let Ok(Ok(Some(call))) = begun else {
+            // It was cancelled, or ended by another hand. Who keeps the future keeps neither the arguments nor the pool.
+            Self::drop_call(future);
+            return begun.map(drop);
+        };
         let Call { owner: _owner, context, args, kwargs } = call;
         let run = context.bind(py).getattr(intern!(py, "run"));
         let result = run.and_then(|run| run.call(args.bind(py), kwargs.as_ref().map(|kwargs| kwargs.bind(py))));
@@ -284,6 +288,11 @@ impl Future {
         if let Err(error) = cancelled {
             report::callback_raised(future.py(), error, "cancelling a future of the pool");
         }
+        Self::drop_call(future);
+    }
+
+    /// Lets go of a call that will not run; not under the lock, for the arguments' own code runs.
+    fn drop_call(future: &Bound<'_, Self>) {
         let call = future.get().lock().call.take();
         drop(call);
     }

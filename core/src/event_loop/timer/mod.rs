@@ -192,6 +192,12 @@ impl Timers {
         expired[others..].iter_mut().for_each(|id| *id |= LOCAL);
     }
 
+    /// Has the processor fetch the timers that are to fire next.
+    pub(super) fn warm(&self, ids: impl Iterator<Item = u64> + Clone) {
+        self.set().warm(ids.clone().filter(|id| id & LOCAL == 0));
+        self.local(|local| local.set.warm(ids.filter(|id| id & LOCAL != 0).map(|id| id & !LOCAL)));
+    }
+
     fn begin(&self, id: u64) -> Option<Begun> {
         if id & LOCAL == 0 {
             self.set().begin(id, || self.now_ns())

@@ -89,6 +89,11 @@ impl Set {
         self.unref -= usize::from(timer.more.as_ref().is_some_and(|more| more.unref));
     }
 
+    /// See [`Wheel::warm`].
+    pub(super) fn warm(&self, ids: impl Iterator<Item = u64>) {
+        self.wheel.warm(ids);
+    }
+
     /// Whether it has ended.
     pub(super) fn is_stale(&mut self, id: u64) -> bool {
         self.wheel.get_mut(id).is_none()

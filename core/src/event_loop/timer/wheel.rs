@@ -10,8 +10,16 @@
 //! and the first occupied slot of the lowest occupied level is where the next thing happens: at level 0 an expiry, above
 //! it a cascade into lower levels. Entries not later than `now` are in the due list. Order within a slot is that
 //! of insertion.
+//!
+//! # Memory
+//!
+//! A million entries are larger than any cache, so what counts is how many of them are touched, and that the next touch does not
+//! wait for the last. A slot is a vector of indices, and not a list through the entries: a cancel touches the entry and its place
+//! in the vector, which it leaves empty; a walk reads many entries at once. A vector of mostly empty places is packed.
 
 #![forbid(unsafe_code)]
+
+use std::num::NonZeroU16;
 
 use crate::slots::Slots;
 
@@ -21,38 +29,47 @@ const LEVELS: usize = 7;
 /// The furthest that an entry is linked ahead: what is later waits there and cascades again. It is one top slot short of a
 /// full turn, so that nothing is ever linked in the slot that `now` itself stands in.
 const HORIZON: u64 = ((SLOTS as u64 - 1) << (BITS as usize * (LEVELS - 1))) - 1;
-const NIL: u32 = u32::MAX;
+/// A place of a vector that its entry has left.
+const EMPTY: u32 = u32::MAX;
+const LISTS: usize = LEVELS * SLOTS + 1;
 /// The list number of the due list.
-const DUE: u16 = (LEVELS * SLOTS) as u16;
-const UNLINKED: u16 = u16::MAX;
+const DUE: usize = LEVELS * SLOTS;
+/// A vector of more places than this is not kept for the next turn of its slot.
+const KEPT: usize = 4096;
 
 #[derive(Debug)]
 struct Node<T> {
     tick: u64,
-    list: u16,
-    before: u32,
-    after: u32,
+    /// The place in the list.
+    at: u32,
+    /// One more than the list's number, or [`UNLINKED`].
+    list: NonZeroU16,
     value: T,
 }
 
-#[derive(Debug, Clone, Copy)]
+const UNLINKED: NonZeroU16 = NonZeroU16::MAX;
+
+#[derive(Debug, Default)]
 struct List {
-    first: u32,
-    last: u32,
+    /// Indices of entries, in order, and [`EMPTY`] places.
+    places: Vec<u32>,
+    live: usize,
 }
 
 #[derive(Debug)]
 pub(crate) struct Wheel<T> {
     nodes: Slots<Node<T>>,
-    lists: [List; LEVELS * SLOTS + 1],
+    lists: Box<[List]>,
     occupied: [u64; LEVELS],
     now: u64,
+    /// Of a slot that expires whole: ticks and ids.
+    sorted: Vec<(u64, u64)>,
 }
 
 impl<T> Wheel<T> {
     pub(crate) fn new() -> Self {
-        const EMPTY: List = List { first: NIL, last: NIL };
-        Self { nodes: Slots::new(), lists: [EMPTY; LEVELS * SLOTS + 1], occupied: [0; LEVELS], now: 0 }
+        let lists = std::iter::repeat_with(List::default).take(LISTS).collect();
+        Self { nodes: Slots::new(), lists, occupied: [0; LEVELS], now: 0, sorted: Vec::new() }
     }
 
     /// How many entries there are, linked or not.
@@ -62,8 +79,10 @@ impl<T> Wheel<T> {
 
     /// Adds an entry that expires at `tick`.
     pub(crate) fn insert(&mut self, tick: u64, value: T) -> u64 {
-        let id = self.nodes.insert(Node { tick, list: UNLINKED, before: NIL, after: NIL, value });
-        self.link(crate::slots::index_of(id).unwrap_or(NIL));
+        let number = self.list_for(tick);
+        let at = self.lists[number].places.len() as u32;
+        let id = self.nodes.insert(Node { tick, at, list: stored(number), value });
+        self.put(number, crate::slots::index_of(id).unwrap_or(EMPTY));
         id
     }
 
@@ -82,11 +101,16 @@ impl<T> Wheel<T> {
 
     /// Takes an entry out, linked or not; its id is stale from here on.
     pub(crate) fn remove(&mut self, id: u64) -> Option<T> {
-        let linked = self.nodes.get_mut(id)?.list != UNLINKED;
-        if linked {
-            self.unlink(crate::slots::index_of(id)?);
+        let node = self.nodes.remove(id)?;
+        if node.list != UNLINKED {
+            self.unlink(node.list.get() as usize - 1, node.at as usize);
         }
-        self.nodes.remove(id).map(|node| node.value)
+        Some(node.value)
+    }
+
+    /// Has the processor fetch entries that are about to be used, all at once.
+    pub(crate) fn warm(&self, ids: impl Iterator<Item = u64>) {
+        std::hint::black_box(ids.map(|id| self.nodes.glance(id)).fold(0, u32::wrapping_add));
     }
 
     /// Takes everything out.
@@ -99,7 +123,7 @@ impl<T> Wheel<T> {
 
     /// The tick at which [`Wheel::advance`] has something to do next: an expiry, or a cascade on the way to one.
     pub(crate) fn next_tick(&self) -> Option<u64> {
-        if self.lists[DUE as usize].first != NIL {
+        if self.lists[DUE].live > 0 {
             return Some(self.now);
         }
         self.next_slot().map(|(_, _, tick)| tick)
@@ -113,9 +137,15 @@ impl<T> Wheel<T> {
             if tick > now {
                 break;
             }
-            self.now = self.now.max(tick);
-            self.empty_slot(level, slot);
-            self.drain_due(expired);
+            let last = tick + ((1 << (BITS as usize * level)) - 1);
+            if level <= 1 && last <= now {
+                self.now = self.now.max(last);
+                self.expire_slot(level, slot, expired);
+            } else {
+                self.now = self.now.max(tick);
+                self.empty_slot(level, slot);
+                self.drain_due(expired);
+            }
         }
         self.now = self.now.max(now);
     }
@@ -135,70 +165,121 @@ impl<T> Wheel<T> {
     /// Relinks what is in a slot whose time has come: into the due list, or lower down.
     fn empty_slot(&mut self, level: usize, slot: usize) {
         let number = level * SLOTS + slot;
-        let mut index = self.lists[number].first;
-        self.lists[number] = List { first: NIL, last: NIL };
-        self.occupied[level] &= !(1 << slot);
-        while index != NIL {
-            let after = self.nodes.at(index).after;
+        let places = self.take_list(number);
+        for index in places.iter().copied().filter(|index| *index != EMPTY) {
             self.link(index);
-            index = after;
         }
+        self.keep(number, places);
+    }
+
+    /// Expires what is in a slot whose time is all over, in the order of the ticks.
+    fn expire_slot(&mut self, level: usize, slot: usize, expired: &mut Vec<u64>) {
+        let number = level * SLOTS + slot;
+        let places = self.take_list(number);
+        let mut sorted = std::mem::take(&mut self.sorted);
+        for index in places.iter().copied().filter(|index| *index != EMPTY) {
+            let node = self.nodes.at_mut(index);
+            node.list = UNLINKED;
+            sorted.push((node.tick, self.nodes.id_at(index)));
+        }
+        // Stable: within a tick it is the order of insertion.
+        sorted.sort_by_key(|(tick, _)| *tick);
+        expired.extend(sorted.drain(..).map(|(_, id)| id));
+        sorted.shrink_to(KEPT);
+        self.sorted = sorted;
+        self.keep(number, places);
     }
 
     fn drain_due(&mut self, expired: &mut Vec<u64>) {
-        let mut index = self.lists[DUE as usize].first;
-        self.lists[DUE as usize] = List { first: NIL, last: NIL };
-        while index != NIL {
-            let node = self.nodes.at_mut(index);
-            node.list = UNLINKED;
-            let after = node.after;
+        if self.lists[DUE].live == 0 {
+            return;
+        }
+        let places = self.take_list(DUE);
+        for index in places.iter().copied().filter(|index| *index != EMPTY) {
+            self.nodes.at_mut(index).list = UNLINKED;
             expired.push(self.nodes.id_at(index));
-            index = after;
+        }
+        self.keep(DUE, places);
+    }
+
+    /// Makes a list empty.
+    fn take_list(&mut self, number: usize) -> Vec<u32> {
+        self.lists[number].live = 0;
+        self.mark(number, false);
+        std::mem::take(&mut self.lists[number].places)
+    }
+
+    /// Gives an empty list its memory back.
+    fn keep(&mut self, number: usize, mut places: Vec<u32>) {
+        if places.capacity() <= KEPT {
+            places.clear();
+            self.lists[number].places = places;
         }
     }
 
     /// Where an entry of this tick belongs now.
-    fn list_for(&self, tick: u64) -> u16 {
+    fn list_for(&self, tick: u64) -> usize {
         if tick <= self.now {
             return DUE;
         }
         let tick = tick.min(self.now.saturating_add(HORIZON));
         let level = ((63 - (tick ^ self.now).leading_zeros()) / BITS).min(LEVELS as u32 - 1);
         let slot = (tick >> (BITS * level)) as usize % SLOTS;
-        (level as usize * SLOTS + slot) as u16
+        level as usize * SLOTS + slot
+    }
+
+    fn mark(&mut self, number: usize, occupied: bool) {
+        if number != DUE {
+            let bit = 1 << (number % SLOTS);
+            let level = &mut self.occupied[number / SLOTS];
+            *level = if occupied { *level | bit } else { *level & !bit };
+        }
     }
 
     fn link(&mut self, index: u32) {
         let number = self.list_for(self.nodes.at(index).tick);
-        let list = &mut self.lists[number as usize];
-        let last = std::mem::replace(&mut list.last, index);
-        if last == NIL {
-            list.first = index;
-            if number != DUE {
-                self.occupied[number as usize / SLOTS] |= 1 << (number as usize % SLOTS);
-            }
-        } else {
-            self.nodes.at_mut(last).after = index;
-        }
         let node = self.nodes.at_mut(index);
-        (node.list, node.before, node.after) = (number, last, NIL);
+        (node.list, node.at) = (stored(number), self.lists[number].places.len() as u32);
+        self.put(number, index);
     }
 
-    fn unlink(&mut self, index: u32) {
-        let node = self.nodes.at_mut(index);
-        let (number, before, after) = (std::mem::replace(&mut node.list, UNLINKED), node.before, node.after);
-        match before {
-            NIL => self.lists[number as usize].first = after,
-            before => self.nodes.at_mut(before).after = after,
-        }
-        match after {
-            NIL => self.lists[number as usize].last = before,
-            after => self.nodes.at_mut(after).before = before,
-        }
-        if number != DUE && self.lists[number as usize].first == NIL {
-            self.occupied[number as usize / SLOTS] &= !(1 << (number as usize % SLOTS));
+    fn put(&mut self, number: usize, index: u32) {
+        let list = &mut self.lists[number];
+        list.places.push(index);
+        list.live += 1;
+        if list.live == 1 {
+            self.mark(number, true);
         }
     }
+
+    /// Empties a place.
+    fn unlink(&mut self, number: usize, at: usize) {
+        let list = &mut self.lists[number];
+        list.places[at] = EMPTY;
+        list.live -= 1;
+        if list.live == 0 {
+            let places = self.take_list(number);
+            self.keep(number, places);
+        } else if list.places.len() > 4 * list.live + SLOTS {
+            self.pack(number);
+        }
+    }
+
+    /// Closes the gaps. Each pass is paid for by three times as many cancels as it finds entries.
+    #[cold]
+    fn pack(&mut self, number: usize) {
+        let places = &mut self.lists[number].places;
+        places.retain(|index| *index != EMPTY);
+        for (at, index) in places.iter().enumerate() {
+            self.nodes.at_mut(*index).at = at as u32;
+        }
+        places.shrink_to(KEPT.max(2 * places.len()));
+    }
+}
+
+/// The number of a list, as an entry has it.
+fn stored(number: usize) -> NonZeroU16 {
+    NonZeroU16::new(number as u16 + 1).unwrap_or(UNLINKED)
 }
 
 #[cfg(test)]
@@ -236,6 +317,28 @@ mod test {
         assert_eq!(expire(&mut wheel, 3 * HORIZON), []);
         assert_eq!(wheel.remove(id), Some(()));
         assert_eq!(wheel.next_tick(), None);
+    }
+
+    /// Cancelled entries leave gaps, which are closed; what is left keeps its order and its ids.
+    #[test]
+    fn gaps_are_closed() {
+        let mut wheel = Wheel::new();
+        let ids: Vec<_> = (0..10_000).map(|n| wheel.insert(5000 + n % 2, n)).collect();
+        let (left, gone): (Vec<_>, Vec<_>) = ids.iter().partition(|id| *id % 97 == 0);
+        assert!(gone.iter().all(|id| wheel.remove(*id).is_some() && wheel.remove(*id).is_none()));
+        let places: usize = wheel.lists.iter().map(|list| list.places.len()).sum();
+        assert!(places <= 4 * left.len() + 2 * SLOTS, "{places} places for {}", left.len());
+        let expired = expire(&mut wheel, 6000);
+        assert_eq!(expired.len(), left.len());
+        let values: Vec<_> = expired.iter().map(|id| wheel.remove(*id).expect("it has expired")).collect();
+        assert!(values.is_sorted_by_key(|value| (value % 2, *value)), "{values:?}");
+        assert_eq!((wheel.len(), wheel.next_tick()), (0, None));
+    }
+
+    #[test]
+    fn an_entry_is_no_larger_than_a_cache_line() {
+        // With a callback of four words and a box, as the loop's timers are, and its generation.
+        assert!(size_of::<Option<Node<[usize; 5]>>>() + 8 <= 64);
     }
 
     #[derive(Debug, Clone)]
