@@ -136,7 +136,7 @@ T make_callback(call &c) {
     a.asker = std::this_thread::get_id();
     a.alone = !std::is_same_v<T, coop_log_callback>;
     if (!c.from.one_in(30)) made.fn = ran_as(decltype(made.fn){});
-    a.nothing = made.fn == nullptr;
+    a.nothing = made.fn == nullptr && !std::is_same_v<T, coop_log_callback>;
     made.arg = &a;
     made.drop = drops_twice ? dropped_twice : dropped;
     return made;
