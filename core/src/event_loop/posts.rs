@@ -29,6 +29,11 @@
     reason = "slots that one thread writes and another reads, and blocks that go from one to the other"
 )]
 
+#[cfg(all(test, loom))]
+mod model;
+#[cfg(all(test, not(loom)))]
+mod test;
+
 use std::{fmt, mem::MaybeUninit, ptr};
 
 use crossbeam_utils::CachePadded;
@@ -68,12 +73,15 @@ impl<T> Block<T> {
     fn new() -> *mut Self {
         let mut block = Box::<Self>::new_uninit();
         let place = block.as_mut_ptr();
-        // SAFETY: inside the new block, which is nobody else's. In its place: it is too large to be copied there.
-        unsafe { (&raw mut (*place).next).write(AtomicPtr::new(ptr::null_mut())) };
+        // SAFETY: a field of the new block, which is nobody else's.
+        let next = unsafe { &raw mut (*place).next };
+        // SAFETY: the same. It is written where it lies: it is too large to be copied there.
+        unsafe { next.write(AtomicPtr::new(ptr::null_mut())) };
         for at in 0..BLOCK as usize {
-            let slot = Slot { full: AtomicU64::new(0), value: UnsafeCell::new(MaybeUninit::uninit()) };
             // SAFETY: as before.
-            unsafe { (&raw mut (*place).slots[at]).write(slot) };
+            let slot = unsafe { &raw mut (*place).slots[at] };
+            // SAFETY: as before.
+            unsafe { slot.write(Slot { full: AtomicU64::new(0), value: UnsafeCell::new(MaybeUninit::uninit()) }) };
         }
         // SAFETY: both of its fields were written, the slots each.
         Box::into_raw(unsafe { block.assume_init() })
@@ -291,7 +299,7 @@ impl<T> Drop for Posts<T> {
     fn drop(&mut self) {
         let mut taker = self.take();
         while taker.next().is_some() {}
-        if taker.head.taken % BLOCK == 0 && taker.head.taken > 0 {
+        if taker.head.taken.is_multiple_of(BLOCK) && taker.head.taken > 0 {
             taker.advance();
         }
         let head = taker.head.block;
@@ -323,7 +331,7 @@ impl<T> Taker<'_, T> {
                 return None;
             }
         }
-        if number % BLOCK == 0 && number > 0 {
+        if number.is_multiple_of(BLOCK) && number > 0 {
             self.advance();
         }
         let block = self.head.block;
@@ -353,200 +361,5 @@ impl<T> Taker<'_, T> {
         self.head.block = link.load(Ordering::Relaxed);
         link.store(ptr::null_mut(), Ordering::Relaxed);
         self.posts.keep(block);
-    }
-}
-
-#[cfg(all(test, loom))]
-mod model {
-    use super::*;
-    use crate::primitive::{Arc, thread};
-
-    /// What a poster did: how many of its posts were accepted, and how often it was told of the sleep.
-    type Done = (u64, usize);
-
-    /// A thread that posts `posts` values, each `whose * 10 + n`, until one is refused.
-    fn poster(queue: &Arc<Posts<Box<u64>>>, whose: u64, posts: u64) -> thread::JoinHandle<Done> {
-        let queue = queue.clone();
-        thread::spawn(move || {
-            let (mut accepted, mut told) = (0, 0);
-            for n in 0..posts {
-                match queue.push(whose * 10 + n, Box::new, || ()) {
-                    Ok(tell) => told += usize::from(tell.is_some()),
-                    Err(back) => {
-                        assert_eq!(back, whose * 10 + n, "what was refused is another value");
-                        break;
-                    }
-                }
-                accepted += 1;
-            }
-            (accepted, told)
-        })
-    }
-
-    fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(preemptions);
-        builder.check(model);
-    }
-
-    /// Each poster's values in their order.
-    fn in_order(values: &[u64], whose: u64) -> u64 {
-        let mine: Vec<u64> = values.iter().copied().filter(|value| value / 10 == whose).collect();
-        assert!(mine.iter().copied().eq((0..mine.len() as u64).map(|n| whose * 10 + n)), "{values:?}");
-        mine.len() as u64
-    }
-
-    /// Over two blocks, while the taker is at work: all of it comes, once, in each poster's order, and a spare block comes back.
-    #[test]
-    fn all_that_is_posted_is_taken_in_order() {
-        bounded(2, || {
-            let queue = Arc::new(Posts::new());
-            let posters = [poster(&queue, 1, 2), poster(&queue, 2, 1)];
-            let mut values = Vec::new();
-            let mut taker = queue.take();
-            values.extend(taker.next().map(|value| *value));
-            values.extend(taker.next().map(|value| *value));
-            posters.into_iter().for_each(|poster| drop(poster.join().unwrap()));
-            values.extend(std::iter::from_fn(|| taker.next()).map(|value| *value));
-            drop(taker);
-            assert_eq!((in_order(&values, 1), in_order(&values, 2), queue.len()), (2, 1, 0), "{values:?}");
-        });
-    }
-
-    /// A block that went back is filled again while others post.
-    #[test]
-    fn blocks_go_round() {
-        bounded(2, || {
-            let queue = Arc::new(Posts::new());
-            let other = poster(&queue, 1, 3);
-            let mut values = Vec::new();
-            for n in 0..3 {
-                queue.push(20 + n, Box::new, || ()).unwrap();
-                values.extend(queue.take().next().map(|value| *value));
-            }
-            other.join().unwrap();
-            let mut taker = queue.take();
-            values.extend(std::iter::from_fn(|| taker.next()).map(|value| *value));
-            drop(taker);
-            assert_eq!((in_order(&values, 1), in_order(&values, 2)), (3, 3), "{values:?}");
-        });
-    }
-
-    /// One look after the close finds all that was ever accepted.
-    #[test]
-    fn the_last_look_is_final() {
-        bounded(3, || {
-            let queue = Arc::new(Posts::new());
-            let posters = [poster(&queue, 1, 2), poster(&queue, 2, 1)];
-            queue.close();
-            let mut taker = queue.take();
-            let values: Vec<u64> = std::iter::from_fn(|| taker.next()).map(|value| *value).collect();
-            let accepted = posters.map(|poster| poster.join().unwrap().0);
-            assert_eq!([in_order(&values, 1), in_order(&values, 2)], accepted);
-            assert!(taker.next().is_none());
-        });
-    }
-
-    /// If the look after the announcement found nothing, whoever posted was told; and one is told of one announcement.
-    #[test]
-    fn no_sleeper_is_posted_to_unawares() {
-        bounded(3, || {
-            let queue = Arc::new(Posts::new());
-            let posters = [poster(&queue, 1, 1), poster(&queue, 2, 1)];
-            queue.word().announce_sleep();
-            let seen = queue.len();
-            let told: usize = posters.map(|poster| poster.join().unwrap().1).iter().sum();
-            assert!(seen > 0 || told == 1, "nobody wakes the loop");
-            assert!(told <= 1);
-        });
-    }
-
-    /// What was not taken is dropped with the queue; loom looks for what nobody drops.
-    #[test]
-    fn what_is_left_is_dropped() {
-        bounded(2, || {
-            let (queue, kept) = (Posts::new(), Arc::new(()));
-            let queue = Arc::new(queue);
-            let other = {
-                let (queue, kept) = (queue.clone(), kept.clone());
-                thread::spawn(move || {
-                    for _ in 0..2 {
-                        assert!(queue.push(kept.clone(), |kept| kept, || ()).is_ok());
-                    }
-                })
-            };
-            assert!(queue.push(kept, |kept| kept, || ()).is_ok());
-            drop(queue);
-            other.join().unwrap();
-        });
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod test {
-    use super::*;
-    use std::sync::Arc;
-
-    #[test]
-    fn it_counts_across_blocks_and_keeps_the_order() {
-        let queue = Posts::new();
-        for round in 0..3 {
-            let posts = 3 * BLOCK + round;
-            for n in 0..posts {
-                assert_eq!(queue.push(n, |n| n, || ()), Ok(None));
-            }
-            assert_eq!(queue.len() as u64, posts);
-            let mut taker = queue.take();
-            assert!((0..posts).all(|n| taker.next() == Some(n)));
-            assert_eq!((taker.next(), queue.is_empty()), (None, true));
-        }
-    }
-
-    #[test]
-    fn one_poster_is_told_of_a_sleep_and_a_closed_queue_gives_back() {
-        let queue = Posts::new();
-        queue.word().announce_sleep();
-        assert_eq!(queue.push('a', |a| a, || "asleep"), Ok(Some("asleep")));
-        assert_eq!(queue.push('b', |b| b, || "asleep"), Ok(None));
-        queue.close();
-        assert_eq!(queue.push('c', |_| unreachable!("refused"), || ()), Err('c'));
-        let mut taker = queue.take();
-        assert_eq!([taker.next(), taker.next(), taker.next()], [Some('a'), Some('b'), None]);
-    }
-
-    #[test]
-    fn what_is_left_is_dropped_with_the_queue() {
-        let (queue, kept) = (Posts::new(), Arc::new(()));
-        for _ in 0..2 * BLOCK + 1 {
-            assert!(queue.push(kept.clone(), |kept| kept, || ()).is_ok());
-        }
-        assert!(queue.take().next().is_some());
-        drop(queue);
-        assert_eq!(Arc::strong_count(&kept), 1);
-    }
-
-    /// Whoever takes the last value frees the queue: a poster that is still on its way out of `push` must not look at it any more.
-    #[test]
-    fn a_post_may_be_the_end_of_the_queue() {
-        struct Gone(*const Posts<bool>);
-        // SAFETY: a queue that is freed once, by the taker, when every post is in it.
-        unsafe impl Send for Gone {}
-        for _ in 0..200 {
-            let queue: &'static Posts<bool> = Box::leak(Box::new(Posts::new()));
-            let posting = std::thread::spawn(move || {
-                for n in 0..=BLOCK {
-                    assert!(queue.push(n == BLOCK, |last| last, || ()).is_ok());
-                }
-            });
-            let gone = Gone(queue);
-            loop {
-                if queue.take().next() == Some(true) {
-                    break;
-                }
-            }
-            // SAFETY: made by the Box above; the poster has made its last release store.
-            drop(unsafe { Box::from_raw(gone.0.cast_mut()) });
-            posting.join().unwrap();
-        }
     }
 }

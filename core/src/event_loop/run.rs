@@ -327,7 +327,7 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, meter: &mut Meter, mode: RunM
     }
     // What an interrupt leaves is due in the next turn, what a stop leaves is dropped.
     while !breaks() {
-        if driver.due.len() > 1 && driver.due.len() % WARMED == 0 {
+        if driver.due.len() > 1 && driver.due.len().is_multiple_of(WARMED) {
             shared.timers.warm(driver.due.iter().copied().take(WARMED));
         }
         let Some(id) = driver.due.pop_front() else { break };
