@@ -72,9 +72,13 @@ static UNUSED void stream_opened(void *arg, const coop_error *error, coop_stream
     o->stream = stream;
     o->status = error ? error->status : COOP_OK;
     o->os_errno = error ? error->os_errno : 0;
+}
+/* The last that is done with it: who waits may let go of it then. */
+static UNUSED void opening_dropped(void *arg) {
+    opening_stream *o = arg;
+    __atomic_add_fetch(&o->dropped, 1, __ATOMIC_SEQ_CST);
     latch_open(&o->over);
 }
-static UNUSED void opening_dropped(void *arg) { __atomic_add_fetch(&((opening_stream *)arg)->dropped, 1, __ATOMIC_SEQ_CST); }
 static UNUSED coop_stream_callback opens(opening_stream *o) {
     coop_stream_callback callback = {stream_opened, o, opening_dropped};
     return callback;
@@ -108,7 +112,9 @@ static UNUSED void tcp_pair(coop_event_loop *loop, const char *host, const coop_
                                        .stream = options};
     opening_stream accepted = OPENING_STREAM, connected = OPENING_STREAM;
     coop_listener *listener;
-    CHECK_OK(coop_listener_new(loop, &listening, opens(&accepted), &listener));
+    coop_stream_callback asked_for_each = {NULL, NULL, NULL};
+    CHECK_OK(coop_listener_new(loop, &listening, asked_for_each, &listener));
+    CHECK_OK(coop_listener_accept(listener, opens(&accepted)));
     coop_address at;
     CHECK_OK(coop_listener_address(listener, &at));
     uint16_t port = (uint16_t)(at.bytes[2] << 8 | at.bytes[3]); /* in both kinds of sockaddr */

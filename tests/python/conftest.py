@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,9 @@ import libcoop
 import pytest
 from libcoop import EventLoop, Mode, Port, PortSet
 from portkit import Make
+
+# What a shell runs in the background is deaf to SIGINT, and so would be the programs that are sent one here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEADLINE = 30.0
 """Seconds after which what was waited for will not come. No test is about how fast something is."""
