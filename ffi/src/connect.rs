@@ -27,7 +27,7 @@ use crate::{
     source::{self, coop_source_options},
     status::coop_status,
     stream::{Made, coop_stream, coop_stream_options, stream_options},
-    stream_io::Io,
+    stream_io::{Io, order_of},
     tsan::Inside,
 };
 
@@ -229,6 +229,7 @@ pub(crate) fn hand_over(callback: &Foreign<Connected>, on: &On, result: Result<S
         Err(error) => error,
         Ok(stream) => {
             let give = |operations: Arc<Operations<Stream, Io>>| {
+                let _in_order = Inside::after_others(order_of(&operations));
                 call(std::ptr::null(), Box::into_raw(Box::new(coop_stream::new(operations))));
             };
             match Operations::hand_over(stream, on, give) {

@@ -29,7 +29,7 @@ use crate::{
     io_watch::{COOP_IO_READ, COOP_IO_WRITE},
     options::{self, Options, array},
     status::{COOP_OK, coop_status},
-    stream_io::{Io, What, coop_io_callback},
+    stream_io::{Io, What, coop_io_callback, order_of},
 };
 
 /// How many descriptors go with one coop_stream_send_descriptors.
@@ -452,7 +452,7 @@ unsafe fn start(
     };
     let callback = Foreign::new(callback.r#fn, callback.arg, callback.drop)?;
     // SAFETY: the caller's promise.
-    let operation = unsafe { Io::new(what, data, length, callback) };
+    let operation = unsafe { Io::new(what, data, length, callback, order_of(&operations)) };
     operations.start(direction, operation).map_err(|not_taken| {
         let error = not_taken.error;
         not_taken.value.forget();

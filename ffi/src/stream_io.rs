@@ -4,11 +4,12 @@ use std::{
     ffi::c_void,
     os::fd::{AsFd, IntoRawFd, OwnedFd},
     slice,
+    sync::Arc,
 };
 
 use coop_core::{
     Error, Result,
-    event_loop::stream::{Operation, Stream},
+    event_loop::stream::{Operation, Operations, Stream},
 };
 
 use crate::{
@@ -45,6 +46,11 @@ pub(crate) enum What {
     Receive { to: *mut i32, capacity: usize, count: *mut usize },
 }
 
+/// What the order of a stream's callbacks is told by.
+pub(crate) fn order_of(operations: &Arc<Operations<Stream, Io>>) -> *mut c_void {
+    Arc::as_ptr(operations).cast_mut().cast()
+}
+
 /// An operation of C's.
 pub(crate) struct Io {
     what: What,
@@ -52,6 +58,8 @@ pub(crate) struct Io {
     length: usize,
     done: usize,
     callback: Foreign<Run>,
+    /// Names the order of its stream's callbacks to ThreadSanitizer; never looked at.
+    order: *mut c_void,
 }
 
 // SAFETY: the header says that the buffers are the library's until the end is told, from whatever thread.
@@ -61,8 +69,14 @@ impl Io {
     /// # Safety
     /// `data` points to `length` bytes that live until the end is told, and may be read, or written if this reads; so do the places of
     /// [`What::Receive`].
-    pub(crate) unsafe fn new(what: What, data: *mut u8, length: usize, callback: Foreign<Run>) -> Self {
-        Self { what, data, length, done: 0, callback }
+    pub(crate) unsafe fn new(
+        what: What,
+        data: *mut u8,
+        length: usize,
+        callback: Foreign<Run>,
+        order: *mut c_void,
+    ) -> Self {
+        Self { what, data, length, done: 0, callback, order }
     }
 
     /// What is left of the buffer, to be read into.
@@ -170,6 +184,8 @@ impl Operation<Stream> for Io {
 
     fn end(self, result: Result<()>) {
         told(result.as_ref().copied(), |error| {
+            // Callbacks of one stream come one after another.
+            let _in_order = Inside::after_others(self.order);
             let _inside = Inside::once(self.callback.arg);
             // SAFETY: C gave the function for this argument.
             unsafe { (self.callback.run)(self.callback.arg, error, self.done) };
