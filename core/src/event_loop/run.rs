@@ -121,6 +121,8 @@ impl Runner {
             Err(runner) if runner == thread::number() => {
                 Err(Error::WouldDeadlock("the event loop is running this callback: it cannot be run inside itself"))
             }
+            // Its owner, who is dropping what it had.
+            Err(_) if self.is_freed() => Err(Error::Closed("event loop")),
             Err(_) => Err(Error::Exists("the event loop is running on another thread already".into())),
         }
     }
