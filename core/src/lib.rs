@@ -9,6 +9,7 @@
 //! | 0 | [`error`], [`cpu`], [`time`], [`fork`], [`job`], [`gate`], [`priority`], [`slots`], [`thread`], [`log`] | errors, CPU sets and pinning, deadlines, the fork guard, type-erased callbacks, closing without losing what was accepted, ids, library threads, messages |
 //! | 1 | [`pool`], [`event_loop`] | workers with priorities and CPU sets; posts, timers, fd watches and UDP batches on one thread |
 //! | 2 | [`runtime`], [`task`] | a loop and a pool as one; coroutines that run in a pool or on a loop and move between them |
+//! | 3 | [`dag`] | graphs of tasks: CPU nodes in a pool, I/O nodes on a loop |
 //! | 4 | [`port`] | named sockets, each with a handler, on the main loop or on threads of their own |
 //!
 //! # Rules that hold everywhere
@@ -22,6 +23,7 @@
 #![warn(missing_docs)]
 
 pub mod cpu;
+pub mod dag;
 pub mod error;
 pub mod event_loop;
 pub mod fork;
