@@ -6,8 +6,9 @@
 //! # Where things are
 //!
 //! `service.rs` what is said of a service and of a supervisor, with the defaults; `decide/` what is done when something happens, as pure
-//! functions; `executor/` how a service is run; `event.rs` what observers are told.
+//! functions, with `backoff.rs`; `executor/` how a service is run; `event.rs` what observers are told.
 
+mod backoff;
 mod decide;
 pub mod event;
 pub mod executor;
