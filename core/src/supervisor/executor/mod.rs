@@ -8,7 +8,11 @@
 //!   A run that was refused tells nothing.
 //! * A report of a run that the host has let go of (disowned, replaced) disturbs no other.
 
-#![forbid(unsafe_code)]
+// Not forbidden: `process/spawn.rs` makes processes.
+#![deny(unsafe_code)]
+
+#[cfg(target_os = "linux")]
+pub mod process;
 
 use std::{fmt, sync::Arc};
 

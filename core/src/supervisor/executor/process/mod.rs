@@ -1,0 +1,14 @@
+//! Services that are processes.
+
+mod child;
+mod command;
+mod failure;
+mod listen;
+mod plan;
+#[allow(unsafe_code)]
+mod spawn;
+
+pub use self::command::{Command, Descriptor, Limit, Resource};
+
+#[cfg(all(test, not(loom)))]
+mod test;
