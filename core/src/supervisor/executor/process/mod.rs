@@ -1,5 +1,7 @@
 //! Services that are processes.
 
+#![allow(dead_code, reason = "the executor that uses it comes next")]
+
 mod child;
 mod command;
 mod failure;
