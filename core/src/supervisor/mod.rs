@@ -15,9 +15,9 @@ pub mod executor;
 pub mod service;
 
 pub use self::{
-    event::{Ended, Event, What},
+    event::{Because, Ended, Event, What},
     executor::{Executor, Reporter, Running, Start, Stopped},
     service::{
-        AutoShutdown, Backoff, Growth, Ready, Restart, Service, ServiceId, Shutdown, Strategy, SupervisorOptions,
+        Args, AutoShutdown, Backoff, Growth, Ready, Restart, Service, ServiceId, Shutdown, Strategy, SupervisorOptions,
     },
 };

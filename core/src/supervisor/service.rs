@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::{sync::Arc, time::Duration};
+use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use super::executor::Executor;
 
@@ -143,6 +143,28 @@ impl Service {
             park: false,
             park_at_start: false,
             normal_exits: Vec::new(),
+        }
+    }
+}
+
+/// What a child of a `simple_one_for_one` supervisor is given, each its own.
+#[derive(Clone, Default)]
+pub enum Args {
+    /// Nothing.
+    #[default]
+    None,
+    /// Text: a process has it behind its own arguments.
+    Strings(Vec<String>),
+    /// Anything, for what runs in this process.
+    Value(Arc<dyn Any + Send + Sync>),
+}
+
+impl fmt::Debug for Args {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Strings(strings) => f.debug_tuple("Strings").field(strings).finish(),
+            Self::Value(_) => f.write_str("Value"),
         }
     }
 }

@@ -8,13 +8,17 @@
 //!   A run that was refused tells nothing.
 //! * A report of a run that the host has let go of (disowned, replaced) disturbs no other.
 
-#![forbid(unsafe_code)]
+// Not forbidden: `process/spawn.rs` makes processes.
+#![deny(unsafe_code)]
+
+#[cfg(target_os = "linux")]
+pub mod process;
 
 use std::{fmt, sync::Arc};
 
 use super::{
-    event::Ended,
-    service::{Service, ServiceId},
+    event::{Because, Ended},
+    service::{Args, Service, ServiceId},
 };
 use crate::{error::Result, event_loop::Handle};
 
@@ -47,6 +51,8 @@ pub struct Start<'a> {
     pub path: &'a str,
     /// Which run of it, from 1.
     pub run: u64,
+    /// What `start_child_with` gave it.
+    pub args: &'a Args,
     /// The host's own loop, for what the executor waits for.
     pub event_loop: &'a Handle,
     /// What the run tells.
@@ -58,8 +64,8 @@ pub trait Running: fmt::Debug + Send {
     /// Asks it to stop. Called at most once.
     fn ask(&mut self);
 
-    /// Ends it, as its time is over (or was none); `because` of a missed watchdog an executor may want a core dump.
-    fn kill(&mut self) -> Stopped;
+    /// Ends it, as its time is over (or was none): [`Because::Watchdog`] may be worth a core dump.
+    fn kill(&mut self, because: Because) -> Stopped;
 
     /// Its process, if it has one of its own.
     fn pid(&self) -> Option<i32> {
