@@ -23,7 +23,7 @@ lint: ## formatting, lints and types; are header, symbols and ABI as recorded (i
 	@.ci/setup lint
 	@.ci/lint
 
-bench: ## libcoop beside its peers (installs libuv1-dev, libasio-dev and libtbb-dev)
+bench: ## libcoop beside its peers (installs libuv1-dev, libasio-dev, libtbb-dev and runit)
 	@.ci/setup bench
 	@.ci/bench
 

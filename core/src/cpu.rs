@@ -70,6 +70,11 @@ impl CpuSet {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
+    /// Bit masks: bit `b` of word `w` is CPU `64 * w + b`.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     /// The CPUs, lowest first.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         (0..Self::MAX).filter(|cpu| self.contains(*cpu))

@@ -19,7 +19,8 @@ use std::{
 
 pub use super::kernel::ExitStatus;
 use super::{
-    Handle, On, kernel,
+    Handle, On,
+    kernel::{self, Look},
     news::{Listener, channel},
     watch::{Interest, WatchOptions},
 };
@@ -49,20 +50,45 @@ impl Handle {
             Ok(pidfd) => pidfd,
             Err(error) => return Err(Refused::new(error, f)),
         };
+        self.child_source(pidfd, pid, on, f, move |f, pidfd, look| {
+            let reaped = |seen| Ok(kernel::exited(Some(pidfd.as_fd()), pid, Look::Reap)?.unwrap_or(seen));
+            f(look.and_then(reaped));
+        })
+    }
+
+    /// Calls `f` when the child that this is a pidfd of has ended, with how, or with an error if somebody else has reaped it. It is left to be
+    /// reaped by `f`: until that, neither its number nor its group's can be another's.
+    ///
+    /// # Errors
+    /// As [`Handle::child`].
+    pub(crate) fn child_ended<P, F>(&self, pidfd: P, pid: i32, on: On, f: F) -> Result<ChildId, Refused<F>>
+    where
+        P: AsFd + Send + 'static,
+        F: FnOnce(Result<ExitStatus>) + Send + 'static,
+    {
+        self.child_source(pidfd, pid, on, f, |f, _, look| f(look))
+    }
+
+    /// Calls `end` once, when the child has ended and nobody can cancel that any more.
+    fn child_source<P, F, E>(&self, pidfd: P, pid: i32, on: On, f: F, end: E) -> Result<ChildId, Refused<F>>
+    where
+        P: AsFd + Send + 'static,
+        F: Send + 'static,
+        E: FnOnce(F, &P, Result<ExitStatus>) + Send + 'static,
+    {
         // Told at once if it has ended already, and once more if it ends.
         let options = WatchOptions { edge: true, on, ..WatchOptions::new(Interest::READ) };
-        let fd = pidfd.as_raw_fd();
+        let fd = pidfd.as_fd().as_raw_fd();
         self.source(KIND, fd, options, f, move |f| {
-            let mut f = Some(f);
+            let mut once = Some((f, end));
             Box::new(move |shared, id, _| {
-                let look = kernel::exited(pidfd.as_fd(), pid, false);
+                let look = kernel::exited(Some(pidfd.as_fd()), pid, Look::Peek);
                 // Who takes it out of the table reaps it; a cancel that was faster has left the child to its caller.
                 if look == Ok(None) || !shared.watches.end(id) {
                     return;
                 }
-                let status = look.and_then(|seen| Ok(kernel::exited(pidfd.as_fd(), pid, true)?.or(seen)));
-                if let (Some(f), Some(status)) = (f.take(), status.transpose()) {
-                    job::caught(KIND, || f(status));
+                if let (Some((f, end)), Some(look)) = (once.take(), look.transpose()) {
+                    job::caught(KIND, || end(f, &pidfd, look));
                 }
                 shared.wake_if_idle();
             })

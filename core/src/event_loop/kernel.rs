@@ -38,6 +38,19 @@ impl std::fmt::Display for ExitStatus {
     }
 }
 
+/// How to look at a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Without waiting; it is left as it is.
+    Peek,
+    /// Without waiting; it is gone after that.
+    Reap,
+    /// When it has ended; it is left as it is.
+    Await,
+    /// When it has ended; it is gone after that.
+    AwaitAndReap,
+}
+
 /// Whether a read would not block now.
 pub(super) fn is_readable(fd: impl AsFd) -> bool {
     let mut polled = [rustix::event::PollFd::from_borrowed_fd(fd.as_fd(), rustix::event::PollFlags::IN)];
@@ -94,7 +107,7 @@ mod linux {
             },
             _ => Error::Os { context: format!("wait for process {pid}"), errno: errno.raw_os_error() },
         })?;
-        match exited(fd.as_fd(), pid, false) {
+        match exited(Some(fd.as_fd()), pid, Look::Peek) {
             // The number of a process that is there, and not a child.
             Err(Error::Os { errno, .. }) if errno == libc::ECHILD => {
                 Err(Error::Os { context: format!("wait for process {pid}: it is not a child of this process"), errno })
@@ -104,10 +117,26 @@ mod linux {
         }
     }
 
-    /// The child's end, if it has ended; with `reap` it is gone after that.
-    pub(in super::super) fn exited(pidfd: BorrowedFd<'_>, pid: i32, reap: bool) -> Result<Option<ExitStatus>> {
-        let look = if reap { WaitIdOptions::empty() } else { WaitIdOptions::NOWAIT };
-        match waitid(WaitId::PidFd(pidfd), WaitIdOptions::EXITED | WaitIdOptions::NOHANG | look) {
+    /// The child's end, if it has ended: by its pidfd, or by its number, which is its own until it is reaped.
+    pub(crate) fn exited(pidfd: Option<BorrowedFd<'_>>, pid: i32, how: Look) -> Result<Option<ExitStatus>> {
+        let child = match (pidfd, Pid::from_raw(pid)) {
+            (Some(pidfd), _) => WaitId::PidFd(pidfd),
+            (None, Some(pid)) => WaitId::Pid(pid),
+            (None, None) => return Err(Error::Invalid(format!("process id {pid}: allowed are numbers from 1"))),
+        };
+        let how = match how {
+            Look::Peek => WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT,
+            Look::Reap => WaitIdOptions::NOHANG,
+            Look::Await => WaitIdOptions::NOWAIT,
+            Look::AwaitAndReap => WaitIdOptions::empty(),
+        };
+        let looked = loop {
+            match waitid(child.clone(), WaitIdOptions::EXITED | how) {
+                Err(Errno::INTR) => {}
+                looked => break looked,
+            }
+        };
+        match looked {
             Ok(None) => Ok(None),
             Ok(Some(status)) => Ok(Some(ExitStatus {
                 pid,
@@ -154,12 +183,16 @@ mod elsewhere {
         only_linux("exits of children")
     }
 
-    pub(in super::super) fn exited(_: BorrowedFd<'_>, _: i32, _: bool) -> Result<Option<ExitStatus>> {
+    pub(crate) fn exited(_: Option<BorrowedFd<'_>>, _: i32, _: Look) -> Result<Option<ExitStatus>> {
         only_linux("exits of children")
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use elsewhere::{eventfd, exited, pidfd, raise, take};
+pub(crate) use elsewhere::exited;
+#[cfg(not(target_os = "linux"))]
+pub(super) use elsewhere::{eventfd, pidfd, raise, take};
 #[cfg(target_os = "linux")]
-pub(super) use linux::{eventfd, exited, pidfd, raise, take};
+pub(crate) use linux::exited;
+#[cfg(target_os = "linux")]
+pub(super) use linux::{eventfd, pidfd, raise, take};

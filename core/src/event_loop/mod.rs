@@ -62,6 +62,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
+pub(crate) use self::kernel::{Look, exited as look_at_child};
 use self::shared::Shared;
 pub use self::{
     async_signal::AsyncSignal,

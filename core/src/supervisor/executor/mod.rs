@@ -1,0 +1,134 @@
+//! How a service is run: in a process, on a thread, as a coroutine of a loop.
+//!
+//! # What holds
+//!
+//! * Every call of [`Executor`] and [`Running`] comes from the host's thread, which must not be held up: they return at once, and
+//!   what comes later is told to the [`Reporter`], from any thread.
+//! * A run that [`Executor::start`] accepted tells [`Reporter::ended`] exactly once, also when it was told to stop; nothing comes after that.
+//!   A run that was refused tells nothing.
+//! * A report of a run that the host has let go of (disowned, replaced) disturbs no other.
+
+// Not forbidden: `process/spawn.rs` makes processes.
+#![deny(unsafe_code)]
+
+#[cfg(target_os = "linux")]
+pub mod process;
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    event::{Because, Ended},
+    service::{Args, Service, ServiceId},
+};
+use crate::{error::Result, event_loop::Handle};
+
+/// Runs services.
+pub trait Executor: fmt::Debug + Send + Sync {
+    /// What it is called: "process", "thread", "async", "async process", "supervisor".
+    fn name(&self) -> &'static str;
+
+    /// Whether what it was made of can be run; asked when the service is added.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid), with the value and what is allowed.
+    fn check(&self, service: &Service) -> Result<()>;
+
+    /// Begins a run.
+    ///
+    /// # Errors
+    /// Why it could not: a start failure, in words.
+    fn start(&self, start: Start<'_>) -> Result<Box<dyn Running>>;
+}
+
+/// What a run is told when it begins.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// The service.
+    pub service: &'a Service,
+    /// Its id.
+    pub id: ServiceId,
+    /// Its names from the root down, joined by `/`.
+    pub path: &'a str,
+    /// Which run of it, from 1.
+    pub run: u64,
+    /// What `start_child_with` gave it.
+    pub args: &'a Args,
+    /// The host's own loop, for what the executor waits for.
+    pub event_loop: &'a Handle,
+    /// What the run tells.
+    pub reporter: Reporter,
+}
+
+/// A run, as its supervisor holds it. Dropped, it is disowned.
+pub trait Running: fmt::Debug + Send {
+    /// Asks it to stop. Called at most once.
+    fn ask(&mut self);
+
+    /// Ends it, as its time is over (or was none): [`Because::Watchdog`] may be worth a core dump.
+    fn kill(&mut self, because: Because) -> Stopped;
+
+    /// Its process, if it has one of its own.
+    fn pid(&self) -> Option<i32> {
+        None
+    }
+}
+
+/// What came of [`Running::kill`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// It ends; its report comes.
+    Ends,
+    /// It cannot be ended, and goes on until it returns; its report comes then.
+    GoesOn,
+}
+
+/// What a run tells its supervisor; from any thread.
+#[derive(Clone)]
+pub struct Reporter {
+    tell: Arc<dyn Fn(Report) + Send + Sync>,
+}
+
+/// One report of a run.
+#[derive(Debug)]
+pub enum Report {
+    /// It can do its work.
+    Ready,
+    /// It is alive.
+    Beat,
+    /// It needs more time, counted from now, to get ready, to stop, or to beat again.
+    Extend(std::time::Duration),
+    /// What it does, in words.
+    Status(String),
+    /// Its start asked not to be run; the end follows.
+    Ignore,
+    /// It has ended.
+    Ended {
+        /// How.
+        how: Ended,
+        /// The last lines that it wrote.
+        tail: Vec<String>,
+    },
+}
+
+impl Reporter {
+    /// Tells by `tell`.
+    pub fn new(tell: impl Fn(Report) + Send + Sync + 'static) -> Self {
+        Self { tell: Arc::new(tell) }
+    }
+
+    /// Tells it.
+    pub fn tell(&self, report: Report) {
+        (self.tell)(report);
+    }
+
+    /// The end, without lines.
+    pub fn ended(&self, how: Ended) {
+        self.tell(Report::Ended { how, tail: Vec::new() });
+    }
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reporter")
+    }
+}
