@@ -60,7 +60,7 @@ impl Service {
                         .into(),
                 );
             }
-            backoff.check().or_else(|text| refuse(text))?;
+            backoff.check().or_else(&refuse)?;
             if self.park && backoff.cap.is_zero() {
                 return refuse(
                     "park with a backoff whose cap is 0 s, which it would rest for; allowed is a longer one".into(),
