@@ -41,6 +41,9 @@ mod restart;
 mod verbs;
 mod view;
 
+#[cfg(test)]
+mod test;
+
 use std::{collections::VecDeque, mem, time::Duration};
 
 use self::{child::Children, count::Counted};
