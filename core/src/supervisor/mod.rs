@@ -6,12 +6,14 @@
 //! # Where things are
 //!
 //! `service.rs` what is said of a service and of a supervisor, with the defaults; `decide/` what is done when something happens, as pure
-//! functions; `executor/` how a service is run; `event.rs` what observers are told.
+//! functions; `executor/` how a service is run; `event.rs` what observers are told;
+//! `systemd.rs` the host as a service of another manager.
 
 mod decide;
 pub mod event;
 pub mod executor;
 pub mod service;
+pub mod systemd;
 
 pub use self::{
     event::{Because, Ended, Event, What},
