@@ -88,6 +88,8 @@ fn begin_on(
         path: "tree/service",
         run: 1,
         args: &Args::None,
+        main_loop: None,
+        supervisor: None,
         event_loop,
         reporter,
     })?;
