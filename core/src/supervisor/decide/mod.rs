@@ -107,7 +107,7 @@ pub(crate) enum Input {
     /// A run that was ready is over. `successor`: it is the run that takes over in a hand-over, as long as its predecessor has not
     /// ended; otherwise the one that was there.
     Ended { child: ServiceId, normal: bool, successor: bool },
-    /// A run that was asked to stop ignored its deadline and cannot be ended: to the supervisor it has stopped, but the child is not
+    /// A run that ignored its deadline (to stop, to be ready, to beat) cannot be ended: to the supervisor it has stopped, but the child is not
     /// started before `Ended` comes. `successor` as there.
     Unresponsive { child: ServiceId, successor: bool },
     /// The delay that was asked for is over.

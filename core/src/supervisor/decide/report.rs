@@ -153,12 +153,27 @@ impl State {
     pub(super) fn unresponsive(&mut self, id: ServiceId, successor: bool) {
         self.touched.push(id);
         let Some(child) = self.children.get_mut(id) else { return };
-        if !successor && child.old == Some(Run::Stopping) {
+        if !successor && child.old.is_some() {
             child.disowned += 1;
-            self.predecessor_ended(id, true);
-        } else if child.run == Some(Run::Stopping) {
-            child.disowned += 1;
-            self.run_is_over(id);
+            let asked = child.old == Some(Run::Stopping);
+            return self.predecessor_ended(id, asked);
+        }
+        let Some(run) = child.run else { return };
+        child.disowned += 1;
+        match run {
+            Run::Stopping => self.run_is_over(id),
+            Run::Starting => {
+                self.start_failed(id, Error::Failed("it was not ready in time, and cannot be ended".into()));
+            }
+            Run::Ready if child.halt => self.run_is_over(id),
+            Run::Ready => {
+                child.run = None;
+                if child.old.is_some() {
+                    child.lost = Some(false);
+                } else {
+                    self.ended_by_itself(id, false);
+                }
+            }
         }
     }
 
