@@ -17,10 +17,10 @@ fn pid_of(supervisor: &Supervisor, name: &str) -> Option<Pid> {
 fn a_program_that_is_killed_comes_back() {
     for kind in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
         let host = host(strategy(kind));
+        let observer = host.observe(Filter::default(), &ObserverOptions { queue: 10_000, replay: 0 }).unwrap();
         for name in ["a", "b", "c"] {
             host.add(sleeper(name)).unwrap();
         }
-        let observer = host.observe(Filter::default(), &ObserverOptions { queue: 10_000, replay: 0 }).unwrap();
         host.start().unwrap();
         let mut seen = Vec::new();
         for round in 0..9 {
