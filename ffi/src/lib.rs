@@ -53,6 +53,7 @@ pub mod task;
 pub mod timer;
 mod tsan;
 pub mod udp;
+mod udp_batch;
 pub mod version;
 
 pub use foreign::coop_callback;
