@@ -49,6 +49,8 @@ pub mod source;
 pub mod status;
 pub mod stream;
 pub mod stream_io;
+pub mod stream_settings;
+pub mod stream_transfer;
 pub mod task;
 pub mod timer;
 mod tsan;
