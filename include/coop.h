@@ -3943,6 +3943,68 @@ coop_status coop_stream_new(coop_event_loop *event_loop,
 void coop_stream_free(coop_stream *stream);
 
 /*
+ Ends what is under way: its callback is told COOP_E_CANCELLED and how many bytes were moved before, at the stream's place and not
+ inside this call. When this returns its buffer is not touched any more. What has ended already is told as it ended. The stream
+ stays open.
+
+ which: COOP_IO_READ, COOP_IO_WRITE or both. Any thread, also the stream's own callbacks. COOP_E_STALE if nothing of that was under
+ way; COOP_E_NULL, COOP_E_INVALID for other bits, COOP_E_FORKED.
+ */
+coop_status coop_stream_cancel(coop_stream *stream,
+                               uint32_t which);
+
+/*
+ Shuts down the writing half: when the peer has read what was written, it reads the end. Reading goes on.
+
+ Any thread. COOP_E_EXISTS while a write is under way: do it when that is told. COOP_E_NULL, COOP_E_OS, COOP_E_FORKED. A connection that
+ is gone is no error.
+ */
+coop_status coop_stream_shutdown(coop_stream *stream);
+
+/*
+ Says which address and port the stream has here.
+
+ out: set to the address; to no address (length 0) for a Unix socket. Any thread. COOP_E_NULL, COOP_E_OS, COOP_E_FORKED.
+ */
+coop_status coop_stream_local_address(const coop_stream *stream, coop_address *out);
+
+/*
+ Says which address and port the peer has, also when it is gone; as coop_stream_local_address.
+ */
+coop_status coop_stream_peer_address(const coop_stream *stream, coop_address *out);
+
+/*
+ The stream's descriptor; it stays the stream's. Not to be watched: the stream does that. COOP_E_NULL or COOP_E_FORKED, which are
+ negative, if there is none. Any thread.
+ */
+int32_t coop_stream_fd(const coop_stream *stream);
+
+/*
+ Says whether what is written goes out at once (1, TCP_NODELAY), or may wait a little for more (0, the default).
+
+ Any thread. COOP_E_INVALID for another number, COOP_E_OS for a Unix socket, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_stream_set_nodelay(coop_stream *stream, int32_t nodelay);
+
+/*
+ Has the system ask after a peer that is silent: a connection whose other side has vanished ends with ETIMEDOUT.
+
+ idle_ns: nanoseconds of silence before the first question; the system counts seconds, rounded up. 0: never ask. Any thread. COOP_E_INVALID, COOP_E_OS, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_stream_set_keepalive(coop_stream *stream,
+                                      int64_t idle_ns);
+
+/*
+ Says what becomes of bytes that are not sent yet when the stream is closed.
+
+ linger_ns: 0: they are thrown away, and the peer sees a reset. COOP_FOREVER: the system sends them meanwhile, which is the default.
+ Another time makes coop_stream_free wait that long for them; seconds, rounded up. Any thread. COOP_E_INVALID, COOP_E_OS, COOP_E_NULL,
+ COOP_E_FORKED.
+ */
+coop_status coop_stream_set_linger(coop_stream *stream,
+                                   int64_t linger_ns);
+
+/*
  Reads what is there, once there is something.
 
  buffer, length: where to, and its bytes, from 1; they stay where they are, and are not touched by the caller, until the callback is told.
@@ -4010,68 +4072,6 @@ coop_status coop_stream_try_write(coop_stream *stream,
                                   const void *data,
                                   size_t length,
                                   size_t *count);
-
-/*
- Ends what is under way: its callback is told COOP_E_CANCELLED and how many bytes were moved before, at the stream's place and not
- inside this call. When this returns its buffer is not touched any more. What has ended already is told as it ended. The stream
- stays open.
-
- which: COOP_IO_READ, COOP_IO_WRITE or both. Any thread, also the stream's own callbacks. COOP_E_STALE if nothing of that was under
- way; COOP_E_NULL, COOP_E_INVALID for other bits, COOP_E_FORKED.
- */
-coop_status coop_stream_cancel(coop_stream *stream,
-                               uint32_t which);
-
-/*
- Shuts down the writing half: when the peer has read what was written, it reads the end. Reading goes on.
-
- Any thread. COOP_E_EXISTS while a write is under way: do it when that is told. COOP_E_NULL, COOP_E_OS, COOP_E_FORKED. A connection that
- is gone is no error.
- */
-coop_status coop_stream_shutdown(coop_stream *stream);
-
-/*
- Says which address and port the stream has here.
-
- out: set to the address; to no address (length 0) for a Unix socket. Any thread. COOP_E_NULL, COOP_E_OS, COOP_E_FORKED.
- */
-coop_status coop_stream_local_address(const coop_stream *stream, coop_address *out);
-
-/*
- Says which address and port the peer has, also when it is gone; as coop_stream_local_address.
- */
-coop_status coop_stream_peer_address(const coop_stream *stream, coop_address *out);
-
-/*
- The stream's descriptor; it stays the stream's. Not to be watched: the stream does that. COOP_E_NULL or COOP_E_FORKED, which are
- negative, if there is none. Any thread.
- */
-int32_t coop_stream_fd(const coop_stream *stream);
-
-/*
- Says whether what is written goes out at once (1, TCP_NODELAY), or may wait a little for more (0, the default).
-
- Any thread. COOP_E_INVALID for another number, COOP_E_OS for a Unix socket, COOP_E_NULL, COOP_E_FORKED.
- */
-coop_status coop_stream_set_nodelay(coop_stream *stream, int32_t nodelay);
-
-/*
- Has the system ask after a peer that is silent: a connection whose other side has vanished ends with ETIMEDOUT.
-
- idle_ns: nanoseconds of silence before the first question; the system counts seconds, rounded up. 0: never ask. Any thread. COOP_E_INVALID, COOP_E_OS, COOP_E_NULL, COOP_E_FORKED.
- */
-coop_status coop_stream_set_keepalive(coop_stream *stream,
-                                      int64_t idle_ns);
-
-/*
- Says what becomes of bytes that are not sent yet when the stream is closed.
-
- linger_ns: 0: they are thrown away, and the peer sees a reset. COOP_FOREVER: the system sends them meanwhile, which is the default.
- Another time makes coop_stream_free wait that long for them; seconds, rounded up. Any thread. COOP_E_INVALID, COOP_E_OS, COOP_E_NULL,
- COOP_E_FORKED.
- */
-coop_status coop_stream_set_linger(coop_stream *stream,
-                                   int64_t linger_ns);
 
 /*
  Writes to a Unix socket, and sends descriptors with the first byte: the peer gets its own copies of them.

@@ -10,7 +10,7 @@ use crate::{
     dag_completer::*, dag_node::*, dag_outcome::*, dag_run::*, dag_value::*, error::*, event::*, event_loop::*,
     io_watch::*, listener::*, log::*, loop_stats::*, native::*, parallel_for::*, pool::*, pool_stats::*,
     port_context::*, port_handler::*, port_set::*, runtime::*, signal::*, source::*, status::*, stream::*,
-    stream_io::*, task::*, timer::*, udp::*, version::*, *,
+    stream_io::*, stream_settings::*, stream_transfer::*, task::*, timer::*, udp::*, version::*, *,
 };
 
 /// The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the

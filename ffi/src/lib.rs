@@ -58,10 +58,13 @@ pub mod source;
 pub mod status;
 pub mod stream;
 pub mod stream_io;
+pub mod stream_settings;
+pub mod stream_transfer;
 pub mod task;
 pub mod timer;
 mod tsan;
 pub mod udp;
+mod udp_batch;
 pub mod version;
 
 pub use foreign::coop_callback;
