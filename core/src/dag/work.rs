@@ -95,6 +95,9 @@ impl Out {
     #[inline]
     fn sort(&mut self, ready: Token<Head>, flags: u32) {
         let node = &ready.graph.0.ready[ready.node() as usize];
+        if let Some(clock) = &ready.clock {
+            clock.ready(ready.node());
+        }
         if flags & CANCEL != 0 {
             ready.mark(state::CANCELLED);
             return self.settled.push(ready);
@@ -121,6 +124,11 @@ impl Out {
     /// Settles a node, and those that will not run for its sake.
     #[inline]
     pub(super) fn settle(&mut self, token: Token<Head>, how: How) {
+        if let Some(clock) = &token.clock
+            && token.state() == state::RUNNING
+        {
+            clock.ended(token.node());
+        }
         match how {
             How::Done(value) if !token.is_over() => self.spread(token, Some(value), 0),
             How::Done(value) => {
@@ -280,9 +288,18 @@ fn execute(token: Token<Head>, out: &mut Out) {
         return attempt::begin(token, out);
     }
     let Function::Cpu(function) = &node.function else { unreachable!("only CPU nodes go to the pool") };
-    token.mark(state::RUNNING);
+    begin(&token);
     let answer = answer_of(|| function(&mut Call { args: Args::Slots(&token), attempt: 0 }));
     out.settle(token, answer.into());
+}
+
+/// A node begins.
+#[inline]
+pub(super) fn begin(token: &Token<Head>) {
+    token.mark(state::RUNNING);
+    if let Some(clock) = &token.clock {
+        clock.began(token.node());
+    }
 }
 
 /// What a node's function answers; its panic is a failure.
