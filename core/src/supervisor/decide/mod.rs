@@ -107,7 +107,7 @@ pub(crate) enum Input {
     /// A run that was ready is over. `successor`: it is the run that takes over in a hand-over, as long as its predecessor has not
     /// ended; otherwise the one that was there.
     Ended { child: ServiceId, normal: bool, successor: bool },
-    /// A run that was asked to stop ignored its deadline and cannot be ended: to the supervisor it has stopped, but the child is not
+    /// A run that ignored its deadline (to stop, to be ready, to beat) cannot be ended: to the supervisor it has stopped, but the child is not
     /// started before `Ended` comes. `successor` as there.
     Unresponsive { child: ServiceId, successor: bool },
     /// The delay that was asked for is over.
@@ -149,8 +149,10 @@ pub(crate) enum Action {
 /// How far the supervisor is.
 #[derive(Debug)]
 enum Phase {
-    /// Not started, or ended.
-    Down,
+    /// Not started yet, or ended.
+    Down {
+        ended: bool,
+    },
     Starting,
     Up,
     /// Its children are being stopped. The error is why its start has failed, if it was not over.
@@ -177,7 +179,7 @@ impl State {
     pub(crate) fn new(flags: Flags) -> Self {
         Self {
             flags,
-            phase: Phase::Down,
+            phase: Phase::Down { ended: false },
             children: Children::default(),
             counted: Counted::default(),
             waiting: VecDeque::new(),

@@ -153,12 +153,27 @@ impl State {
     pub(super) fn unresponsive(&mut self, id: ServiceId, successor: bool) {
         self.touched.push(id);
         let Some(child) = self.children.get_mut(id) else { return };
-        if !successor && child.old == Some(Run::Stopping) {
+        if !successor && child.old.is_some() {
             child.disowned += 1;
-            self.predecessor_ended(id, true);
-        } else if child.run == Some(Run::Stopping) {
-            child.disowned += 1;
-            self.run_is_over(id);
+            let asked = child.old == Some(Run::Stopping);
+            return self.predecessor_ended(id, asked);
+        }
+        let Some(run) = child.run else { return };
+        child.disowned += 1;
+        match run {
+            Run::Stopping => self.run_is_over(id),
+            Run::Starting => {
+                self.start_failed(id, Error::Failed("it was not ready in time, and cannot be ended".into()));
+            }
+            Run::Ready if child.halt => self.run_is_over(id),
+            Run::Ready => {
+                child.run = None;
+                if child.old.is_some() {
+                    child.lost = Some(false);
+                } else {
+                    self.ended_by_itself(id, false);
+                }
+            }
         }
     }
 
@@ -190,16 +205,24 @@ impl State {
         let next = child.next;
         let work = child.work.take_if(|(_, work)| *work == Work::Terminate || next == Next::Forget);
         let name = child.rules.id.clone();
-        if next == Next::Forget || (next == Next::Rest && !matches!(self.phase, Phase::Ending(_))) {
-            self.rest(id);
-        }
+        let ending = matches!(self.phase, Phase::Ending(_));
         match work {
-            Some((token, Work::Terminate)) => self.answer(token, Ok(())),
-            Some((token, _)) => {
-                let text = format!("service \"{name}\" was stopped by a restart of its siblings before it was ready");
-                self.answer(token, Err(Error::Failed(text)));
+            Some((token, Work::Add)) => {
+                let error = if ending {
+                    Error::Closed("supervisor")
+                } else {
+                    let text =
+                        format!("service \"{name}\" was stopped by a restart of its siblings before it was ready");
+                    Error::Failed(text)
+                };
+                self.answer(token, Err(error));
+                return self.forget_for_good(id);
             }
+            Some((token, _)) => self.answer(token, Ok(())),
             None => {}
+        }
+        if next == Next::Forget || (next == Next::Rest && !ending) {
+            self.rest(id);
         }
     }
 }
