@@ -9,7 +9,7 @@ use super::{
     world::{LONG, is_gone, kill, service, temporary, world},
 };
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("a_worker_is_ready_when_it_says_so_and_stops_when_asked", ready_and_stop),
     ("a_worker_that_need_not_say_so_is_ready_when_its_entry_has_begun", ready_at_once),
     ("a_worker_knows_its_run", knows_its_run),

@@ -10,7 +10,7 @@ use coop_core::{
 /// Longer than any case takes.
 const FOR_EVER: Duration = Duration::from_secs(600);
 
-pub fn workers() -> Workers {
+pub(crate) fn workers() -> Workers {
     Workers::new()
         .service("steady", steady)
         .service("says", says)

@@ -18,14 +18,14 @@ use super::{
     world::{eventually, is_gone, kill, service, signal, temporary, world},
 };
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("the_workers_of_a_host_that_is_killed_go_with_it", host_killed),
     ("a_host_in_a_worker_is_a_service_of_the_outer_one", host_in_a_worker),
     ("a_child_that_closes_everything_is_supervised_all_the_same", closes_everything),
 ];
 
 /// What this program is if it is neither a worker nor the tests.
-pub fn run_if_asked() -> Option<ExitCode> {
+pub(crate) fn run_if_asked() -> Option<ExitCode> {
     match std::env::var("SUPERVISED_ROLE").ok()?.as_str() {
         "host" => Some(host()),
         "grandchild" => Some(observers::grandchild()),
@@ -71,7 +71,7 @@ fn host_killed() {
 }
 
 /// An entry that is a host itself.
-pub async fn nested(context: Context) -> Result<(), String> {
+pub(crate) async fn nested(context: Context) -> Result<(), String> {
     let root = SupervisorOptions { intensity: None, ..SupervisorOptions::default() };
     let host = Host::new(HostOptions { name: "inner".into(), root, ..HostOptions::default() }).unwrap();
     // What the outer host tells its worker is not told to the inner one's.

@@ -10,7 +10,7 @@ use super::{
     world::{LONG, Scratch, World, eventually, kill, service, signal, world},
 };
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("a_worker_sees_its_siblings_crash_without_a_gap", sees_a_sibling),
     ("a_grandchild_sees_too", grandchild_sees),
     ("a_worker_that_is_stopped_loses_events_and_is_told", slow),
@@ -78,7 +78,7 @@ fn grandchild_sees() {
 }
 
 /// A program that is no worker, but lives below a host.
-pub fn grandchild() -> ExitCode {
+pub(crate) fn grandchild() -> ExitCode {
     let path = std::env::args().nth(1).unwrap();
     let options = ObserverOptions { replay: 1000, ..ObserverOptions::default() };
     let observer = Observer::of_parent(Filter::default(), &options).unwrap();

@@ -12,7 +12,7 @@ use super::{
     world::{World, service, signal, temporary, world},
 };
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("a_loop_that_is_blocked_is_not_a_dead_process", blocked),
     ("a_process_that_is_stopped_misses_its_liveness", stopped),
     ("a_service_that_beats_goes_on", beats),

@@ -1,6 +1,7 @@
 //! A host under test, and what is seen of it.
 
 use std::{
+    collections::BTreeSet,
     fs,
     sync::Arc,
     time::{Duration, Instant},
@@ -8,21 +9,21 @@ use std::{
 
 use coop_core::supervisor::{
     AsyncProcess, Ended, Event, Filter, Host, HostOptions, Item, Kind, Observer, ObserverOptions, Ready, Restart,
-    Service, ServiceId, SupervisorOptions, What,
+    Service, SupervisorOptions, What,
     executor::process::output::{Output, Sink},
 };
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Far longer than anything takes; only a fault waits for it.
-pub const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-pub struct World {
-    pub host: Host,
-    pub observer: Observer,
+pub(crate) struct World {
+    pub(crate) host: Host,
+    pub(crate) observer: Observer,
 }
 
 /// A host without limits to restarts, started, with these services.
-pub fn world(services: impl IntoIterator<Item = Service>) -> World {
+pub(crate) fn world(services: impl IntoIterator<Item = Service>) -> World {
     let root = SupervisorOptions { intensity: None, ..SupervisorOptions::default() };
     let host = Host::new(HostOptions { root, history: 100_000, ..HostOptions::default() }).unwrap();
     let options = ObserverOptions { queue: 1_000_000, ..ObserverOptions::default() };
@@ -34,7 +35,7 @@ pub fn world(services: impl IntoIterator<Item = Service>) -> World {
 }
 
 /// An entry of this program.
-pub fn service(entry: &str) -> Service {
+pub(crate) fn service(entry: &str) -> Service {
     let output = Output { stdout: Sink::Null, stderr: Sink::Null, ..Output::default() };
     let mut service = Service::new(entry, AsyncProcess::new(entry).output(output));
     service.ready = Ready::Notify(LONG);
@@ -42,18 +43,18 @@ pub fn service(entry: &str) -> Service {
 }
 
 /// One that is not restarted.
-pub fn temporary(entry: &str) -> Service {
+pub(crate) fn temporary(entry: &str) -> Service {
     Service { restart: Restart::Temporary, ..service(entry) }
 }
 
 impl World {
-    pub fn started(self) -> Self {
+    pub(crate) fn started(self) -> Self {
         self.host.start().unwrap();
         self
     }
 
     /// Waits for an event.
-    pub fn until(&self, what: &str, mut found: impl FnMut(&Event) -> bool) -> Arc<Event> {
+    pub(crate) fn until(&self, what: &str, mut found: impl FnMut(&Event) -> bool) -> Arc<Event> {
         let mut seen = Vec::new();
         loop {
             match self.observer.next(Some(LONG)) {
@@ -64,18 +65,18 @@ impl World {
         }
     }
 
-    pub fn until_kind(&self, path: &str, kind: Kind) -> Arc<Event> {
+    pub(crate) fn until_kind(&self, path: &str, kind: Kind) -> Arc<Event> {
         self.until(&format!("{kind:?} of {path}"), |event| event.path == path && event.what.kind() == kind)
     }
 
-    pub fn until_status(&self, path: &str, text: &str) -> Arc<Event> {
+    pub(crate) fn until_status(&self, path: &str, text: &str) -> Arc<Event> {
         self.until(&format!("{text:?} of {path}"), |event| {
             event.path == path && matches!(&event.what, What::Status(said) if said.contains(text))
         })
     }
 
     /// How a run ended, and whether that was normal; the event too.
-    pub fn until_ended(&self, path: &str) -> (Ended, Arc<Event>) {
+    pub(crate) fn until_ended(&self, path: &str) -> (Ended, Arc<Event>) {
         let event = self.until_kind(path, Kind::Ended);
         match &event.what {
             What::Ended { how, .. } => (how.clone(), event),
@@ -83,17 +84,13 @@ impl World {
         }
     }
 
-    pub fn pid(&self, name: &str) -> i32 {
+    pub(crate) fn pid(&self, name: &str) -> i32 {
         let children = self.host.which_children().unwrap();
         children.iter().find(|child| child.name == name).and_then(|child| child.pid).unwrap_or(0)
     }
 
-    pub fn id(&self, name: &str) -> ServiceId {
-        self.host.find(name).unwrap().unwrap()
-    }
-
     /// Stops it, and answers the events that have not been taken.
-    pub fn stop(self) -> Vec<Arc<Event>> {
+    pub(crate) fn stop(self) -> Vec<Arc<Event>> {
         self.host.shutdown(Some(LONG)).unwrap();
         drop(self.host);
         self.observer
@@ -106,17 +103,17 @@ impl World {
     }
 }
 
-pub fn signal(pid: i32, signal: Signal) {
+pub(crate) fn signal(pid: i32, signal: Signal) {
     // Gone is as good.
     let _ = kill_process(Pid::from_raw(pid).unwrap(), signal);
 }
 
-pub fn kill(pid: i32) {
+pub(crate) fn kill(pid: i32) {
     signal(pid, Signal::KILL);
 }
 
 /// Waits until it holds.
-pub fn eventually(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
     let until = Instant::now() + LONG;
     while !holds() {
         assert!(Instant::now() < until, "{what}: not within {LONG:?}");
@@ -124,29 +121,38 @@ pub fn eventually(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// The state of a process, as the system's letter; `None` if there is none.
-pub fn state(pid: i32) -> Option<char> {
+/// What the system says of a process: its state as a letter, its parent and its group. `None` if there is none.
+fn stat(pid: i32) -> Option<(char, i32, i32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
 /// Whether it runs no more: gone, or dead and not reaped by whoever has to.
-pub fn is_gone(pid: i32) -> bool {
-    state(pid).is_none_or(|state| matches!(state, 'Z' | 'X'))
+pub(crate) fn is_gone(pid: i32) -> bool {
+    stat(pid).is_none_or(|(state, ..)| is_dead(state))
+}
+
+fn is_dead(state: char) -> bool {
+    matches!(state, 'Z' | 'X')
+}
+
+fn pids() -> impl Iterator<Item = i32> {
+    fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
 /// Processes of this parent, dead ones included.
-pub fn children_of(parent: u32) -> Vec<i32> {
-    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let fields = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').nth(1).unwrap_or("").to_owned());
-        fields.is_some_and(|its| its == parent.to_string())
-    })
-    .collect()
+pub(crate) fn children_of(parent: u32) -> Vec<i32> {
+    pids().filter(|pid| stat(*pid).is_some_and(|(_, its, _)| its.unsigned_abs() == parent)).collect()
 }
 
-pub fn no_child_is_left() -> bool {
+/// The groups that somebody alive is in.
+pub(crate) fn groups_alive() -> BTreeSet<i32> {
+    pids().filter_map(stat).filter(|(state, ..)| !is_dead(*state)).map(|(_, _, group)| group).collect()
+}
+
+pub(crate) fn no_child_is_left() -> bool {
     let left = children_of(std::process::id());
     if !left.is_empty() {
         use std::io::Write;
@@ -155,19 +161,19 @@ pub fn no_child_is_left() -> bool {
     left.is_empty()
 }
 
-pub fn descriptors() -> usize {
+pub(crate) fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 /// A file of this test's own, removed with it.
-pub struct Scratch(pub std::path::PathBuf);
+pub(crate) struct Scratch(pub(crate) std::path::PathBuf);
 
 impl Scratch {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self(std::env::temp_dir().join(format!("coop-supervised-{}-{name}", std::process::id())))
     }
 
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         fs::read_to_string(&self.0).unwrap_or_default().lines().map(str::to_owned).collect()
     }
 }
