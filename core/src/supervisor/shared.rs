@@ -31,6 +31,8 @@ use crate::{
 pub enum Finish {
     /// It was asked to stop.
     Stopped,
+    /// This signal asked it to stop: see [`Host::wait`](super::Host::wait).
+    Signal(i32),
     /// Its significant children have ended.
     AutoShutdown,
     /// More restarts than its root allows; the text says which supervisor and what ended last.
@@ -56,6 +58,8 @@ pub(super) struct Shared {
     tree: Mutex<Option<Box<Tree>>>,
     phase: Mutex<Phase>,
     changed: Condvar,
+    /// To be called when it has ended.
+    enders: Mutex<Vec<Job>>,
 }
 
 impl fmt::Debug for Shared {
@@ -77,6 +81,7 @@ impl Shared {
             tree: Mutex::new(None),
             phase: Mutex::new(Phase::New),
             changed: Condvar::new(),
+            enders: Mutex::default(),
         })
     }
 
@@ -184,11 +189,31 @@ impl Shared {
     }
 
     pub(super) fn set_phase(&self, phase: Phase) {
+        let ended = matches!(phase, Phase::Ended(_));
         *self.lock_phase() = phase;
         self.changed.notify_all();
-        // Whoever runs it may be waiting for this.
-        if let Some(main_loop) = self.main_loop.as_ref().and_then(WeakHandle::upgrade) {
-            let _ = main_loop.interrupt();
+        if ended {
+            self.call_enders();
+        }
+    }
+
+    /// Has `f` called when it has ended, on the host's thread; at once if it has.
+    pub(super) fn on_ended(&self, f: impl FnOnce() + Send + 'static) {
+        self.lock_enders().push(Job::new(f));
+        // Whoever ended it may not have seen this one.
+        if matches!(self.phase(), Phase::Ended(_)) {
+            self.call_enders();
+        }
+    }
+
+    fn lock_enders(&self) -> MutexGuard<'_, Vec<Job>> {
+        self.enders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn call_enders(&self) {
+        let enders = std::mem::take(&mut *self.lock_enders());
+        for ender in enders {
+            ender.run_caught("host");
         }
     }
 

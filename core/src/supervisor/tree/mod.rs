@@ -62,6 +62,7 @@ pub(super) struct Tree {
     /// Nothing may take as long as it likes any more: the owner has gone.
     bounded: bool,
     stopped: bool,
+    signals: u64,
     killing: bool,
     finish: Finish,
 }
@@ -87,6 +88,7 @@ impl Tree {
             random: RandomState::new().hash_one(0u8),
             bounded: false,
             stopped: false,
+            signals: 0,
             killing: false,
             finish: Finish::Stopped,
         }
@@ -199,6 +201,15 @@ impl Tree {
             Phase::New | Phase::Started => self.stop_child(self.root),
             Phase::Ended(_) => {}
         }
+    }
+
+    /// The first signal stops, the second one ends everything.
+    pub(super) fn signal(&mut self, signum: i32, times: u64) {
+        if self.signals == 0 && !self.stopped {
+            self.finish = Finish::Signal(signum);
+        }
+        self.signals += times;
+        if self.signals > 1 { self.kill() } else { self.stop() }
     }
 
     /// [`Tree::stop`], where nothing may take as long as it likes.

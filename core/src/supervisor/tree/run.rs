@@ -76,6 +76,11 @@ impl Run {
         }
     }
 
+    /// It was ended because its supervisor wanted that, not for a fault of its own.
+    fn by_us(&self) -> bool {
+        matches!(self.because, Some(Because::Asked | Because::HandOver | Because::ShutdownDeadline))
+    }
+
     pub(super) fn pid(&self) -> Option<i32> {
         self.life.as_ref()?.pid()
     }
@@ -306,11 +311,13 @@ impl Tree {
     fn ended(&mut self, id: ServiceId, number: u64, how: Ended, tail: Vec<String>) {
         if let Some((path, run)) = self.disowned.remove(&(id, number)) {
             let what = if run.ready {
-                ended(&run, how, true, tail)
+                let normal = run.by_us();
+                ended(&run, how, normal, tail)
             } else {
                 What::StartFailed { reason: not_ready(&run, &how, &tail), tail }
             };
             self.journal.add(id.0, &path, number, what);
+            // What it counts for was counted when it was let go of.
             self.input_of(id, Input::Ended { child: id, normal: true, successor: false });
             return self.close_journal();
         }
@@ -319,8 +326,7 @@ impl Tree {
             _ => Vec::new(),
         };
         let Some((run, successor)) = self.take_run(id, number) else { return };
-        let by_us = matches!(run.because, Some(Because::Asked | Because::HandOver | Because::ShutdownDeadline));
-        let normal = by_us
+        let normal = run.by_us()
             || run.because.is_none()
                 && match &how {
                     Ended::Returned | Ended::Shutdown | Ended::Exited(0) => true,
