@@ -94,7 +94,7 @@ fn start(graph: &Graph, engine: &Engine, user: u64, trace: bool) -> Result<Run> 
 /// All requests at once; what each is answered.
 pub fn serve(graph: &Graph, engine: &Engine, requests: u64) -> Result<Vec<(u64, Vec<Post>)>> {
     let runs: Vec<Run> = (0..requests).map(|user| start(graph, engine, user, false)).collect::<Result<_>>()?;
-    runs.into_iter().map(|mut run| answer(&run.join(None)?)).collect()
+    runs.into_iter().map(|run| answer(&run.join(None)?)).collect()
 }
 
 fn main() -> Result<()> {

@@ -61,7 +61,7 @@ fn row(shape: &Shape, rounds: usize, clock: Clock) {
     let (flow, taskflow) = (peers::Flow::new(shape, WORKERS), peers::Taskflow::new(shape, WORKERS));
     let by_hand = ByHand::new(shape, WORKERS);
     let coop = || {
-        let mut run = graph.run(&engine, Inputs::new(), &options).expect("it starts");
+        let run = graph.run(&engine, Inputs::new(), &options).expect("it starts");
         run.join(None).and_then(|outcome| outcome.result()).expect("it ends well");
     };
     #[cfg_attr(not(feature = "tbb"), allow(unused_mut, reason = "the others come last"))]
