@@ -233,6 +233,8 @@ impl Drop for Host {
             drop(event_loop);
             let tree = shared.take_tree();
             shared.journal.close();
+            #[cfg(target_os = "linux")]
+            shared.hub.close();
             drop(tree);
         };
         if self.check_outside().is_ok() {

@@ -7,12 +7,13 @@
 //! * A run has one timer at most, for what it may not miss next: being ready, a beat, its end. A beat moves no timer; the timer
 //!   looks at the last beat when it fires.
 //!
-//! `node.rs` what is known of a service or supervisor; `run.rs` runs and their deadlines; `act.rs` what the rules ask for; `verbs.rs` the
+//! `node.rs` what is known of a service or supervisor; `run.rs` runs, `due.rs` what they may not miss; `act.rs` what the rules ask for; `verbs.rs` the
 //! program's calls and questions.
 
 #![forbid(unsafe_code)]
 
 mod act;
+mod due;
 mod node;
 mod run;
 mod verbs;
