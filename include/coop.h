@@ -34,6 +34,41 @@
 #define COOP_ADDRESS_TEXT 64
 
 /*
+ What depends on a node that fails is cancelled, and the rest runs; the run then ends with the first failure.
+ */
+#define COOP_DAG_CANCEL_DEPENDENTS 0
+
+/*
+ A run ends with the first failure at once.
+ */
+#define COOP_DAG_FAIL_FAST 1
+
+/*
+ A node has no result: the run ended before it did, or what it depends on failed.
+ */
+#define COOP_DAG_CANCELLED 0
+
+/*
+ It runs in the pool, although its run has ended; its result will be dropped.
+ */
+#define COOP_DAG_RUNNING 1
+
+/*
+ It has a result.
+ */
+#define COOP_DAG_DONE 2
+
+/*
+ It was skipped.
+ */
+#define COOP_DAG_SKIPPED 3
+
+/*
+ It has failed.
+ */
+#define COOP_DAG_FAILED 4
+
+/*
  Runs until the loop is stopped.
  */
 #define COOP_RUN_DEFAULT 0
@@ -218,6 +253,33 @@
  What a signal handler may wake a loop with.
  */
 typedef struct coop_async coop_async;
+
+/*
+ A graph that was checked. It does not change, and runs any number of times, also at once.
+ */
+typedef struct coop_dag coop_dag;
+
+/*
+ Collects the nodes and edges of a graph, and checks them.
+ */
+typedef struct coop_dag_builder coop_dag_builder;
+
+/*
+ One call of the function of a node: the values that the node reads, in the order of its options, and a way to its run. It is there
+ until the function returns, and only for the thread that the function is called on.
+ */
+typedef struct coop_dag_call coop_dag_call;
+
+/*
+ The end of one attempt at an I/O node, which the node's function is given: one of coop_dag_completer_complete,
+ coop_dag_completer_fail and coop_dag_completer_free is called with it, once, by any thread, then or later.
+ */
+typedef struct coop_dag_completer coop_dag_completer;
+
+/*
+ How a run ended, and the results that nobody has taken. It outlives its graph.
+ */
+typedef struct coop_dag_outcome coop_dag_outcome;
 
 /*
  An event: not signalled, or signalled. Its descriptor is readable while it is signalled.
@@ -1358,6 +1420,256 @@ typedef struct {
 } coop_async_callback;
 
 /*
+ Names a node of one builder, and of the graph that it builds; never 0.
+ */
+typedef uint64_t coop_dag_node_id;
+
+/*
+ A node that another one reads or waits for, or that is asked about.
+ */
+typedef struct {
+    /*
+     The node; 0: by its name, which may be that of a node that is added later.
+     */
+    coop_dag_node_id node;
+    /*
+     Its name, beside node 0: UTF-8, copied.
+     */
+    const char *name;
+    /*
+     The bytes of name.
+     */
+    size_t name_length;
+} coop_dag_ref;
+
+/*
+ Looks at what a node reads, and says whether the node runs. Otherwise as coop_dag_function.
+ */
+typedef struct {
+    /*
+     True: the node runs. False: it is skipped, with all that depends on it. Must not be NULL.
+     */
+    bool (*fn)(void *arg, coop_dag_call *call);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_dag_predicate;
+
+/*
+ How a node is run. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_dag_node_options).
+     */
+    size_t size;
+    /*
+     The nodes whose results it is given, in this order; copied. It begins when they have ended.
+     */
+    const coop_dag_ref *reads;
+    /*
+     How many.
+     */
+    size_t read_count;
+    /*
+     Nodes that must have ended before, though their results are not read; copied.
+     */
+    const coop_dag_ref *after;
+    /*
+     How many.
+     */
+    size_t after_count;
+    /*
+     One of COOP_PRIORITY_*; of no meaning for an I/O node.
+     */
+    int32_t priority;
+    /*
+     How often the node is tried again when it fails.
+     */
+    uint32_t retries;
+    /*
+     Nanoseconds to wait before the first of these, and twice as long before each one more. Needs a loop, unless it is 0.
+     */
+    int64_t backoff_ns;
+    /*
+     Nanoseconds that the node may take from its beginning, all its attempts together; then it has failed with COOP_E_TIMEOUT. A function
+     that runs in the pool goes on, and its result is dropped. Needs a loop. 0: as long as it takes.
+     */
+    int64_t timeout_ns;
+    /*
+     On which CPUs a CPU node may run; words NULL is on any.
+     */
+    coop_cpu_set cpus;
+    /*
+     Asked before the node runs, where it would run; NULL: it runs. The builder owns only_if.arg if the function that takes these options
+     answers COOP_OK.
+     */
+    const coop_dag_predicate *only_if;
+    /*
+     1: runs also when what it reads or waits for was skipped. The values of those are not there: COOP_E_CANCELLED.
+     */
+    int32_t even_if_skipped;
+    /*
+     1: its result is kept for the outcome, although other nodes read it. The result of a node that nobody reads always is.
+     */
+    int32_t keep;
+} coop_dag_node_options;
+
+/*
+ A value that is handed over: whoever has it calls drop(value) once, or hands it on. The library calls it when nobody needs the value
+ any more: after its last reader, on any thread, with no lock held.
+ */
+typedef struct {
+    /*
+     What it is: a pointer to anything, which several threads may read at the same time. May be NULL.
+     */
+    void *value;
+    /*
+     May be NULL: then nothing is called when value is not needed any more.
+     */
+    void (*drop)(void *value);
+} coop_dag_value;
+
+/*
+ What a CPU node does: called by a worker of the pool, once in a run and for each retry. One graph runs many times at once, so several
+ threads call it at the same time. drop(arg) is called once, when the graph, its builder, the graphs that it was inserted into
+ and their runs are gone. See coop_callback.
+ */
+typedef struct {
+    /*
+     call: what the node reads. result: empty; set to the node's result, which is the library's if fn answers COOP_OK. Answers COOP_OK,
+     COOP_DAG_SKIP, or a COOP_E_* for a node that has failed. Must not be NULL.
+     */
+    coop_status (*fn)(void *arg, coop_dag_call *call, coop_dag_value *result);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_dag_function;
+
+/*
+ A node that stands for an input of a graph that is inserted.
+ */
+typedef struct {
+    /*
+     The input's name in that graph: UTF-8.
+     */
+    const char *input;
+    /*
+     The bytes of input.
+     */
+    size_t input_length;
+    /*
+     The node here.
+     */
+    coop_dag_ref node;
+} coop_dag_binding;
+
+/*
+ What an I/O node does. Called on the loop's thread, once in a run and for each retry, so it must not wait; otherwise as
+ coop_dag_function.
+ */
+typedef struct {
+    /*
+     call: what the node reads; there until fn returns, but its values until the completer is used. completer: the function's, who
+     hands it to whatever it begins. Must not be NULL.
+     */
+    void (*fn)(void *arg, coop_dag_call *call, coop_dag_completer *completer);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_dag_io_function;
+
+/*
+ How a builder is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_dag_builder_options).
+     */
+    size_t size;
+    /*
+     For how many nodes it has room from the beginning. It grows.
+     */
+    size_t nodes;
+} coop_dag_builder_options;
+
+/*
+ How a graph is run. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_dag_run_options).
+     */
+    size_t size;
+    /*
+     Nanoseconds after which the run ends with COOP_E_TIMEOUT. Needs a loop. 0: as long as it takes.
+     */
+    int64_t timeout_ns;
+    /*
+     One of COOP_DAG_*: what becomes of the rest when a node fails.
+     */
+    int32_t on_failure;
+    /*
+     1: takes the time of each node.
+     */
+    int32_t trace;
+} coop_dag_run_options;
+
+/*
+ A value for an input of a graph.
+ */
+typedef struct {
+    /*
+     The input.
+     */
+    coop_dag_ref node;
+    /*
+     Its value; the run's if coop_dag_run answers COOP_OK.
+     */
+    coop_dag_value value;
+} coop_dag_input;
+
+/*
+ A function that is told once how a run ended; then drop(arg) is called. See coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL if all nodes have ended well, or were skipped; there until fn returns. outcome: what the nodes have made; the function's,
+     who frees it with coop_dag_outcome_free, then or later.
+     */
+    void (*fn)(void *arg, const coop_error *error, coop_dag_outcome *outcome);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_dag_run_callback;
+
+/*
+ Names a run of one graph; never 0, and never used again for another one. It lives until coop_dag_run_release, a coop_dag_run_join that
+ saw the run's end, or until the graph is freed; from then on it is stale.
+ */
+typedef uint64_t coop_dag_run_id;
+
+/*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
  function of that name with coop_ before it.
 
@@ -1965,6 +2277,186 @@ typedef struct {
      coop_event_loop_post_and_wait.
      */
     coop_status (*event_loop_post_and_wait)(coop_event_loop *event_loop, coop_callback callback, int64_t timeout_ns);
+    /*
+     coop_dag_builder_after.
+     */
+    coop_status (*dag_builder_after)(coop_dag_builder *builder, coop_dag_ref later, coop_dag_ref earlier);
+    /*
+     coop_dag_builder_build.
+     */
+    coop_status (*dag_builder_build)(coop_dag_builder *builder, coop_dag **out);
+    /*
+     coop_dag_builder_cpu.
+     */
+    coop_status (*dag_builder_cpu)(coop_dag_builder *builder,
+                                   const char *name,
+                                   size_t length,
+                                   const coop_dag_node_options *options,
+                                   coop_dag_function function,
+                                   coop_dag_node_id *node);
+    /*
+     coop_dag_builder_free.
+     */
+    void (*dag_builder_free)(coop_dag_builder *builder);
+    /*
+     coop_dag_builder_input.
+     */
+    coop_status (*dag_builder_input)(coop_dag_builder *builder, const char *name, size_t length, coop_dag_node_id *node);
+    /*
+     coop_dag_builder_insert.
+     */
+    coop_status (*dag_builder_insert)(coop_dag_builder *builder,
+                                      const char *prefix,
+                                      size_t length,
+                                      const coop_dag *graph,
+                                      const coop_dag_binding *bindings,
+                                      size_t count);
+    /*
+     coop_dag_builder_io.
+     */
+    coop_status (*dag_builder_io)(coop_dag_builder *builder,
+                                  const char *name,
+                                  size_t length,
+                                  const coop_dag_node_options *options,
+                                  coop_dag_io_function function,
+                                  coop_dag_node_id *node);
+    /*
+     coop_dag_builder_new.
+     */
+    coop_status (*dag_builder_new)(const coop_dag_builder_options *options, coop_dag_builder **out);
+    /*
+     coop_dag_call_attempt.
+     */
+    uint32_t (*dag_call_attempt)(const coop_dag_call *call);
+    /*
+     coop_dag_call_cancel.
+     */
+    coop_status (*dag_call_cancel)(const coop_dag_call *call);
+    /*
+     coop_dag_call_fail.
+     */
+    coop_status (*dag_call_fail)(const coop_dag_call *call,
+                                 coop_status status,
+                                 int32_t os_errno,
+                                 const char *message,
+                                 size_t message_length,
+                                 coop_dag_value cause);
+    /*
+     coop_dag_call_is_ended.
+     */
+    bool (*dag_call_is_ended)(const coop_dag_call *call);
+    /*
+     coop_dag_call_name.
+     */
+    coop_status (*dag_call_name)(const coop_dag_call *call, const char **name, size_t *length);
+    /*
+     coop_dag_call_reads.
+     */
+    size_t (*dag_call_reads)(const coop_dag_call *call);
+    /*
+     coop_dag_call_take.
+     */
+    coop_status (*dag_call_take)(const coop_dag_call *call, size_t index, coop_dag_value *value);
+    /*
+     coop_dag_call_value.
+     */
+    coop_status (*dag_call_value)(const coop_dag_call *call, size_t index, void **value);
+    /*
+     coop_dag_completer_complete.
+     */
+    coop_status (*dag_completer_complete)(coop_dag_completer *completer, coop_status status, coop_dag_value value);
+    /*
+     coop_dag_completer_fail.
+     */
+    coop_status (*dag_completer_fail)(coop_dag_completer *completer,
+                                      coop_status status,
+                                      int32_t os_errno,
+                                      const char *message,
+                                      size_t message_length,
+                                      coop_dag_value cause);
+    /*
+     coop_dag_completer_free.
+     */
+    void (*dag_completer_free)(coop_dag_completer *completer);
+    /*
+     coop_dag_completer_is_ended.
+     */
+    bool (*dag_completer_is_ended)(const coop_dag_completer *completer);
+    /*
+     coop_dag_completer_on_cancel.
+     */
+    coop_status (*dag_completer_on_cancel)(coop_dag_completer *completer, coop_callback callback);
+    /*
+     coop_dag_free.
+     */
+    void (*dag_free)(coop_dag *dag);
+    /*
+     coop_dag_index.
+     */
+    coop_status (*dag_index)(const coop_dag *dag, const char *name, size_t length, coop_dag_node_id *node);
+    /*
+     coop_dag_len.
+     */
+    coop_status (*dag_len)(const coop_dag *dag, size_t *nodes);
+    /*
+     coop_dag_name.
+     */
+    coop_status (*dag_name)(const coop_dag *dag, coop_dag_node_id node, const char **name, size_t *length);
+    /*
+     coop_dag_outcome_cause.
+     */
+    coop_status (*dag_outcome_cause)(const coop_dag_outcome *outcome, coop_dag_node_id node, void **cause);
+    /*
+     coop_dag_outcome_failure.
+     */
+    coop_status (*dag_outcome_failure)(const coop_dag_outcome *outcome, coop_dag_node_id node);
+    /*
+     coop_dag_outcome_free.
+     */
+    void (*dag_outcome_free)(coop_dag_outcome *outcome);
+    /*
+     coop_dag_outcome_result.
+     */
+    coop_status (*dag_outcome_result)(const coop_dag_outcome *outcome);
+    /*
+     coop_dag_outcome_state.
+     */
+    coop_status (*dag_outcome_state)(const coop_dag_outcome *outcome, coop_dag_node_id node, int32_t *state);
+    /*
+     coop_dag_outcome_take.
+     */
+    coop_status (*dag_outcome_take)(const coop_dag_outcome *outcome, coop_dag_node_id node, coop_dag_value *value);
+    /*
+     coop_dag_outcome_value.
+     */
+    coop_status (*dag_outcome_value)(const coop_dag_outcome *outcome, coop_dag_node_id node, void **value);
+    /*
+     coop_dag_run.
+     */
+    coop_status (*dag_run)(const coop_dag *dag,
+                           coop_pool *pool,
+                           coop_event_loop *event_loop,
+                           const coop_dag_run_options *options,
+                           const coop_dag_input *inputs,
+                           size_t count,
+                           coop_dag_run_callback callback,
+                           coop_dag_run_id *id);
+    /*
+     coop_dag_run_cancel.
+     */
+    coop_status (*dag_run_cancel)(const coop_dag *dag, coop_dag_run_id id);
+    /*
+     coop_dag_run_join.
+     */
+    coop_status (*dag_run_join)(const coop_dag *dag, coop_dag_run_id id, int64_t timeout_ns, coop_dag_outcome **out);
+    /*
+     coop_dag_run_release.
+     */
+    coop_status (*dag_run_release)(const coop_dag *dag, coop_dag_run_id id);
+    /*
+     coop_dag_run_then.
+     */
+    coop_status (*dag_run_then)(const coop_dag *dag, coop_dag_run_id id, coop_dag_run_callback callback);
 } coop_api;
 
 /*
@@ -1980,6 +2472,11 @@ typedef coop_status (*coop_port_handler_init)(const coop_api *api,
                                               const void *args,
                                               size_t length,
                                               coop_port_handler *out);
+
+/*
+ What the function of a node answers instead of COOP_OK if the node is to be skipped, with all that depends on it.
+ */
+#define COOP_DAG_SKIP 1
 
 /*
  It was done.
@@ -2205,6 +2702,403 @@ coop_status coop_event_loop_resolve(coop_event_loop *event_loop,
                                     size_t host_length,
                                     uint16_t port,
                                     coop_resolve_callback callback);
+
+/*
+ Releases the graph. Runs that are under way go on, and the ids of all its runs are stale from now on; what its nodes' functions hold is
+ dropped when the last run has ended. NULL does nothing.
+
+ Any thread; once, with no call begun after it.
+ */
+void coop_dag_free(coop_dag *dag);
+
+/*
+ How many nodes the graph has.
+
+ Any thread. COOP_E_NULL.
+ */
+coop_status coop_dag_len(const coop_dag *dag, size_t *nodes);
+
+/*
+ Which node has this name: also one that was inserted.
+
+ name, length: UTF-8. node: set to the node.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID if none has.
+ */
+coop_status coop_dag_index(const coop_dag *dag, const char *name, size_t length, coop_dag_node_id *node);
+
+/*
+ The name of a node.
+
+ name, length: set to its bytes, which are UTF-8 without a NUL behind them, and there as long as the graph is.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+ */
+coop_status coop_dag_name(const coop_dag *dag, coop_dag_node_id node, const char **name, size_t *length);
+
+/*
+ Starts a run. Its CPU nodes run in the pool, and what waits on the loop. In a bounded pool it counts as one task when it starts; what
+ goes on then is never refused for want of room.
+
+ The run ends once: with all results; with the first failure; by coop_dag_run_cancel; at its deadline; or with COOP_E_CLOSED when its
+ pool or its loop is stopped or freed under it. One that ends early does so at once: no node begins any more, I/O nodes are given up
+ (coop_dag_completer_on_cancel), and a function that runs in the pool goes on, and its result is dropped when it comes.
+
+ event_loop: NULL for a graph without I/O nodes, deadlines and waits before retries. options: copied; NULL is all defaults. inputs,
+ count: a value for each input; the values are the run's if this answers COOP_OK, else all are the caller's. callback: told the end,
+ once, by the thread that ends the run, perhaps before this returns; the run owns callback.arg if this answers COOP_OK. With fn NULL
+ there is none, and callback.arg stays the caller's. id: set to the run's id, before the callback is told, which ends with
+ coop_dag_run_release or a coop_dag_run_join that saw the end; NULL if nobody wants it.
+
+ Any thread, also nodes of other runs. COOP_E_NULL, COOP_E_INVALID for an input that is missing, unknown or given twice, and where a
+ loop is needed and there is none; COOP_E_AFFINITY for a node's CPU set without a worker, COOP_E_QUEUE_FULL, COOP_E_CLOSED,
+ COOP_E_UNSUPPORTED for options, COOP_E_FORKED. Nothing has run then.
+ */
+coop_status coop_dag_run(const coop_dag *dag,
+                         coop_pool *pool,
+                         coop_event_loop *event_loop,
+                         const coop_dag_run_options *options,
+                         const coop_dag_input *inputs,
+                         size_t count,
+                         coop_dag_run_callback callback,
+                         coop_dag_run_id *id);
+
+/*
+ Makes a builder without nodes.
+
+ options: copied; NULL is all defaults. out: set to the builder, which the caller frees with coop_dag_builder_free.
+
+ Any thread. COOP_E_NULL without out, COOP_E_INVALID for more nodes than a graph may have (2^28) or there is memory for,
+ COOP_E_UNSUPPORTED for options.
+ */
+coop_status coop_dag_builder_new(const coop_dag_builder_options *options, coop_dag_builder **out);
+
+/*
+ Releases the builder, and drops the functions of nodes that are in no graph. NULL does nothing.
+
+ Any thread; once, with no call begun after it.
+ */
+void coop_dag_builder_free(coop_dag_builder *builder);
+
+/*
+ Adds a node whose value each run is given.
+
+ name, length: UTF-8, copied; not empty, and no other node's. node: set to the node; may be NULL.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for the name, and for one node more than a graph may have, COOP_E_EXISTS for the name of another
+ node, COOP_E_CLOSED after coop_dag_builder_build, COOP_E_FORKED.
+ */
+coop_status coop_dag_builder_input(coop_dag_builder *builder,
+                                   const char *name,
+                                   size_t length,
+                                   coop_dag_node_id *node);
+
+/*
+ Adds a node that a worker of the pool runs.
+
+ name, length: UTF-8, copied; not empty, and no other node's. options: copied; NULL is all defaults. function: the builder owns
+ function.arg if this answers COOP_OK. node: set to the node; may be NULL.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for the name, a node of another builder, a priority, a time, a flag, and one node more than a
+ graph may have; COOP_E_EXISTS for the name of another node, COOP_E_UNSUPPORTED for options, COOP_E_CLOSED after
+ coop_dag_builder_build, COOP_E_FORKED. Unknown names, cycles and edges that are there twice are found by coop_dag_builder_build.
+ */
+coop_status coop_dag_builder_cpu(coop_dag_builder *builder,
+                                 const char *name,
+                                 size_t length,
+                                 const coop_dag_node_options *options,
+                                 coop_dag_function function,
+                                 coop_dag_node_id *node);
+
+/*
+ Adds a node that waits: its function is called on the loop's thread, begins something and returns, and the node ends when its
+ coop_dag_completer is used, by any thread, then or later. It takes no CPU set.
+
+ Everything else as in coop_dag_builder_cpu.
+ */
+coop_status coop_dag_builder_io(coop_dag_builder *builder,
+                                const char *name,
+                                size_t length,
+                                const coop_dag_node_options *options,
+                                coop_dag_io_function function,
+                                coop_dag_node_id *node);
+
+/*
+ Has later begin when earlier has ended, without reading its result. If that one fails, or is skipped, later is not run, as if it
+ read it.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another builder, or neither a node nor a name; COOP_E_CLOSED after
+ coop_dag_builder_build, COOP_E_FORKED. Names are looked up by coop_dag_builder_build.
+ */
+coop_status coop_dag_builder_after(coop_dag_builder *builder,
+                                   coop_dag_ref later,
+                                   coop_dag_ref earlier);
+
+/*
+ Adds all the nodes of another graph, their names behind prefix and a "/". Its inputs become those nodes of this one that the bindings
+ name, one for each.
+
+ prefix, length: UTF-8, copied; not empty. graph: stays the caller's. bindings, count: copied.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a prefix that is empty, an input that is missing or is none, a node of another builder, and
+ too many nodes, COOP_E_EXISTS for a name that is there already, COOP_E_CLOSED after coop_dag_builder_build, COOP_E_FORKED. Nothing
+ was added then.
+ */
+coop_status coop_dag_builder_insert(coop_dag_builder *builder,
+                                    const char *prefix,
+                                    size_t length,
+                                    const coop_dag *graph,
+                                    const coop_dag_binding *bindings,
+                                    size_t count);
+
+/*
+ Makes the graph. The builder is used up, whatever this answers: it takes no more nodes, and is freed.
+
+ out: set to the graph, which the caller frees with coop_dag_free.
+
+ Any thread. COOP_E_INVALID for a cycle ("the graph has a cycle: a -> b -> a"), a node that depends on itself, a name that no node has,
+ and an edge that is there twice: the message names them; COOP_E_NULL, COOP_E_CLOSED if it was built before, COOP_E_FORKED.
+ */
+coop_status coop_dag_builder_build(coop_dag_builder *builder,
+                                   coop_dag **out);
+
+/*
+ How many values the node reads. 0 for NULL.
+
+ The thread of the call.
+ */
+size_t coop_dag_call_reads(const coop_dag_call *call);
+
+/*
+ Looks at one of the values that the node reads.
+
+ index: from 0, in the order of coop_dag_node_options.reads. value: set to the value, which other nodes may read at the same time; it is
+ there until the function returns, and in an I/O node until its completer is used.
+
+ The thread of the call. COOP_E_NULL, COOP_E_INVALID for an index that is too large, COOP_E_CANCELLED if that node was skipped (of a
+ node with even_if_skipped), COOP_E_STALE if the value was taken.
+ */
+coop_status coop_dag_call_value(const coop_dag_call *call,
+                                size_t index,
+                                void **value);
+
+/*
+ Takes one of the values that the node reads, if no other node, and not the outcome, has it any more: then it is the function's, to be
+ changed, handed on as a result, or dropped. The function of a predicate takes nothing.
+
+ index: as of coop_dag_call_value. value: set to the value and its drop.
+
+ The thread of the call. COOP_E_EXISTS if somebody else has it, or a later attempt may need it, and then it may be looked at; else
+ those of coop_dag_call_value.
+ */
+coop_status coop_dag_call_take(const coop_dag_call *call,
+                               size_t index,
+                               coop_dag_value *value);
+
+/*
+ The node's name.
+
+ name, length: set to its bytes, which are UTF-8 without a NUL behind them, and there until the function returns.
+
+ The thread of the call. COOP_E_NULL.
+ */
+coop_status coop_dag_call_name(const coop_dag_call *call, const char **name, size_t *length);
+
+/*
+ Which attempt at the node this is: 0 for the first one, and for NULL.
+
+ The thread of the call.
+ */
+uint32_t coop_dag_call_attempt(const coop_dag_call *call);
+
+/*
+ Whether the run has ended already: a function that takes long may look, and give up. False for NULL.
+
+ The thread of the call.
+ */
+bool coop_dag_call_is_ended(const coop_dag_call *call);
+
+/*
+ Ends the run that the call is part of, as coop_dag_run_cancel does; the function goes on, and what it makes is dropped.
+
+ The thread of the call. COOP_E_NULL, COOP_E_STALE if the run had ended.
+ */
+coop_status coop_dag_call_cancel(const coop_dag_call *call);
+
+/*
+ Says why the node fails, for a function that then answers a negative number.
+
+ status: one of COOP_E_*. os_errno: beside COOP_E_OS; else 0. message, message_length: in words: UTF-8, copied; NULL says the status.
+ cause: anything, for coop_dag_outcome_cause; the library's if this answers COOP_OK. Told twice, the later one counts.
+
+ The thread of the call. COOP_E_NULL, COOP_E_INVALID for a status that is none and a message that is not UTF-8.
+ */
+coop_status coop_dag_call_fail(const coop_dag_call *call,
+                               coop_status status,
+                               int32_t os_errno,
+                               const char *message,
+                               size_t message_length,
+                               coop_dag_value cause);
+
+/*
+ Ends the node, and the completer.
+
+ status: COOP_OK; COOP_DAG_SKIP for a node that is to be skipped; or a COOP_E_* for one that has failed. value: the node's result beside
+ COOP_OK, the failure's cause beside a COOP_E_*; the library's if this answers COOP_OK, and dropped at once if the run or the node has
+ ended meanwhile, or the node is skipped.
+
+ Any thread, once. COOP_E_NULL, COOP_E_INVALID for another status: then the completer is still the caller's; COOP_E_FORKED.
+ */
+coop_status coop_dag_completer_complete(coop_dag_completer *completer,
+                                        coop_status status,
+                                        coop_dag_value value);
+
+/*
+ Ends the node, which has failed, and the completer.
+
+ status, os_errno, message, message_length, cause: as of coop_dag_call_fail.
+
+ Any thread, once. COOP_E_NULL, COOP_E_INVALID for a status that is none and a message that is not UTF-8: then the completer is still
+ the caller's; COOP_E_FORKED.
+ */
+coop_status coop_dag_completer_fail(coop_dag_completer *completer,
+                                    coop_status status,
+                                    int32_t os_errno,
+                                    const char *message,
+                                    size_t message_length,
+                                    coop_dag_value cause);
+
+/*
+ Has a function called if the run or the node ends before the completer is used: on the loop's thread, once, to give up what was begun.
+ The completer is still to be used then.
+
+ callback: the library owns callback.arg if this answers COOP_OK. It is dropped when the node has ended. A second one takes the place of
+ the first, which is dropped.
+
+ Any thread, while the completer was not used. COOP_E_NULL, COOP_E_CANCELLED if the run or the node has ended, COOP_E_FORKED.
+ */
+coop_status coop_dag_completer_on_cancel(coop_dag_completer *completer,
+                                         coop_callback callback);
+
+/*
+ Whether the run or the node has ended, so that nobody waits for the result any more. True for NULL.
+
+ Any thread, while the completer was not used.
+ */
+bool coop_dag_completer_is_ended(const coop_dag_completer *completer);
+
+/*
+ Gives the completer up: the node has failed with COOP_E_FAILED, unless it had ended. NULL does nothing.
+
+ Any thread, once, instead of coop_dag_completer_complete.
+ */
+void coop_dag_completer_free(coop_dag_completer *completer);
+
+/*
+ Releases the outcome, and drops the results that nobody has taken. NULL does nothing.
+
+ Any thread; once, with no call begun after it.
+ */
+void coop_dag_outcome_free(coop_dag_outcome *outcome);
+
+/*
+ How the run ended: COOP_OK if all nodes have ended well, or were skipped; else why not, and coop_last_error() has the words, which name
+ the first node that failed. A node's COOP_E_INVALID, _TIMEOUT, _AFFINITY, _UNSUPPORTED, _PANIC, _OS, _EXISTS and _RESOLVE are the
+ run's too; for each other number it ends with COOP_E_FAILED.
+
+ Any thread. COOP_E_CANCELLED, COOP_E_TIMEOUT, COOP_E_CLOSED; COOP_E_NULL.
+ */
+coop_status coop_dag_outcome_result(const coop_dag_outcome *outcome);
+
+/*
+ What became of a node.
+
+ state: set to one of COOP_DAG_CANCELLED, _RUNNING, _DONE, _SKIPPED, _FAILED.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+ */
+coop_status coop_dag_outcome_state(const coop_dag_outcome *outcome, coop_dag_node_id node, int32_t *state);
+
+/*
+ Why a node has failed: the number that its function answered, or the library's, and coop_last_error() has the words. COOP_OK if it has
+ not failed.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+ */
+coop_status coop_dag_outcome_failure(const coop_dag_outcome *outcome,
+                                     coop_dag_node_id node);
+
+/*
+ The cause that a node has told beside its failure: see coop_dag_call_fail.
+
+ cause: set to it, which is there until the outcome is freed; NULL if there is none, or the node has not failed.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+ */
+coop_status coop_dag_outcome_cause(const coop_dag_outcome *outcome, coop_dag_node_id node, void **cause);
+
+/*
+ Looks at a node's result.
+
+ value: set to it, which is there until it is taken, or the outcome is freed.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph, and for one whose result was not kept as other nodes read it (see
+ coop_dag_node_options.keep); COOP_E_CANCELLED if it has none, for it was cancelled or skipped; the node's failure, with its name;
+ COOP_E_STALE if the result was taken, or another outcome of the same run has it.
+ */
+coop_status coop_dag_outcome_value(const coop_dag_outcome *outcome,
+                                   coop_dag_node_id node,
+                                   void **value);
+
+/*
+ Takes a node's result, which is the caller's then.
+
+ value: set to it and its drop.
+
+ Any thread. COOP_E_EXISTS if a node has it that still runs, though the run has ended; else as coop_dag_outcome_value.
+ */
+coop_status coop_dag_outcome_take(const coop_dag_outcome *outcome, coop_dag_node_id node, coop_dag_value *value);
+
+/*
+ Waits until a run has ended.
+
+ timeout_ns: nanoseconds, 0 only looks, COOP_FOREVER waits as long as it takes. out: set to what the nodes have made, which the caller
+ frees with coop_dag_outcome_free; how the run ended is coop_dag_outcome_result. NULL if nobody wants it.
+
+ Once the end was seen the id is stale. It lives on at COOP_E_TIMEOUT, and at COOP_E_WOULD_DEADLOCK, which is the answer to the run's own
+ nodes, to the only worker of its pool, and on the thread of a loop that it needs.
+
+ Any thread, also several at once: each that waits is told. COOP_E_STALE, COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
+ */
+coop_status coop_dag_run_join(const coop_dag *dag,
+                              coop_dag_run_id id,
+                              int64_t timeout_ns,
+                              coop_dag_outcome **out);
+
+/*
+ Has a function told the end of a run: by the thread that ends it, or here and now if it has ended. The id stays.
+
+ callback: the run owns callback.arg if this answers COOP_OK.
+
+ Any thread. COOP_E_EXISTS if a function is to be told already, COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_dag_run_then(const coop_dag *dag, coop_dag_run_id id, coop_dag_run_callback callback);
+
+/*
+ Ends a run with COOP_E_CANCELLED, as coop_dag_run says of one that ends early. The id stays, for coop_dag_run_join.
+
+ Any thread, also the run's own nodes (see coop_dag_call_cancel). COOP_E_TIMEOUT if it is too late, for the run has ended, which changes
+ nothing; COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_dag_run_cancel(const coop_dag *dag,
+                                coop_dag_run_id id);
+
+/*
+ Gives an id up: the run goes on.
+
+ Any thread. COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_dag_run_release(const coop_dag *dag, coop_dag_run_id id);
 
 /*
  Makes an event, not signalled.

@@ -7,18 +7,19 @@
 //! * A run has one timer at most, for what it may not miss next: being ready, a beat, its end. A beat moves no timer; the timer
 //!   looks at the last beat when it fires.
 //!
-//! `node.rs` what is known of a service or supervisor; `run.rs` runs and their deadlines; `act.rs` what the rules ask for; `verbs.rs` the
+//! `node.rs` what is known of a service or supervisor; `run.rs` runs, `due.rs` what they may not miss; `act.rs` what the rules ask for; `verbs.rs` the
 //! program's calls and questions.
 
 #![forbid(unsafe_code)]
 
 mod act;
+mod due;
 mod node;
 mod run;
 mod verbs;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::Arc,
     time::{Duration, Instant},
@@ -33,6 +34,7 @@ use super::{
     decide::Input,
     event::What,
     journal::Journal,
+    reap::Orphans,
     service::{ServiceId, SupervisorOptions},
     shared::{Finish, Link, Phase, Shared},
 };
@@ -61,8 +63,12 @@ pub(super) struct Tree {
     /// Nothing may take as long as it likes any more: the owner has gone.
     bounded: bool,
     stopped: bool,
+    signals: u64,
     killing: bool,
     finish: Finish,
+    orphans: Orphans,
+    /// The next look at them.
+    looks: Option<TimerId>,
 }
 
 impl Tree {
@@ -86,8 +92,11 @@ impl Tree {
             random: RandomState::new().hash_one(0u8),
             bounded: false,
             stopped: false,
+            signals: 0,
             killing: false,
             finish: Finish::Stopped,
+            orphans: Orphans::default(),
+            looks: None,
         }
     }
 
@@ -190,6 +199,20 @@ impl Tree {
         self.link.upgrade().map_or(Phase::Ended(Finish::Stopped), |shared| shared.phase())
     }
 
+    /// Reaps orphans, if the host was asked to.
+    pub(super) fn reap(&mut self) {
+        let mut own: HashSet<i32> = self.disowned.values().filter_map(|(_, run)| run.pid()).collect();
+        for id in self.below(self.root) {
+            if let Some(node) = self.node(id) {
+                own.extend(node.current.iter().chain(&node.next).filter_map(Run::pid));
+            }
+        }
+        let next = self.orphans.reap(&own);
+        let before = self.looks.take();
+        self.cancel(before);
+        self.looks = next.and_then(|after| self.timer(after, Self::reap));
+    }
+
     /// Asks the root to end.
     pub(super) fn stop(&mut self) {
         self.stopped = true;
@@ -198,6 +221,15 @@ impl Tree {
             Phase::New | Phase::Started => self.stop_child(self.root),
             Phase::Ended(_) => {}
         }
+    }
+
+    /// The first signal stops, the second one ends everything.
+    pub(super) fn signal(&mut self, signum: i32, times: u64) {
+        if self.signals == 0 && !self.stopped {
+            self.finish = Finish::Signal(signum);
+        }
+        self.signals += times;
+        if self.signals > 1 { self.kill() } else { self.stop() }
     }
 
     /// [`Tree::stop`], where nothing may take as long as it likes.
