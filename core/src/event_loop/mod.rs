@@ -36,7 +36,7 @@ pub mod event;
 mod handle;
 mod io;
 mod kernel;
-mod news;
+pub(crate) mod news;
 mod observe;
 mod post_and_wait;
 mod posts;

@@ -118,6 +118,108 @@ pub enum What {
     AutoShutdown,
 }
 
+/// A [`What`] without its details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u32)]
+pub enum Kind {
+    /// Its specification was added.
+    Added = 0,
+    /// Its specification was removed.
+    Removed = 1,
+    /// A run begins.
+    Starting = 2,
+    /// Its process is there.
+    Spawned = 3,
+    /// It is ready.
+    Ready = 4,
+    /// What it says of itself.
+    Status = 5,
+    /// A run did not get ready.
+    StartFailed = 6,
+    /// Its start asked not to be run.
+    Ignored = 7,
+    /// It is asked to stop.
+    Stopping = 8,
+    /// A run ended.
+    Ended = 9,
+    /// It is started again after a delay.
+    Backoff = 10,
+    /// It rests.
+    Parked = 11,
+    /// It ignored its deadline, and goes on.
+    Unresponsive = 12,
+    /// A supervisor had too many restarts.
+    GaveUp = 13,
+    /// A supervisor shuts itself down.
+    AutoShutdown = 14,
+}
+
+impl Kind {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 15] = [
+        Self::Added,
+        Self::Removed,
+        Self::Starting,
+        Self::Spawned,
+        Self::Ready,
+        Self::Status,
+        Self::StartFailed,
+        Self::Ignored,
+        Self::Stopping,
+        Self::Ended,
+        Self::Backoff,
+        Self::Parked,
+        Self::Unresponsive,
+        Self::GaveUp,
+        Self::AutoShutdown,
+    ];
+
+    /// Its name: `start_failed`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Starting => "starting",
+            Self::Spawned => "spawned",
+            Self::Ready => "ready",
+            Self::Status => "status",
+            Self::StartFailed => "start_failed",
+            Self::Ignored => "ignored",
+            Self::Stopping => "stopping",
+            Self::Ended => "ended",
+            Self::Backoff => "backoff",
+            Self::Parked => "parked",
+            Self::Unresponsive => "unresponsive",
+            Self::GaveUp => "gave_up",
+            Self::AutoShutdown => "auto_shutdown",
+        }
+    }
+}
+
+impl What {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Added => Kind::Added,
+            Self::Removed => Kind::Removed,
+            Self::Starting => Kind::Starting,
+            Self::Spawned { .. } => Kind::Spawned,
+            Self::Ready => Kind::Ready,
+            Self::Status(_) => Kind::Status,
+            Self::StartFailed { .. } => Kind::StartFailed,
+            Self::Ignored => Kind::Ignored,
+            Self::Stopping => Kind::Stopping,
+            Self::Ended { .. } => Kind::Ended,
+            Self::Backoff { .. } => Kind::Backoff,
+            Self::Parked { .. } => Kind::Parked,
+            Self::Unresponsive => Kind::Unresponsive,
+            Self::GaveUp => Kind::GaveUp,
+            Self::AutoShutdown => Kind::AutoShutdown,
+        }
+    }
+}
+
 /// One change of one service or supervisor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -148,6 +250,152 @@ impl fmt::Display for Ended {
             Self::Panicked(message) => write!(f, "panicked: {message}"),
             Self::Shutdown => f.write_str("shut down"),
             Self::Lost(why) => write!(f, "ended, how is not known: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Asked => "it was asked to",
+            Self::ShutdownDeadline => "it did not stop in time",
+            Self::ReadyDeadline => "it was not ready in time",
+            Self::Watchdog => "it missed its watchdog's time",
+            Self::HandOver => "its successor is ready",
+        })
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added => f.write_str("added"),
+            Self::Removed => f.write_str("removed"),
+            Self::Starting => f.write_str("starting"),
+            Self::Spawned { pid } => write!(f, "is process {pid}"),
+            Self::Ready => f.write_str("ready"),
+            Self::Status(text) => write!(f, "says: {}", one_line(text)),
+            Self::StartFailed { reason, tail } => {
+                write!(f, "did not start: {}", one_line(reason))?;
+                last(f, tail)
+            }
+            Self::Ignored => f.write_str("asked not to be run"),
+            Self::Stopping => f.write_str("stopping"),
+            Self::Ended { how, because, uptime, restarts, tail, .. } => {
+                write!(f, "{}", one_line(&how.to_string()))?;
+                if let Some(because) = because {
+                    write!(f, ", since {because}")?;
+                }
+                write!(f, ", after {uptime:.3?}, {restarts} restarts before")?;
+                last(f, tail)
+            }
+            Self::Backoff { delay } => write!(f, "starts again in {delay:.3?}"),
+            Self::Parked { delay } => write!(f, "is parked, and tried again in {delay:.3?}"),
+            Self::Unresponsive => f.write_str("ignored its deadline, and goes on by itself"),
+            Self::GaveUp => f.write_str("gives up: too many restarts"),
+            Self::AutoShutdown => f.write_str("shuts down: its significant children have ended"),
+        }
+    }
+}
+
+fn last(f: &mut fmt::Formatter<'_>, tail: &[String]) -> fmt::Result {
+    match tail.last() {
+        Some(line) => write!(f, "; its last line: {}", one_line(line)),
+        None => Ok(()),
+    }
+}
+
+/// What others wrote must not break the line.
+fn one_line(text: &str) -> String {
+    text.trim_end().chars().map(|each| if each.is_control() { ' ' } else { each }).collect()
+}
+
+impl fmt::Display for Event {
+    /// One line: number, time (UTC), path, run, and what.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.number)?;
+        let since = self.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (days, seconds) = (since.as_secs() / 86400, since.as_secs() % 86400);
+        let (year, month, day) = date(days);
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z ", since.subsec_millis())?;
+        f.write_str(&one_line(&self.path))?;
+        if self.run > 0 {
+            write!(f, " run {}", self.run)?;
+        }
+        write!(f, ": {}", self.what)
+    }
+}
+
+/// The date of a day counted from 1970-01-01. Years begin in March here, so that the leap day is the last one.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    fn event(what: What) -> Event {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_709_210_096_789);
+        Event { number: 7, time, id: 1, path: "root/web".into(), run: 2, what }
+    }
+
+    #[test]
+    fn an_event_is_one_line() {
+        assert_eq!(event(What::Ready).to_string(), "7 2024-02-29T12:34:56.789Z root/web run 2: ready");
+        let ended = event(What::Ended {
+            how: Ended::Failed("no\nroom".into()),
+            normal: false,
+            because: Some(Because::Watchdog),
+            uptime: Duration::from_millis(1500),
+            restarts: 1,
+            tail: vec!["first".into(), "last\u{7}".into()],
+        });
+        assert_eq!(
+            ended.to_string(),
+            "7 2024-02-29T12:34:56.789Z root/web run 2: failed: no room, since it missed its watchdog's time, after 1.500s, \
+             1 restarts before; its last line: last "
+        );
+    }
+
+    #[test]
+    fn an_event_comes_back_from_json() {
+        for what in [
+            What::Added,
+            What::Status("x".into()),
+            What::Spawned { pid: 3 },
+            What::StartFailed { reason: "none".into(), tail: vec!["a".into()] },
+            What::Backoff { delay: Duration::from_millis(50) },
+        ] {
+            let event = event(what);
+            let text = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event, "{text}");
+            assert!(text.contains(event.what.kind().name()), "{text}");
+        }
+    }
+
+    #[test]
+    fn kinds_have_the_names_that_json_has() {
+        for (number, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, number);
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("{:?}", kind.name()));
+        }
+    }
+
+    #[test]
+    fn dates_of_days() {
+        for (days, expected) in
+            [(0, (1970, 1, 1)), (59, (1970, 3, 1)), (11_016, (2000, 2, 29)), (20_779, (2026, 11, 22))]
+        {
+            assert_eq!(date(days), expected);
         }
     }
 }

@@ -5,18 +5,42 @@
 //!
 //! # Where things are
 //!
-//! `service.rs` what is said of a service and of a supervisor, with the defaults; `decide/` what is done when something happens, as pure
-//! functions; `executor/` how a service is run; `event.rs` what observers are told.
+//! `service.rs` what is said of a service and of a supervisor, with the defaults; `host.rs` the owner of a tree; `supervisor.rs` the
+//! verbs; `shared.rs` the way to the host's thread, `asked.rs` an answer on its way; `tree/` what the host's thread does; `decide/` what is done when something happens, as
+//! pure functions, with `backoff.rs`; `executor/` how a service is run; `context.rs` what a run knows of itself, `stop.rs` how it is asked to
+//! stop; `event.rs` what observers are told, `journal.rs` how events are numbered and kept, `filter.rs` and `observer.rs` who gets them.
 
+mod asked;
+mod backoff;
+mod context;
 mod decide;
 pub mod event;
 pub mod executor;
+mod filter;
+mod host;
+mod journal;
+mod observer;
 pub mod service;
+mod shared;
+mod stop;
+#[allow(clippy::module_inception, reason = "the verbs are a supervisor's")]
+mod supervisor;
+mod tree;
 
 pub use self::{
-    event::{Because, Ended, Event, What},
-    executor::{Executor, Reporter, Running, Start, Stopped},
+    asked::Asked,
+    context::{Context, Stopping},
+    event::{Because, Ended, Event, Kind, What},
+    executor::{Executor, Reporter, Running, Start, Stopped, async_::Async, callbacks::Callbacks, thread::Thread},
+    filter::Filter,
+    host::{Host, HostOptions},
+    observer::{Item, Observer, ObserverOptions, Place},
     service::{
         Args, AutoShutdown, Backoff, Growth, Ready, Restart, Service, ServiceId, Shutdown, Strategy, SupervisorOptions,
     },
+    shared::Finish,
+    supervisor::{Child, ChildCounts, ChildInfo, ChildSpec, ChildState, Flags, Supervisor, Verb},
 };
+
+#[cfg(all(test, not(loom)))]
+mod test;

@@ -56,7 +56,7 @@ mod hyper;
 mod join;
 mod place;
 mod run;
-mod signal;
+pub(crate) mod signal;
 #[cfg(all(test, not(loom)))]
 mod test;
 

@@ -14,19 +14,19 @@ use crate::{
 
 /// See the module's text.
 #[derive(Debug, Default)]
-pub(super) struct Signal {
+pub(crate) struct Signal {
     raised: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Signal {
-    pub(super) fn raise(&self) {
+    pub(crate) fn raise(&self) {
         *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_one();
     }
 
     /// Waits until it is raised, and lowers it. False at the deadline.
-    pub(super) fn wait(&self, deadline: Deadline) -> bool {
+    pub(crate) fn wait(&self, deadline: Deadline) -> bool {
         let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
         while !*raised {
             raised = match deadline.remaining() {

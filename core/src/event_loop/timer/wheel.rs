@@ -297,7 +297,7 @@ mod test {
     fn the_same_tick_keeps_its_order() {
         let mut wheel = Wheel::new();
         let ids: Vec<_> = (0..100).map(|n| wheel.insert(5000, n)).collect();
-        assert_eq!(expire(&mut wheel, 4999), []);
+        assert!(expire(&mut wheel, 4999).is_empty());
         assert_eq!(expire(&mut wheel, 5000), ids);
     }
 
@@ -314,7 +314,7 @@ mod test {
     fn the_end_of_time_is_far_away_but_kept() {
         let mut wheel = Wheel::new();
         let id = wheel.insert(u64::MAX, ());
-        assert_eq!(expire(&mut wheel, 3 * HORIZON), []);
+        assert!(expire(&mut wheel, 3 * HORIZON).is_empty());
         assert_eq!(wheel.remove(id), Some(()));
         assert_eq!(wheel.next_tick(), None);
     }

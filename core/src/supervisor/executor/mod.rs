@@ -12,11 +12,15 @@
 #![deny(unsafe_code)]
 
 #[cfg(target_os = "linux")]
+pub mod async_;
+pub mod callbacks;
 pub mod process;
+pub mod thread;
 
 use std::{fmt, sync::Arc};
 
 use super::{
+    Supervisor,
     event::{Because, Ended},
     service::{Args, Service, ServiceId},
 };
@@ -55,6 +59,10 @@ pub struct Start<'a> {
     pub args: &'a Args,
     /// The host's own loop, for what the executor waits for.
     pub event_loop: &'a Handle,
+    /// The main loop that the host was given.
+    pub main_loop: Option<&'a Handle>,
+    /// The service's own supervisor; none where an executor is used without a host.
+    pub supervisor: Option<&'a Supervisor>,
     /// What the run tells.
     pub reporter: Reporter,
 }

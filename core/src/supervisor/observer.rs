@@ -1,0 +1,211 @@
+//! Observers: what happens in a host, told to whoever asks, at their own pace.
+//!
+//! # What holds
+//!
+//! * An observer that is slow loses the oldest events and is told how many, before the ones that it still gets.
+//! * It ends, after the last event, when the host has ended.
+//! * Dropped, it is forgotten; a callback of it that is running is not waited for.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::{Arc, PoisonError, Weak},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use super::{
+    event::Event,
+    journal::{Journal, Pending, Queue},
+};
+use crate::{
+    error::{Error, Result},
+    event_loop,
+    fork::ForkGuard,
+    job, pool,
+    task::JoinHandle,
+    thread,
+    time::Deadline,
+};
+
+/// How to observe.
+#[derive(Debug, Clone)]
+pub struct ObserverOptions {
+    /// How many events may wait to be taken, at least 1.
+    pub queue: usize,
+    /// How many of the events that came before are told first, as far as the host has kept them.
+    pub replay: usize,
+}
+
+impl Default for ObserverOptions {
+    fn default() -> Self {
+        Self { queue: 1024, replay: 0 }
+    }
+}
+
+/// What an observer is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Item {
+    /// An event.
+    Event(Arc<Event>),
+    /// So many events did not fit, between the one before and the one after this.
+    Lost(u64),
+}
+
+/// Where the callback of an observer runs.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// On a thread of its own, which ends with the observer.
+    Thread,
+    /// On this loop's thread.
+    Loop(event_loop::Handle),
+    /// In this pool.
+    Pool(pool::Handle),
+}
+
+/// Sees a host's events; made by [`Host::observe`](super::Host::observe).
+pub struct Observer {
+    fork: ForkGuard,
+    journal: Weak<Journal>,
+    id: u64,
+    queue: Arc<Queue>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+fn take(pending: &mut Pending) -> Option<Result<Item>> {
+    if pending.lost > 0 {
+        return Some(Ok(Item::Lost(std::mem::take(&mut pending.lost))));
+    }
+    match pending.events.pop_front() {
+        Some(event) => Some(Ok(Item::Event(event))),
+        None => pending.closed.then_some(Err(Error::Closed("host"))),
+    }
+}
+
+impl Observer {
+    pub(super) fn new(journal: &Arc<Journal>, filter: super::Filter, options: &ObserverOptions) -> Result<Self> {
+        if options.queue == 0 {
+            return Err(Error::Invalid("an observer's queue of 0 events holds none: at least 1".into()));
+        }
+        let (id, queue) = journal.observe(filter, options.queue, options.replay);
+        let fork = ForkGuard::new("observer");
+        Ok(Self { fork, journal: Arc::downgrade(journal), id, queue, task: None })
+    }
+
+    pub(super) fn run(&mut self, place: Place, mut callback: impl FnMut(Item) + Send + 'static) -> Result<()> {
+        let queue = self.queue.clone();
+        if let Place::Thread = place {
+            thread::spawn("coop-observer", move || {
+                while let Ok(item) = next(&queue, Deadline::NEVER) {
+                    job::caught("observer", || callback(item));
+                }
+            })?;
+            return Ok(());
+        }
+        let told = async move {
+            while let Ok(item) = poll_fn(|cx| poll_next(&queue, cx)).await {
+                job::caught("observer", || callback(item));
+                crate::task::yield_now().await;
+            }
+        };
+        self.task = Some(match place {
+            Place::Loop(event_loop) => event_loop.spawn(told)?,
+            Place::Pool(pool) => pool.spawn(told)?,
+            Place::Thread => unreachable!("returned above"),
+        });
+        Ok(())
+    }
+
+    /// What came next, if anything did.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when the host has ended and all was taken, [`Error::Forked`].
+    pub fn try_next(&self) -> Result<Option<Item>> {
+        self.fork.check()?;
+        take(&mut self.queue.lock()).transpose()
+    }
+
+    /// Waits for what comes next.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`], [`Error::Closed`] when the host has ended and all was taken, [`Error::Forked`].
+    pub fn next(&self, timeout: Option<Duration>) -> Result<Item> {
+        self.fork.check()?;
+        next(&self.queue, Deadline::after(timeout))
+    }
+
+    /// [`Observer::next`] for a coroutine. One at a time waits.
+    ///
+    /// # Errors
+    /// As there, without a deadline.
+    pub async fn next_async(&self) -> Result<Item> {
+        self.fork.check()?;
+        poll_fn(|cx| poll_next(&self.queue, cx)).await
+    }
+
+    /// What comes, until the host has ended; waits for each.
+    pub fn iter(&self) -> impl Iterator<Item = Item> + '_ {
+        std::iter::from_fn(|| self.next(None).ok())
+    }
+}
+
+fn next(queue: &Queue, deadline: Deadline) -> Result<Item> {
+    let mut pending = queue.lock();
+    loop {
+        if let Some(item) = take(&mut pending) {
+            return item;
+        }
+        pending = match deadline.remaining() {
+            None => queue.changed.wait(pending).unwrap_or_else(PoisonError::into_inner),
+            Some(Duration::ZERO) => return Err(Error::Timeout("no event has come".into())),
+            Some(left) => queue.changed.wait_timeout(pending, left).unwrap_or_else(PoisonError::into_inner).0,
+        };
+    }
+}
+
+fn poll_next(queue: &Queue, cx: &mut Context<'_>) -> Poll<Result<Item>> {
+    // Cloned, and the one before dropped, with no lock held.
+    let waker = cx.waker().clone();
+    let mut pending = queue.lock();
+    if let Some(item) = take(&mut pending) {
+        drop(pending);
+        return Poll::Ready(item);
+    }
+    let before = pending.waker.replace(waker);
+    drop(pending);
+    drop(before);
+    Poll::Pending
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        if self.fork.is_forked() {
+            // Another thread may have held a lock of these at the moment of the fork.
+            std::mem::forget((self.queue.clone(), self.task.take()));
+            return;
+        }
+        if let Some(journal) = self.journal.upgrade() {
+            journal.leave(self.id);
+        }
+        let waker = {
+            let mut pending = self.queue.lock();
+            pending.events.clear();
+            pending.lost = 0;
+            pending.closed = true;
+            self.queue.changed.notify_all();
+            pending.waker.take()
+        };
+        drop(waker);
+        if let Some(mut task) = self.task.take() {
+            task.cancel();
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What a host shares with those who call it: the way to its thread, and how it ended.
+//!
+//! # Invariant
+//!
+//! The tree is touched by the host's thread only, in one post or timer of its loop at a time, which takes it out of its place: so nothing
+//! is locked while executors and wakers are called, and what they report comes in a later post.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use super::{asked::Asked, journal::Journal, service::Service, tree::Tree};
+use crate::{
+    error::{Error, Result},
+    event_loop::{
+        Handle, WeakHandle,
+        news::{self, Teller},
+    },
+    fork::ForkGuard,
+    job::{Job, panic_text},
+    time::Deadline,
+};
+
+/// How a host ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finish {
+    /// It was asked to stop.
+    Stopped,
+    /// Its significant children have ended.
+    AutoShutdown,
+    /// More restarts than its root allows; the text says which supervisor and what ended last.
+    GaveUp(String),
+}
+
+/// How far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    New,
+    Started,
+    Ended(Finish),
+}
+
+pub(super) struct Shared {
+    pub(super) fork: ForkGuard,
+    pub(super) name: String,
+    event_loop: WeakHandle,
+    pub(super) main_loop: Option<WeakHandle>,
+    pub(super) journal: Arc<Journal>,
+    tree: Mutex<Option<Box<Tree>>>,
+    phase: Mutex<Phase>,
+    changed: Condvar,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+impl Shared {
+    pub(super) fn new(name: String, event_loop: &Handle, main_loop: Option<&Handle>, history: usize) -> Arc<Self> {
+        Arc::new(Self {
+            fork: ForkGuard::new("host"),
+            name,
+            event_loop: event_loop.downgrade(),
+            main_loop: main_loop.map(Handle::downgrade),
+            journal: Arc::new(Journal::new(history)),
+            tree: Mutex::new(None),
+            phase: Mutex::new(Phase::New),
+            changed: Condvar::new(),
+        })
+    }
+
+    fn tree(&self) -> MutexGuard<'_, Option<Box<Tree>>> {
+        self.tree.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn put_tree(&self, tree: Box<Tree>) {
+        *self.tree() = Some(tree);
+    }
+
+    pub(super) fn take_tree(&self) -> Option<Box<Tree>> {
+        self.tree().take()
+    }
+
+    pub(super) fn event_loop(&self) -> Result<Handle> {
+        self.fork.check()?;
+        self.event_loop.upgrade().ok_or(Error::Closed("host"))
+    }
+
+    /// Has the host's thread change the tree. Nothing of it runs when the host has gone.
+    pub(super) fn post(self: &Arc<Self>, f: impl FnOnce(&mut Tree) + Send + 'static) -> Result<()> {
+        let shared = self.clone();
+        let job = Job::new(move || shared.turn(f));
+        self.event_loop()?.post_job(job).map_err(|refused| match refused.error {
+            Error::Closed(_) => Error::Closed("host"),
+            other => other,
+        })
+    }
+
+    /// One turn of the host's thread. A panic in it is the library's own fault: the tree is kept, and the panic is told.
+    pub(super) fn turn(&self, f: impl FnOnce(&mut Tree)) {
+        let Some(mut tree) = self.take_tree() else { return };
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            f(&mut tree);
+            tree.drive();
+        }));
+        self.put_tree(tree);
+        if let Err(payload) = ran {
+            tracing::error!(target: "coop", "the host panicked: {}", panic_text(&*payload));
+        }
+    }
+
+    /// Has the host's thread do something that is answered now or later.
+    pub(super) fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&mut Tree, Teller<Result<T>>) + Send + 'static,
+    ) -> Result<Asked<T>> {
+        let (teller, listener) = news::channel();
+        self.post(move |tree| f(tree, teller))?;
+        Ok(Asked { fork: self.fork, listener })
+    }
+
+    /// Asks something that is answered at once.
+    pub(super) fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&mut Tree) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.may_wait()?;
+        let asked = self.ask(move |tree, teller| {
+            teller.tell(f(tree));
+        })?;
+        asked.join(None)
+    }
+
+    /// Refuses a wait on the host's own thread.
+    pub(super) fn may_wait(&self) -> Result<()> {
+        if self.event_loop()?.is_loop_thread() {
+            return Err(Error::WouldDeadlock(
+                "the host's own thread cannot wait for the host: use ask(), or call from another thread",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What can be refused of a service before the host sees it.
+    pub(super) fn check(&self, service: &Service) -> Result<()> {
+        self.fork.check()?;
+        let checked = catch_unwind(AssertUnwindSafe(|| service.check()));
+        checked.unwrap_or_else(|payload| Err(Error::Panic(panic_text(&*payload).to_owned())))
+    }
+
+    pub(super) fn stop(self: &Arc<Self>) -> Result<()> {
+        self.fork.check()?;
+        match self.post(Tree::stop) {
+            Err(Error::Closed(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    pub(super) fn kill(self: &Arc<Self>) -> Result<()> {
+        self.fork.check()?;
+        match self.post(Tree::kill) {
+            Err(Error::Closed(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn lock_phase(&self) -> MutexGuard<'_, Phase> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.lock_phase().clone()
+    }
+
+    pub(super) fn set_phase(&self, phase: Phase) {
+        *self.lock_phase() = phase;
+        self.changed.notify_all();
+        // Whoever runs it may be waiting for this.
+        if let Some(main_loop) = self.main_loop.as_ref().and_then(WeakHandle::upgrade) {
+            let _ = main_loop.interrupt();
+        }
+    }
+
+    /// Waits until it has ended. `None` at the deadline.
+    pub(super) fn wait_ended(&self, deadline: Deadline) -> Result<Option<Finish>> {
+        let mut phase = self.lock_phase();
+        loop {
+            match &*phase {
+                Phase::Ended(finish) => return Ok(Some(finish.clone())),
+                Phase::New => return Err(Error::Invalid("the host has not been started".into())),
+                Phase::Started => {}
+            }
+            phase = match deadline.remaining() {
+                None => self.changed.wait(phase).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return Ok(None),
+                Some(left) => self.changed.wait_timeout(phase, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+    }
+}
+
+/// A way to the tree that keeps nothing.
+pub(super) type Link = Weak<Shared>;
