@@ -346,7 +346,8 @@ unsafe fn command_of(read: &coop_command) -> Result<Command> {
         };
     }
     // SAFETY: the caller's promise.
-    if let Some(directory) = unsafe { options::path(read.directory, read.directory_length, "coop_command.directory") }? {
+    if let Some(directory) = unsafe { options::path(read.directory, read.directory_length, "coop_command.directory") }?
+    {
         made = made.directory(directory);
     }
     made = identity(made, read)?;
@@ -359,11 +360,7 @@ unsafe fn command_of(read: &coop_command) -> Result<Command> {
             let text = format!("coop_limit.resource is {}: allowed are this system's RLIMIT_*", limit.resource);
             Error::Invalid(text)
         })?;
-        made = made.limit(
-            resource,
-            limit_of(limit.soft, "coop_limit.soft")?,
-            limit_of(limit.hard, "coop_limit.hard")?,
-        );
+        made = made.limit(resource, limit_of(limit.soft, "coop_limit.soft")?, limit_of(limit.hard, "coop_limit.hard")?);
     }
     // SAFETY: the caller's promise.
     if let Some(cpus) = unsafe { read.cpus.read() }? {
@@ -392,10 +389,12 @@ unsafe fn command_of(read: &coop_command) -> Result<Command> {
 
 /// What zero has a meaning for, and so holds only where `has` says so: a field that was set without it is a mistake.
 fn identity(mut made: Command, read: &coop_command) -> Result<Command> {
-    const ALL: u32 =
-        COOP_COMMAND_UID | COOP_COMMAND_GID | COOP_COMMAND_GROUPS | COOP_COMMAND_UMASK | COOP_COMMAND_NICE;
+    const ALL: u32 = COOP_COMMAND_UID | COOP_COMMAND_GID | COOP_COMMAND_GROUPS | COOP_COMMAND_UMASK | COOP_COMMAND_NICE;
     if read.has & !ALL != 0 {
-        return Err(Error::Invalid(format!("coop_command.has is {}: allowed are COOP_COMMAND_*, up to {ALL}", read.has)));
+        return Err(Error::Invalid(format!(
+            "coop_command.has is {}: allowed are COOP_COMMAND_*, up to {ALL}",
+            read.has
+        )));
     }
     let has = |bit: u32, name: &str, is_set: bool| {
         if is_set && read.has & bit == 0 {

@@ -225,8 +225,8 @@ impl Inner {
     }
 
     pub(crate) fn forget(&self, id: u64) -> Result<()> {
-        let found = self.observers().remove(id);
-        // Dropped here, with no lock held.
-        found.map(drop).ok_or(Error::Stale("observer"))
+        let found = self.observers().remove(id).ok_or(Error::Stale("observer"))?;
+        // Another thread may wait for its next event, and hold it.
+        found.close()
     }
 }

@@ -7,10 +7,7 @@ use std::{
 
 use coop_core::{
     Error, Result,
-    supervisor::{
-        Filter, Observer, ObserverOptions, Place,
-        event::Kind,
-    },
+    supervisor::{Filter, Observer, ObserverOptions, Place, event::Kind},
 };
 
 use crate::{
@@ -63,6 +60,12 @@ pub(crate) struct Observing {
     /// What the last coop_observer_next has shown; `None` for one with a function.
     shown: Option<Mutex<Option<Box<Shown>>>>,
     json: bool,
+}
+
+impl Observing {
+    pub(crate) fn close(&self) -> Result<()> {
+        self.observer.close()
+    }
 }
 
 /// Begins to observe a host.
@@ -179,7 +182,9 @@ pub unsafe extern "C" fn coop_observer_cancel(host: *mut coop_host, id: coop_obs
 fn kinds(mask: i32) -> Result<Vec<Kind>> {
     let all = (1 << Kind::ALL.len()) - 1;
     if mask & !all != 0 {
-        return Err(Error::Invalid(format!("coop_observer_options.kinds is {mask}: allowed are COOP_SERVICE_*, up to {all}")));
+        return Err(Error::Invalid(format!(
+            "coop_observer_options.kinds is {mask}: allowed are COOP_SERVICE_*, up to {all}"
+        )));
     }
     Ok(Kind::ALL.into_iter().filter(|kind| mask >> *kind as u32 & 1 == 1).collect())
 }

@@ -298,7 +298,8 @@ impl coop_service_options {
             }
             (true, None, None) => Err(null("coop_service_options.command, thread.fn and async.start")),
             _ => Err(Error::Invalid(
-                "coop_service_options has more than one of command, thread.fn and async.start: exactly one is allowed".into(),
+                "coop_service_options has more than one of command, thread.fn and async.start: exactly one is allowed"
+                    .into(),
             )),
         }
     }

@@ -10,10 +10,7 @@ use std::{
 
 use coop_core::{
     Error, Result,
-    supervisor::{
-        Args, Context, Ended, Executor,
-        executor::{Callbacks, End, Thread},
-    },
+    supervisor::{Args, Callbacks, Context, Ended, Executor, Thread, executor::callbacks::End},
 };
 
 use crate::{
@@ -41,7 +38,7 @@ enum Kind {
     /// How the function's return is told; `None` is fine.
     Thread(Mutex<Option<String>>),
     /// Of the main loop's: C holds a count of it, and the service's argument, until it ends the run.
-    Loop(Mutex<Option<End>>, Arc<Given<OnLoop>>, Arc<Runs>),
+    Loop { end: Mutex<Option<End>>, runs: Arc<Runs>, _argument: Arc<Given<OnLoop>> },
 }
 
 /// The functions of a [`coop_async_service`](crate::service::coop_async_service).
@@ -78,17 +75,13 @@ pub(crate) fn thread(run: RunThread, arg: *mut c_void, drop: Option<DropArg>) ->
 }
 
 /// Functions on the host's main loop.
-pub(crate) fn on_loop(
-    functions: OnLoop,
-    arg: *mut c_void,
-    drop: Option<DropArg>,
-) -> (Arc<dyn Executor>, HandedOver) {
+pub(crate) fn on_loop(functions: OnLoop, arg: *mut c_void, drop: Option<DropArg>) -> (Arc<dyn Executor>, HandedOver) {
     let given = Arc::new(Given::new(functions, arg, drop));
     let runs = Arc::new(Runs::default());
     let (its, its_runs) = (given.clone(), runs.clone());
     let begin = move |context: Context, end: End| {
         let key = (context.id().0, context.run());
-        let kind = Kind::Loop(Mutex::new(Some(end)), its.clone(), its_runs.clone());
+        let kind = Kind::Loop { end: Mutex::new(Some(end)), runs: its_runs.clone(), _argument: its.clone() };
         let made = Arc::new(coop_service_context { context, kind });
         let of_c = Arc::into_raw(made.clone()).cast_mut();
         lock(&its_runs.0).insert(key, made);
@@ -120,7 +113,7 @@ pub(crate) fn on_loop(
 impl coop_service_context {
     /// Ends a run of the main loop's; nothing if it has ended. C's count goes back.
     fn end(run: Arc<Self>, how: Ended) {
-        let Kind::Loop(end, _, runs) = &run.kind else { return };
+        let Kind::Loop { end, runs, .. } = &run.kind else { return };
         let Some(end) = lock(end).take() else { return };
         tsan::tell();
         let held = lock(&runs.0).remove(&(run.context.id().0, run.context.run()));

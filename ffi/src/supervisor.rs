@@ -1,6 +1,9 @@
 //! The verbs of a supervisor, which is an id of its host.
 
-use std::{ffi::{c_char, c_void}, sync::Arc};
+use std::{
+    ffi::{c_char, c_void},
+    sync::Arc,
+};
 
 use coop_core::{
     Result,
@@ -140,7 +143,9 @@ pub unsafe extern "C" fn coop_supervisor_start_child_with(
         } else {
             let text = |text: &std::ffi::OsStr| {
                 let utf8 = text.to_str().map(str::to_owned);
-                utf8.ok_or_else(|| coop_core::Error::Invalid(format!("coop_child_args.argv has {text:?}, which is not UTF-8")))
+                utf8.ok_or_else(|| {
+                    coop_core::Error::Invalid(format!("coop_child_args.argv has {text:?}, which is not UTF-8"))
+                })
             };
             Args::Strings(argv.into_iter().map(text).collect::<Result<_>>()?)
         };

@@ -151,6 +151,34 @@ impl Observer {
         poll_fn(|cx| poll_next(&self.queue, cx)).await
     }
 
+    /// Ends it, as its drop does: what has not been taken is forgotten, and those who wait are answered [`Error::Closed`].
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn close(&self) -> Result<()> {
+        self.fork.check()?;
+        self.leave();
+        Ok(())
+    }
+
+    fn leave(&self) {
+        if let Some(journal) = self.journal.upgrade() {
+            journal.leave(self.id);
+        }
+        let waker = {
+            let mut pending = self.queue.lock();
+            pending.events.clear();
+            pending.lost = 0;
+            pending.closed = true;
+            self.queue.changed.notify_all();
+            pending.waker.take()
+        };
+        // Woken with no lock held, to see that it is over; a task is cancelled by the drop.
+        if let Some(waker) = waker {
+            job::caught("waker", || waker.wake());
+        }
+    }
+
     /// What comes, until the host has ended; waits for each.
     pub fn iter(&self) -> impl Iterator<Item = Item> + '_ {
         std::iter::from_fn(|| self.next(None).ok())
@@ -192,18 +220,7 @@ impl Drop for Observer {
             std::mem::forget((self.queue.clone(), self.task.take()));
             return;
         }
-        if let Some(journal) = self.journal.upgrade() {
-            journal.leave(self.id);
-        }
-        let waker = {
-            let mut pending = self.queue.lock();
-            pending.events.clear();
-            pending.lost = 0;
-            pending.closed = true;
-            self.queue.changed.notify_all();
-            pending.waker.take()
-        };
-        drop(waker);
+        self.leave();
         if let Some(mut task) = self.task.take() {
             task.cancel();
         }
