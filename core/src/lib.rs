@@ -9,7 +9,7 @@
 //! | 0 | [`error`], [`cpu`], [`time`], [`fork`], [`job`], [`gate`], [`priority`], [`slots`], [`thread`], [`log`] | errors, CPU sets and pinning, deadlines, the fork guard, type-erased callbacks, closing without losing what was accepted, ids, library threads, messages |
 //! | 1 | [`pool`], [`event_loop`] | workers with priorities and CPU sets; posts, timers, fd watches and UDP batches on one thread |
 //! | 2 | [`runtime`], [`task`] | a loop and a pool as one; coroutines that run in a pool or on a loop and move between them |
-//! | 3 | [`supervisor`] | services that live long: hosts, supervisors, executors, and what is told of them |
+//! | 3 | [`supervisor`], [`dag`] | services that live long: hosts, supervisors, executors, and what is told of them; graphs of tasks in the pool and on the loop |
 //! | 4 | [`port`] | named sockets, each with a handler, on the main loop or on threads of their own |
 //!
 //! # Rules that hold everywhere
@@ -23,6 +23,7 @@
 #![warn(missing_docs)]
 
 pub mod cpu;
+pub mod dag;
 pub mod error;
 pub mod event_loop;
 pub mod fork;

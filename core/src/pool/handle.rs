@@ -105,7 +105,7 @@ impl Handle {
     }
 
     /// Whether a task that the caller submits now is refused.
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         let shared = &*self.shared;
         shared.outer.is_closed() && (shared.inner.is_closed() || !self.is_worker_thread())
     }
@@ -154,6 +154,28 @@ impl Handle {
             Ok(()) => self.push_part(target, value, make),
             Err(error) => Err(Refused::new(error, value)),
         }
+    }
+
+    /// As [`Handle::resume_on`], many at once: one wake-up for all, and those of one of the pool's own tasks go to its worker's queue. They come from an
+    /// iterator of the library's own, and on an error none was taken.
+    pub(crate) fn resume_many(
+        &self,
+        target: &Target,
+        count: usize,
+        jobs: &mut impl Iterator<Item = Job>,
+    ) -> Result<()> {
+        self.fork.check()?;
+        let shared = &*self.shared;
+        if target.level == lane::HIGH || target.lane.is_some() || !self.is_worker_thread() {
+            return self.push_parts(target, count, jobs);
+        }
+        shared.take_room(count);
+        if worker::spawn_all_here(target.level, count, jobs) {
+            return Ok(());
+        }
+        shared.leave_room(count);
+        shared.count_unrun();
+        Err(Error::Closed("pool"))
     }
 
     /// Queues what is part of something that was accepted: a full pool takes it all the same.
@@ -223,7 +245,7 @@ impl Handle {
         let shared = &*self.shared;
         if shared.workers() == 1 && target.level != lane::HIGH && self.is_worker_thread() {
             // It keeps the order of what one task submits: all of that goes the same way.
-            return if worker::spawn_all_here(target.level, jobs) {
+            return if worker::spawn_all_here(target.level, 0, jobs) {
                 Ok(())
             } else {
                 shared.count_unrun();

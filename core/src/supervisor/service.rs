@@ -2,10 +2,15 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
+mod names;
+
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use super::executor::Executor;
 use crate::error::{Error, Result};
+
+pub use self::check::check_id;
 
 /// Names a service, or a supervisor, of one host: slot and generation, never 0, and never used again for another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

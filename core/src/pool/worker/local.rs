@@ -86,8 +86,8 @@ pub(in super::super) fn held() -> Option<Rc<Local>> {
 }
 
 /// [`Local::spawn_all`] on the calling worker.
-pub(in super::super) fn spawn_all_here(level: usize, jobs: &mut impl Iterator<Item = Job>) -> bool {
-    LOCAL.with(|local| local.get().is_some_and(|local| local.spawn_all(level, jobs)))
+pub(in super::super) fn spawn_all_here(level: usize, count: usize, jobs: &mut impl Iterator<Item = Job>) -> bool {
+    LOCAL.with(|local| local.get().is_some_and(|local| local.spawn_all(level, count, jobs)))
 }
 
 /// The identity of the pool that the calling thread works for, and which worker of it this is.
@@ -247,12 +247,16 @@ impl Local {
         }
     }
 
-    /// As [`Local::spawn`], all of these, for the only worker of a pool; false, and none is taken, if the pool is stopped.
-    fn spawn_all(&self, level: usize, jobs: &mut impl Iterator<Item = Job>) -> bool {
+    /// As [`Local::spawn`], all of these, for which so many workers may be woken; false, and none is taken, if the pool is stopped.
+    fn spawn_all(&self, level: usize, count: usize, jobs: &mut impl Iterator<Item = Job>) -> bool {
         let goes_on = !self.shared().is_stopped();
         if goes_on {
             jobs.for_each(|job| self.shared().stats.sample(job, |job| self.queues.push_spawned(level, job)));
             self.offer(level);
+            if self.shared().workers() > 1 {
+                full_fence();
+                self.shared().sleep.wake_many(&self.shared().lanes.first().members, count);
+            }
         }
         goes_on
     }
