@@ -113,7 +113,7 @@ pub struct coop_child_spec {
     pub normal_exits: *const i32,
     /// How many.
     pub normal_exits_count: usize,
-    /// How long it may take to stop, in nanoseconds; COOP_FOREVER, COOP_SHUTDOWN_KILL.
+    /// How long it may take to stop, in nanoseconds; COOP_FOREVER, COOP_BRUTAL_KILL.
     pub shutdown_ns: i64,
     /// How long it may take to say that it is ready; 0: it counts as ready at once.
     pub ready_timeout_ns: i64,

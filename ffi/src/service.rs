@@ -100,7 +100,7 @@ pub struct coop_service_options {
     pub normal_exits: *const i32,
     /// How many.
     pub normal_exits_count: usize,
-    /// How long it may take to stop, in nanoseconds; then it is ended. 0: 5 s. COOP_FOREVER: as long as it takes. COOP_SHUTDOWN_KILL: it is not
+    /// How long it may take to stop, in nanoseconds; then it is ended. 0: 5 s. COOP_FOREVER: as long as it takes. COOP_BRUTAL_KILL: it is not
     /// asked. A thread and an async service cannot be ended: one that ignores this goes on, is told of as unresponsive, and is not
     /// started again before it ends.
     pub shutdown_ns: i64,

@@ -33,7 +33,7 @@ pub const COOP_AUTO_SHUTDOWN_ANY_SIGNIFICANT: i32 = 1;
 pub const COOP_AUTO_SHUTDOWN_ALL_SIGNIFICANT: i32 = 2;
 
 /// For shutdown_ns: it is not asked to stop, but ended at once.
-pub const COOP_SHUTDOWN_KILL: i64 = -2;
+pub const COOP_BRUTAL_KILL: i64 = -2;
 
 /// What a supervisor is. Zero in any field but size is the default, which is OTP's.
 #[repr(C)]
@@ -51,7 +51,7 @@ pub struct coop_supervisor_options {
     pub no_restarts: i32,
     /// Nanoseconds. 0: 5 s.
     pub period_ns: i64,
-    /// How long it may take to stop, in nanoseconds; COOP_SHUTDOWN_KILL does not ask. 0 and COOP_FOREVER: as long as it takes.
+    /// How long it may take to stop, in nanoseconds; COOP_BRUTAL_KILL does not ask. 0 and COOP_FOREVER: as long as it takes.
     pub shutdown_ns: i64,
     /// Whether its own supervisor restarts it: one of COOP_RESTART_*. Of no meaning for a host's root.
     pub restart: i32,
@@ -163,11 +163,11 @@ pub(crate) fn shutdown(ns: i64) -> Result<Option<Shutdown>> {
     match ns {
         0 => Ok(None),
         -1 => Ok(Some(Shutdown::Infinity)),
-        COOP_SHUTDOWN_KILL => Ok(Some(Shutdown::Kill)),
+        COOP_BRUTAL_KILL => Ok(Some(Shutdown::Kill)),
         _ => match u64::try_from(ns) {
             Ok(ns) => Ok(Some(Shutdown::After(Duration::from_nanos(ns)))),
             Err(_) => {
-                let allowed = "nanoseconds from 1, 0 for the default, COOP_FOREVER and COOP_SHUTDOWN_KILL";
+                let allowed = "nanoseconds from 1, 0 for the default, COOP_FOREVER and COOP_BRUTAL_KILL";
                 Err(Error::Invalid(format!("shutdown_ns is {ns}: allowed are {allowed}")))
             }
         },
@@ -177,7 +177,7 @@ pub(crate) fn shutdown(ns: i64) -> Result<Option<Shutdown>> {
 pub(crate) fn shutdown_number(shutdown: Shutdown) -> i64 {
     match shutdown {
         Shutdown::Infinity => -1,
-        Shutdown::Kill => COOP_SHUTDOWN_KILL,
+        Shutdown::Kill => COOP_BRUTAL_KILL,
         Shutdown::After(time) => nanos(time),
     }
 }

@@ -58,7 +58,7 @@ public:
         if (ns_ == 0) ns_ = 1;
     }
     constexpr shutdown_time(forever_t) noexcept : ns_(COOP_FOREVER) {}
-    constexpr shutdown_time(kill_t) noexcept : ns_(COOP_SHUTDOWN_KILL) {}
+    constexpr shutdown_time(kill_t) noexcept : ns_(COOP_BRUTAL_KILL) {}
 
     constexpr std::int64_t ns() const noexcept { return ns_; }
 

@@ -1,7 +1,9 @@
 /* libcoop's host, as a program in C would have it.
  *
- *     host COUNT PROGRAM */
+ *     libcoop COUNT PROGRAM */
+#define _GNU_SOURCE
 #include <coop.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +17,14 @@ static void must(coop_status status, const char *what) {
 
 int main(int argc, char **argv) {
     if (argc != 3) {
-        fprintf(stderr, "usage: host COUNT PROGRAM\n");
+        fprintf(stderr, "usage: libcoop COUNT PROGRAM\n");
         return 2;
     }
-    int count = atoi(argv[1]);
+    int count = atoi(argv[1]), signum;
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &ends, NULL);
     coop_supervisor_options root = {.size = sizeof root, .intensity = COOP_NONE};
     coop_host_options options = {.size = sizeof options, .root = &root};
     coop_host *host = NULL;
@@ -31,7 +37,8 @@ int main(int argc, char **argv) {
         must(coop_supervisor_add(host, 0, &service, NULL), id);
     }
     must(coop_host_start(host), "coop_host_start");
-    must(coop_host_wait(host, COOP_FOREVER), "coop_host_wait");
+    sigwait(&ends, &signum);
+    must(coop_host_shutdown(host, COOP_FOREVER), "coop_host_shutdown");
     coop_host_free(host);
     return 0;
 }
