@@ -8,7 +8,6 @@ mod names;
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use super::executor::Executor;
-use crate::error::{Error, Result};
 
 pub use self::check::check_id;
 
@@ -151,35 +150,6 @@ impl Service {
             normal_exits: Vec::new(),
         }
     }
-
-    /// What is wrong with it, whoever its supervisor is.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`], with the service's name, the value and what is allowed.
-    pub fn check(&self) -> Result<()> {
-        let wrong = |text: String| Err(Error::Invalid(format!("service {:?}: {text}", self.id)));
-        if self.id.is_empty() || self.id.contains(['/', '\0']) {
-            return wrong("a name needs at least one character, and has neither '/' nor NUL".into());
-        }
-        if self.significant && self.restart == Restart::Permanent {
-            return wrong("significant is for temporary and transient services: this one is permanent".into());
-        }
-        if self.ready == Ready::Notify(Duration::ZERO) {
-            return wrong("ready within 0 s is never: the time must be longer".into());
-        }
-        if self.watchdog == Some(Duration::ZERO) {
-            return wrong("a watchdog of 0 s is always missed: the time must be longer".into());
-        }
-        if let Some(Backoff { jitter, .. }) = self.backoff
-            && !(0.0..=1.0).contains(&jitter)
-        {
-            return wrong(format!("backoff: jitter {jitter} is out of range: 0.0 to 1.0"));
-        }
-        if self.park_at_start && !self.park {
-            return wrong("park_at_start is for services that park".into());
-        }
-        self.executor.check(self)
-    }
 }
 
 /// What a child of a `simple_one_for_one` supervisor is given, each its own.
@@ -221,26 +191,6 @@ pub struct SupervisorOptions {
     pub shutdown: Option<Shutdown>,
     /// Its end counts for its own supervisor's [`AutoShutdown`].
     pub significant: bool,
-}
-
-impl SupervisorOptions {
-    /// What is wrong with them, whoever the supervisor's own supervisor is; `name` is the supervisor's.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`], with the name, the value and what is allowed.
-    pub fn check(&self, name: &str) -> Result<()> {
-        let wrong = |text: &str| Err(Error::Invalid(format!("supervisor {name:?}: {text}")));
-        if name.is_empty() || name.contains(['/', '\0']) {
-            return wrong("a name needs at least one character, and has neither '/' nor NUL");
-        }
-        if self.period.is_zero() {
-            return wrong("a period of 0 s counts nothing: it must be longer");
-        }
-        if self.significant && self.restart == Restart::Permanent {
-            return wrong("significant is for temporary and transient ones: this one is permanent");
-        }
-        Ok(())
-    }
 }
 
 impl Default for SupervisorOptions {

@@ -13,7 +13,7 @@ use crate::{
     event_loop::news::Teller,
     supervisor::{
         decide::{self, Input, Token},
-        service::{Args, AutoShutdown, Ready, Service, ServiceId, Strategy},
+        service::{Args, Ready, Service, ServiceId, Strategy},
         supervisor::{Child, ChildCounts, ChildInfo, ChildSpec, ChildState, Flags, SUPERVISOR, Verb},
     },
 };
@@ -113,13 +113,8 @@ impl Tree {
         let path = Arc::from(format!("{}/{name}", above.path));
         let mut node = Node::new(name, path, Some(parent), kind);
         node.args = args;
-        let never = self.sup_mut(parent).is_some_and(|sup| sup.options.auto_shutdown == AutoShutdown::Never);
-        if never && node.rules().significant {
-            return Err(Error::Invalid(format!(
-                "{:?}: significant is for children of supervisors with auto_shutdown: this one never does that",
-                node.name
-            )));
-        }
+        let sup = self.sup_mut(parent).ok_or(Error::Stale("supervisor"))?;
+        sup.options.check_child(&node.name, node.rules().significant)?;
         Ok(ServiceId(self.nodes.insert(node)))
     }
 
