@@ -215,7 +215,7 @@ pub unsafe extern "C" fn coop_supervisor_terminate_child(
 ///
 /// supervisor, child: as coop_supervisor_terminate_child.
 ///
-/// Any thread. COOP_E_EXISTS if it runs or is being restarted, and as coop_supervisor_add.
+/// Any thread. COOP_E_INVALID if it runs or is being restarted, and as coop_supervisor_add.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_supervisor_restart_child(
     host: *mut coop_host,
