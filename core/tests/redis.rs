@@ -88,7 +88,7 @@ fn commands_of_many_coroutines_share_a_connection() {
                 worker.await.unwrap();
             }
             let sum: u32 = redis::cmd("GET").arg("sum").query_async(&mut connection).await.unwrap();
-            assert_eq!(sum, (0..100).sum());
+            assert_eq!(sum, (0..100).sum::<u32>());
         })
         .unwrap();
     client.join(LONG).unwrap();

@@ -8,7 +8,8 @@
 //! `service.rs` what is said of a service and of a supervisor, with the defaults; `host.rs` the owner of a tree; `supervisor.rs` the
 //! verbs; `shared.rs` the way to the host's thread, `asked.rs` an answer on its way; `tree/` what the host's thread does; `decide/` what is done when something happens, as
 //! pure functions, with `backoff.rs`; `executor/` how a service is run; `context.rs` what a run knows of itself, `stop.rs` how it is asked to
-//! stop; `event.rs` what observers are told, `journal.rs` how events are numbered and kept, `filter.rs` and `observer.rs` who gets them.
+//! stop; `event.rs` what observers are told, `journal.rs` how events are numbered and kept, `filter.rs` and `observer.rs` who gets them; `systemd.rs` the host as a
+//! service of another manager.
 
 mod asked;
 mod backoff;
@@ -25,8 +26,11 @@ mod shared;
 mod stop;
 #[allow(clippy::module_inception, reason = "the verbs are a supervisor's")]
 mod supervisor;
+pub mod systemd;
 mod tree;
 
+#[cfg(target_os = "linux")]
+pub use self::executor::process::{Command, Process};
 pub use self::{
     asked::Asked,
     context::{Context, Stopping},

@@ -12,7 +12,7 @@ use crate::{error::Error, supervisor::service::AutoShutdown};
 
 impl State {
     pub(super) fn start(&mut self) {
-        if !matches!(self.phase, Phase::Down) {
+        if !matches!(self.phase, Phase::Down { .. }) {
             return;
         }
         self.phase = Phase::Starting;
@@ -24,9 +24,12 @@ impl State {
 
     pub(super) fn stop(&mut self) {
         match self.phase {
-            Phase::Down => self.out.push(Action::End),
+            Phase::Down { ended: false } => {
+                self.phase = Phase::Down { ended: true };
+                self.out.push(Action::End);
+            }
             Phase::Starting | Phase::Up => self.end(Error::Closed("supervisor")),
-            Phase::Ending(_) => {}
+            Phase::Ending(_) | Phase::Down { ended: true } => {}
         }
     }
 
@@ -50,27 +53,40 @@ impl State {
     pub(super) fn end(&mut self, why: Error) {
         self.phase = Phase::Ending(matches!(self.phase, Phase::Starting).then_some(why));
         let mut refused: Vec<_> = mem::take(&mut self.waiting).into_iter().map(|(token, _)| token).collect();
+        let mut unborn = Vec::new();
         for child in self.children.iter_mut() {
-            // A child that is being terminated still answers by its end.
-            if let Some((token, _)) = child.work.take_if(|(_, work)| *work != Work::Terminate) {
-                refused.push(token);
-            }
-            refused.extend(mem::take(&mut child.verbs).into_iter().map(|(token, _)| token));
             if matches!(child.next, Next::Wait { .. }) {
                 self.out.push(Action::CancelDelay(child.id));
             }
             child.next = Next::Rest;
+            match child.work {
+                // Answered by its end.
+                Some((_, Work::Terminate)) => {}
+                Some((_, Work::Add)) if child.runs() => child.next = Next::Forget,
+                Some((token, work)) => {
+                    child.work = None;
+                    refused.push(token);
+                    if work == Work::Add {
+                        unborn.push(child.id);
+                    }
+                }
+                None => {}
+            }
+            refused.extend(mem::take(&mut child.verbs).into_iter().map(|(token, _)| token));
             child.lost = None;
             child.halt = child.runs();
         }
         for token in refused {
             self.answer(token, Err(Error::Closed("supervisor")));
         }
+        for id in unborn {
+            self.forget_for_good(id);
+        }
     }
 
     /// All have stopped.
     pub(super) fn finish(&mut self) {
-        let Phase::Ending(failed) = mem::replace(&mut self.phase, Phase::Down) else { return };
+        let Phase::Ending(failed) = mem::replace(&mut self.phase, Phase::Down { ended: true }) else { return };
         let dynamic: Vec<_> = self.children.iter().filter(|child| !child.kept).map(|child| child.id).collect();
         for id in dynamic {
             self.forget_for_good(id);

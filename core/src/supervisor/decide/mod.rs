@@ -149,8 +149,10 @@ pub(crate) enum Action {
 /// How far the supervisor is.
 #[derive(Debug)]
 enum Phase {
-    /// Not started, or ended.
-    Down,
+    /// Not started yet, or ended.
+    Down {
+        ended: bool,
+    },
     Starting,
     Up,
     /// Its children are being stopped. The error is why its start has failed, if it was not over.
@@ -177,7 +179,7 @@ impl State {
     pub(crate) fn new(flags: Flags) -> Self {
         Self {
             flags,
-            phase: Phase::Down,
+            phase: Phase::Down { ended: false },
             children: Children::default(),
             counted: Counted::default(),
             waiting: VecDeque::new(),

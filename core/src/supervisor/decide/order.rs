@@ -12,7 +12,7 @@ impl State {
     /// Does what can be done now; true if there may be more.
     pub(super) fn proceed(&mut self) -> bool {
         match self.phase {
-            Phase::Down => false,
+            Phase::Down { .. } => false,
             Phase::Ending(_) => self.stop_children(),
             Phase::Starting if !self.children.iter().any(|child| child.fresh) => {
                 self.phase = Phase::Up;
@@ -56,7 +56,8 @@ impl State {
             ask(child, &mut self.out);
             return false;
         }
-        if self.children.iter().any(|child| child.run == Some(Run::Starting)) {
+        // One whose fault is known, and not yet dealt with, is like one that starts.
+        if self.children.iter().any(|child| child.run == Some(Run::Starting) || child.lost.is_some()) {
             return false;
         }
         // Whoever is to be started before others holds them up, also by a delay or by a run that could not be ended.

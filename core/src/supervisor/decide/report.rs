@@ -205,16 +205,24 @@ impl State {
         let next = child.next;
         let work = child.work.take_if(|(_, work)| *work == Work::Terminate || next == Next::Forget);
         let name = child.rules.id.clone();
-        if next == Next::Forget || (next == Next::Rest && !matches!(self.phase, Phase::Ending(_))) {
-            self.rest(id);
-        }
+        let ending = matches!(self.phase, Phase::Ending(_));
         match work {
-            Some((token, Work::Terminate)) => self.answer(token, Ok(())),
-            Some((token, _)) => {
-                let text = format!("service \"{name}\" was stopped by a restart of its siblings before it was ready");
-                self.answer(token, Err(Error::Failed(text)));
+            Some((token, Work::Add)) => {
+                let error = if ending {
+                    Error::Closed("supervisor")
+                } else {
+                    let text =
+                        format!("service \"{name}\" was stopped by a restart of its siblings before it was ready");
+                    Error::Failed(text)
+                };
+                self.answer(token, Err(error));
+                return self.forget_for_good(id);
             }
+            Some((token, _)) => self.answer(token, Ok(())),
             None => {}
+        }
+        if next == Next::Forget || (next == Next::Rest && !ending) {
+            self.rest(id);
         }
     }
 }

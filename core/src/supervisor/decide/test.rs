@@ -6,7 +6,9 @@
 mod admin;
 mod ends;
 mod hand_over;
+mod model;
 mod ours;
+mod random;
 mod significant;
 mod simple;
 mod start_stop;

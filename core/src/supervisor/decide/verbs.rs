@@ -18,7 +18,7 @@ impl State {
         match self.phase {
             Phase::Starting => self.waiting.push_back((token, verb)),
             Phase::Up => self.dispatch(token, verb),
-            Phase::Down | Phase::Ending(_) => self.verb_while_down(token, verb),
+            Phase::Down { .. } | Phase::Ending(_) => self.verb_while_down(token, verb),
         }
     }
 
@@ -182,7 +182,7 @@ impl State {
                     self.answer(token, Ok(()));
                 }
             }
-            Verb::DeleteChild(id) if matches!(self.phase, Phase::Down) && self.children.get(id).is_some() => {
+            Verb::DeleteChild(id) if matches!(self.phase, Phase::Down { .. }) && self.children.get(id).is_some() => {
                 self.delete_child(token, id);
             }
             _ => self.answer(token, Err(Error::Closed("supervisor"))),

@@ -11,9 +11,9 @@
 // Not forbidden: `process/spawn.rs` makes processes.
 #![deny(unsafe_code)]
 
-#[cfg(target_os = "linux")]
 pub mod async_;
 pub mod callbacks;
+#[cfg(target_os = "linux")]
 pub mod process;
 pub mod thread;
 

@@ -177,6 +177,7 @@ fn too_many_crashes_during_the_start_fail_it() {
 fn stop_before_and_during_the_start() {
     let mut world = World::new(flags(Strategy::OneForOne, 0));
     world.stop();
+    world.stop();
     world.saw("end");
     for name in ["a", "b", "c"] {
         world.add(permanent(name)).unwrap();

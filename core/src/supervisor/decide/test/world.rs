@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::*;
+use super::{model::Model, *};
 
 /// What a start comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,7 @@ struct Life {
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) state: State,
+    pub(super) model: Model,
     pub(super) now: Duration,
     /// What was reported, and not yet heard.
     pub(super) inbox: VecDeque<Input>,
@@ -52,7 +53,8 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(flags: Flags) -> Self {
         Self {
-            state: State::new(flags),
+            state: State::new(flags.clone()),
+            model: Model::new(flags),
             now: Duration::from_secs(1_000_000),
             inbox: VecDeque::new(),
             lives: BTreeMap::new(),
@@ -208,10 +210,63 @@ impl World {
         self.settle();
     }
 
+    /// As `ends`, if there is a run that could, unheard yet.
+    pub(super) fn may_end(&mut self, id: ServiceId, place: usize, normal: bool) {
+        if self.life(id, place).is_some_and(|life| life.ready || life.asked) {
+            self.end_life(id, place, normal);
+        }
+    }
+
+    /// As `begins`, if there is a run that hangs.
+    pub(super) fn may_begin(&mut self, id: ServiceId, begin: Begin) {
+        let last = self.lives.get(&id).map_or(0, Vec::len).wrapping_sub(1);
+        if self.life(id, last).is_some_and(|life| !life.ready && !life.asked) {
+            self.report_begin(id, last, begin);
+        }
+    }
+
+    /// As `ignores_deadline`, if there is a run that was asked.
+    pub(super) fn may_ignore_deadline(&mut self, id: ServiceId, place: usize) {
+        if self.life(id, place).is_some_and(|life| life.asked && !life.disowned) {
+            self.lives.get_mut(&id).unwrap()[place].disowned = true;
+            self.inbox.push_back(Input::Unresponsive { child: id, successor: place > 0 });
+        }
+    }
+
+    fn life(&self, id: ServiceId, place: usize) -> Option<Life> {
+        self.lives.get(&id)?.get(place).copied()
+    }
+
+    /// A further start, once it has ended.
+    pub(super) fn start_again(&mut self) {
+        self.settle();
+        if self.ended {
+            self.start();
+        }
+    }
+
+    /// From now on everybody gets ready, and ends when asked; and all the time passes that may.
+    pub(super) fn heal(&mut self) {
+        self.stubborn.clear();
+        self.script.clear();
+        loop {
+            self.pass(SECOND * 1000);
+            let open = self.lives.iter().find_map(|(id, lives)| {
+                let place = lives.iter().position(|life| life.asked || !life.ready)?;
+                Some((*id, place, lives[place].asked))
+            });
+            match open {
+                Some((id, place, true)) => self.end_life(id, place, true),
+                Some((id, place, false)) => self.report_begin(id, place, Begin::Ready),
+                None => break,
+            }
+        }
+    }
+
     // What can be seen.
 
     pub(super) fn take_log(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.log)
+        mem::take(&mut self.log)
     }
 
     /// What was done since the last time, exactly.
@@ -266,7 +321,8 @@ impl World {
             self.inbox.push_back(Input::Elapsed(id));
         }
         let input = self.inbox.pop_front().expect("one was there");
-        let actions = self.state.apply(self.now, input, self.random);
+        let actions = self.state.apply(self.now, input.clone(), self.random);
+        self.model.see(self.now, &input, &actions);
         let count = actions.len();
         for (index, action) in actions.into_iter().enumerate() {
             assert!(!matches!(action, Action::End) || index + 1 == count, "something is done after the end");

@@ -85,6 +85,12 @@ impl Child {
         Ok(child)
     }
 
+    /// It has no place here: ended without a word.
+    pub(super) fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+        self.kill();
+    }
+
     pub(super) fn pid(&self) -> i32 {
         self.pid
     }

@@ -207,6 +207,7 @@ fn create(stack: &Stack, shared: &mut Shared<'_>) -> Result<(i32, Option<OwnedFd
     Ok((pid, pidfd))
 }
 
+/// Allocates nothing; also the child's, whose calls leave it in the waiting thread's place.
 fn last_errno() -> i32 {
     io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
@@ -318,8 +319,7 @@ fn steps(shared: &mut Shared<'_>) -> (Step, i32, i32) {
     macro_rules! step {
         ($step:ident, $index:expr, $result:expr) => {
             if $result == -1 {
-                // SAFETY: errno's place is there in every thread.
-                return (Step::$step, $index, unsafe { *libc::__errno_location() });
+                return (Step::$step, $index, last_errno());
             }
         };
         ($step:ident, $result:expr) => {
@@ -384,8 +384,7 @@ fn steps(shared: &mut Shared<'_>) -> (Step, i32, i32) {
     let empty = 0_u64;
     step!(Signals, set_mask(empty, ptr::null_mut()));
     call!(SYS_execve, plan.path.as_ptr(), shared.argv.as_ptr(), shared.env.as_ptr());
-    // SAFETY: errno's place is there in every thread.
-    (Step::Exec, 0, unsafe { *libc::__errno_location() })
+    (Step::Exec, 0, last_errno())
 }
 
 /// The digits of a number from 1, from here on; what follows them is NUL already.
@@ -406,8 +405,6 @@ fn write_digits(place: *mut u8, mut number: c_long) {
 
 /// Gives each descriptor its number in the child. Those that stand where another is to go are moved away first.
 fn place_descriptors(fds: &mut [(RawFd, RawFd)]) -> std::result::Result<(), (i32, i32)> {
-    // SAFETY: errno's place is there in every thread.
-    let errno = || unsafe { *libc::__errno_location() };
     let is_wanted = |fds: &[(RawFd, RawFd)], number: RawFd| fds.iter().any(|(_, to)| *to == number);
     let mut index = 0;
     while let Some((from, to)) = fds.get(index).copied() {
@@ -420,7 +417,7 @@ fn place_descriptors(fds: &mut [(RawFd, RawFd)]) -> std::result::Result<(), (i32
         let moved = loop {
             let moved = call!(SYS_fcntl, from, libc::F_DUPFD_CLOEXEC, low);
             if moved == -1 {
-                return Err((told, errno()));
+                return Err((told, last_errno()));
             }
             // One that is wanted itself stays there as a placeholder, until it is overwritten.
             let moved = moved as RawFd;
@@ -437,7 +434,7 @@ fn place_descriptors(fds: &mut [(RawFd, RawFd)]) -> std::result::Result<(), (i32
     for (from, to) in fds.iter().copied() {
         let placed = if from == to { call!(SYS_fcntl, from, libc::F_SETFD, 0) } else { call!(SYS_dup3, from, to, 0) };
         if placed == -1 {
-            return Err((index, errno()));
+            return Err((index, last_errno()));
         }
         index = index.wrapping_add(1);
     }

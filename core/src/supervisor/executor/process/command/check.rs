@@ -85,10 +85,11 @@ fn identity(command: &Command) -> Result<()> {
     let ids = command.uid.map(|uid| ("uid", uid)).into_iter();
     let ids = ids.chain(command.gid.map(|gid| ("gid", gid)));
     // The system takes that number for "leave it as it is".
-    for (what, _) in ids.chain(groups.iter().map(|gid| ("group", *gid))).filter(|(_, id)| *id == u32::MAX) {
-        return invalid(format!("{what} {}: allowed are 0 to {}", u32::MAX, u32::MAX - 1));
+    let mut all = ids.chain(groups.iter().map(|gid| ("group", *gid)));
+    match all.find(|(_, id)| *id == u32::MAX) {
+        Some((what, id)) => invalid(format!("{what} {id}: allowed are 0 to {}", u32::MAX - 1)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn limits(limits: &[Limit]) -> Result<()> {
