@@ -113,6 +113,7 @@ pub unsafe extern "C" fn coop_host_free(host: *mut coop_host) {
         let inner = ManuallyDrop::into_inner(unsafe { take(host) }.inner);
         // Another call may hold it until the host has ended: a coop_host_join whose host a service frees.
         let _ = inner.host.stop();
+        inner.leave_observers();
         drop(inner);
         Ok(())
     });
@@ -214,6 +215,20 @@ impl Inner {
     fn observers(&self) -> MutexGuard<'_, Slots<Arc<Observing>>> {
         // Nothing foreign runs under it.
         self.observers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those with a function are told until the last event, whenever that is.
+    fn leave_observers(&self) {
+        if self.host.finished().is_err() {
+            // A forked child: another thread may have held the lock.
+            return;
+        }
+        let all = self.observers().take_all();
+        for (_, observing) in all {
+            if let Some(observing) = Arc::into_inner(observing) {
+                observing.leave();
+            }
+        }
     }
 
     pub(crate) fn keep(&self, observing: Observing) -> u64 {

@@ -63,6 +63,13 @@ pub(crate) struct Observing {
 }
 
 impl Observing {
+    /// The host is freed.
+    pub(crate) fn leave(self) {
+        if self.shown.is_none() {
+            self.observer.detach();
+        }
+    }
+
     pub(crate) fn close(&self) -> Result<()> {
         self.observer.close()
     }

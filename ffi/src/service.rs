@@ -124,7 +124,7 @@ pub struct coop_service_options {
     pub reserved: i32,
 }
 
-// SAFETY: words, numbers and structs of them that fill 200 bytes (tests/c/layout.c), any bytes are a value.
+// SAFETY: words, numbers and structs of them that fill 184 bytes (tests/c/layout.c), any bytes are a value.
 unsafe impl Options for coop_service_options {
     const NAME: &'static str = "coop_service_options";
     const FIRST: usize = size_of::<Self>();

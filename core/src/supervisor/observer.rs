@@ -72,6 +72,7 @@ pub struct Observer {
     id: u64,
     queue: Arc<Queue>,
     task: Option<JoinHandle<()>>,
+    detached: bool,
 }
 
 impl fmt::Debug for Observer {
@@ -97,7 +98,7 @@ impl Observer {
         }
         let (id, queue) = journal.observe(filter, options.queue, options.replay);
         let fork = ForkGuard::new("observer");
-        Ok(Self { fork, journal: Arc::downgrade(journal), id, queue, task: None })
+        Ok(Self { fork, journal: Arc::downgrade(journal), id, queue, task: None, detached: false })
     }
 
     pub(super) fn run(&mut self, place: Place, mut callback: impl FnMut(Item) + Send + 'static) -> Result<()> {
@@ -161,6 +162,11 @@ impl Observer {
         Ok(())
     }
 
+    /// Leaves one with a callback to itself: it goes on until the host's last event.
+    pub fn detach(mut self) {
+        self.detached = true;
+    }
+
     fn leave(&self) {
         if let Some(journal) = self.journal.upgrade() {
             journal.leave(self.id);
@@ -218,6 +224,9 @@ impl Drop for Observer {
         if self.fork.is_forked() {
             // Another thread may have held a lock of these at the moment of the fork.
             std::mem::forget((self.queue.clone(), self.task.take()));
+            return;
+        }
+        if self.detached {
             return;
         }
         self.leave();
