@@ -34,89 +34,39 @@
 #define COOP_ADDRESS_TEXT 64
 
 /*
- It does not run: not started yet, terminated, or one that is not restarted.
+ What depends on a node that fails is cancelled, and the rest runs; the run then ends with the first failure.
  */
-#define COOP_CHILD_TERMINATED 0
+#define COOP_DAG_CANCEL_DEPENDENTS 0
 
 /*
- It is not ready yet.
+ A run ends with the first failure at once.
  */
-#define COOP_CHILD_STARTING 1
+#define COOP_DAG_FAIL_FAST 1
 
 /*
- It is ready.
+ A node has no result: the run ended before it did, or what it depends on failed.
  */
-#define COOP_CHILD_RUNNING 2
+#define COOP_DAG_CANCELLED 0
 
 /*
- It was asked to stop.
+ It runs in the pool, although its run has ended; its result will be dropped.
  */
-#define COOP_CHILD_STOPPING 3
+#define COOP_DAG_RUNNING 1
 
 /*
- It waits for its restart.
+ It has a result.
  */
-#define COOP_CHILD_RESTARTING 4
+#define COOP_DAG_DONE 2
 
 /*
- It rests: coop_service_options.park.
+ It was skipped.
  */
-#define COOP_CHILD_PARKED 5
+#define COOP_DAG_SKIPPED 3
 
 /*
- It ignored its deadline, and goes on by itself.
+ It has failed.
  */
-#define COOP_CHILD_UNRESPONSIVE 6
-
-/*
- coop_command.uid holds.
- */
-#define COOP_COMMAND_UID 1
-
-/*
- coop_command.gid holds.
- */
-#define COOP_COMMAND_GID 2
-
-/*
- coop_command.groups holds, also if there are none.
- */
-#define COOP_COMMAND_GROUPS 4
-
-/*
- coop_command.umask holds.
- */
-#define COOP_COMMAND_UMASK 8
-
-/*
- coop_command.nice holds.
- */
-#define COOP_COMMAND_NICE 16
-
-/*
- What a process writes goes to output_fd, each line after its service's name: "root/web | text".
- */
-#define COOP_OUTPUT_PREFIXED 0
-
-/*
- What a process writes goes to output_fd, each line as an object of JSON.
- */
-#define COOP_OUTPUT_JSON 1
-
-/*
- What a process writes goes nowhere; the last lines are kept for the event of its end.
- */
-#define COOP_OUTPUT_NULL 2
-
-/*
- A process writes where this one does, and nothing is kept.
- */
-#define COOP_OUTPUT_INHERIT 3
-
-/*
- Each line that a process writes is handed to on_line.
- */
-#define COOP_OUTPUT_LINES 4
+#define COOP_DAG_FAILED 4
 
 /*
  Runs until the loop is stopped.
@@ -265,171 +215,6 @@
 #define COOP_START_RETURN 1
 
 /*
- A service is ready as soon as it runs.
- */
-#define COOP_READY_AT_ONCE 0
-
-/*
- A service is ready when it says so: coop_service_context_ready, sd_notify("READY=1") of a process.
- */
-#define COOP_READY_NOTIFY 1
-
-/*
- The same delay before each restart.
- */
-#define COOP_GROWTH_FIXED 0
-
-/*
- One more delay_ns before each restart.
- */
-#define COOP_GROWTH_LINEAR 1
-
-/*
- Twice as long before each restart.
- */
-#define COOP_GROWTH_EXPONENTIAL 2
-
-/*
- Its specification was added.
- */
-#define COOP_SERVICE_ADDED 1
-
-/*
- Its specification was removed.
- */
-#define COOP_SERVICE_REMOVED 2
-
-/*
- A run begins.
- */
-#define COOP_SERVICE_STARTING 4
-
-/*
- Its process is there: pid.
- */
-#define COOP_SERVICE_SPAWNED 8
-
-/*
- It is ready.
- */
-#define COOP_SERVICE_READY 16
-
-/*
- What it says of itself: text.
- */
-#define COOP_SERVICE_STATUS 32
-
-/*
- A run did not get ready: text, tail.
- */
-#define COOP_SERVICE_START_FAILED 64
-
-/*
- Its start asked not to be run.
- */
-#define COOP_SERVICE_IGNORED 128
-
-/*
- It is asked to stop.
- */
-#define COOP_SERVICE_STOPPING 256
-
-/*
- A run ended: exit, code, signal, core_dumped, normal, because, uptime_ns, restarts, tail.
- */
-#define COOP_SERVICE_ENDED 512
-
-/*
- It is started again after delay_ns.
- */
-#define COOP_SERVICE_BACKOFF 1024
-
-/*
- It rests for delay_ns, where its supervisor would give up.
- */
-#define COOP_SERVICE_PARKED 2048
-
-/*
- It ignored its deadline and cannot be ended: it goes on, and is not restarted before it ends.
- */
-#define COOP_SERVICE_UNRESPONSIVE 4096
-
-/*
- A supervisor had more restarts than its intensity allows, and ends.
- */
-#define COOP_SERVICE_GAVE_UP 8192
-
-/*
- A supervisor shuts itself down, since significant children have ended.
- */
-#define COOP_SERVICE_AUTO_SHUTDOWN 16384
-
-/*
- The observer was too slow: lost events are missing before the next one. Of no service; its number is 0.
- */
-#define COOP_SERVICE_EVENTS_LOST 32768
-
-/*
- Its function returned.
- */
-#define COOP_EXIT_RETURNED 1
-
-/*
- Its process exited: code.
- */
-#define COOP_EXIT_EXITED 2
-
-/*
- A signal ended its process: signal, core_dumped.
- */
-#define COOP_EXIT_SIGNALED 3
-
-/*
- Its function ended with an error: text.
- */
-#define COOP_EXIT_FAILED 4
-
-/*
- Its function panicked: text.
- */
-#define COOP_EXIT_PANICKED 5
-
-/*
- Reason shutdown: a supervisor that gave up or shut itself down, a service that was cancelled.
- */
-#define COOP_EXIT_SHUTDOWN 6
-
-/*
- How is not known: somebody else has taken its status.
- */
-#define COOP_EXIT_LOST 7
-
-/*
- It was asked to stop: by its supervisor, or by a verb.
- */
-#define COOP_BECAUSE_ASKED 1
-
-/*
- It did not stop within its shutdown_ns.
- */
-#define COOP_BECAUSE_SHUTDOWN_DEADLINE 2
-
-/*
- It was not ready within its ready_timeout_ns.
- */
-#define COOP_BECAUSE_READY_DEADLINE 3
-
-/*
- It did not beat within its watchdog_ns.
- */
-#define COOP_BECAUSE_WATCHDOG 4
-
-/*
- Its successor is ready.
- */
-#define COOP_BECAUSE_HAND_OVER 5
-
-/*
  Zero or off, where a field's zero means "the default" and off has a meaning.
  */
 #define COOP_NONE -1
@@ -443,61 +228,6 @@
  How many descriptors go with one coop_stream_send_descriptors.
  */
 #define COOP_STREAM_DESCRIPTORS 253
-
-/*
- A child is restarted whenever it ends.
- */
-#define COOP_RESTART_PERMANENT 0
-
-/*
- A child is restarted when it ends otherwise than normally.
- */
-#define COOP_RESTART_TRANSIENT 1
-
-/*
- A child is never restarted, and forgotten when it ends.
- */
-#define COOP_RESTART_TEMPORARY 2
-
-/*
- No sibling goes with a child that has ended.
- */
-#define COOP_STRATEGY_ONE_FOR_ONE 0
-
-/*
- All siblings go with it, and are started again with it.
- */
-#define COOP_STRATEGY_ONE_FOR_ALL 1
-
-/*
- Those that were started after it go with it.
- */
-#define COOP_STRATEGY_REST_FOR_ONE 2
-
-/*
- As one for one; all children are made of one template, by coop_supervisor_start_child_with.
- */
-#define COOP_STRATEGY_SIMPLE_ONE_FOR_ONE 3
-
-/*
- A supervisor does not end by itself.
- */
-#define COOP_AUTO_SHUTDOWN_NEVER 0
-
-/*
- A supervisor ends when any significant child has ended by itself.
- */
-#define COOP_AUTO_SHUTDOWN_ANY_SIGNIFICANT 1
-
-/*
- A supervisor ends when the last significant child has ended by itself.
- */
-#define COOP_AUTO_SHUTDOWN_ALL_SIGNIFICANT 2
-
-/*
- For shutdown_ns: it is not asked to stop, but ended at once.
- */
-#define COOP_BRUTAL_KILL -2
 
 /*
  In coop_datagram.flags, of one that came: it was longer than the library takes and is cut.
@@ -525,6 +255,33 @@
 typedef struct coop_async coop_async;
 
 /*
+ A graph that was checked. It does not change, and runs any number of times, also at once.
+ */
+typedef struct coop_dag coop_dag;
+
+/*
+ Collects the nodes and edges of a graph, and checks them.
+ */
+typedef struct coop_dag_builder coop_dag_builder;
+
+/*
+ One call of the function of a node: the values that the node reads, in the order of its options, and a way to its run. It is there
+ until the function returns, and only for the thread that the function is called on.
+ */
+typedef struct coop_dag_call coop_dag_call;
+
+/*
+ The end of one attempt at an I/O node, which the node's function is given: one of coop_dag_completer_complete,
+ coop_dag_completer_fail and coop_dag_completer_free is called with it, once, by any thread, then or later.
+ */
+typedef struct coop_dag_completer coop_dag_completer;
+
+/*
+ How a run ended, and the results that nobody has taken. It outlives its graph.
+ */
+typedef struct coop_dag_outcome coop_dag_outcome;
+
+/*
  An event: not signalled, or signalled. Its descriptor is readable while it is signalled.
  */
 typedef struct coop_event coop_event;
@@ -533,11 +290,6 @@ typedef struct coop_event coop_event;
  An event loop: posts, timers and watches of file descriptors, on one thread.
  */
 typedef struct coop_event_loop coop_event_loop;
-
-/*
- A tree of supervisors and services, on a thread of its own.
- */
-typedef struct coop_host coop_host;
 
 /*
  A listening socket, TCP or Unix, that accepts what comes.
@@ -565,11 +317,6 @@ typedef struct coop_port_set coop_port_set;
  otherwise, posts run on the loop's thread.
  */
 typedef struct coop_runtime coop_runtime;
-
-/*
- A run of a service, to the service itself.
- */
-typedef struct coop_service_context coop_service_context;
 
 /*
  A connected stream socket, TCP or Unix. It never blocks; its descriptor is closed on exec.
@@ -1673,232 +1420,36 @@ typedef struct {
 } coop_async_callback;
 
 /*
- What a supervisor is. Zero in any field but size is the default, which is OTP's.
+ Names a node of one builder, and of the graph that it builds; never 0.
  */
-typedef struct {
-    /*
-     sizeof(coop_supervisor_options).
-     */
-    size_t size;
-    /*
-     One of COOP_STRATEGY_*.
-     */
-    int32_t strategy;
-    /*
-     One of COOP_AUTO_SHUTDOWN_*.
-     */
-    int32_t auto_shutdown;
-    /*
-     More restarts than this within period_ns, and it stops its children and ends. 0: 1. COOP_NONE: any number.
-     */
-    int32_t intensity;
-    /*
-     1: the first restart is one too many; intensity must be 0.
-     */
-    int32_t no_restarts;
-    /*
-     Nanoseconds. 0: 5 s.
-     */
-    int64_t period_ns;
-    /*
-     How long it may take to stop, in nanoseconds; COOP_BRUTAL_KILL does not ask. 0 and COOP_FOREVER: as long as it takes.
-     */
-    int64_t shutdown_ns;
-    /*
-     Whether its own supervisor restarts it: one of COOP_RESTART_*. Of no meaning for a host's root.
-     */
-    int32_t restart;
-    /*
-     1: its end counts for its own supervisor's auto_shutdown.
-     */
-    int32_t significant;
-} coop_supervisor_options;
+typedef uint64_t coop_dag_node_id;
 
 /*
- How a host is made. Zero in any field but size is the default.
+ A node that another one reads or waits for, or that is asked about.
  */
 typedef struct {
     /*
-     sizeof(coop_host_options).
+     The node; 0: by its name, which may be that of a node that is added later.
      */
-    size_t size;
+    coop_dag_node_id node;
     /*
-     The root's name, which every path begins with: UTF-8, without '/'; copied. NULL: "root".
+     Its name, beside node 0: UTF-8, copied.
      */
     const char *name;
     /*
      The bytes of name.
      */
     size_t name_length;
-    /*
-     The root, with its own size; NULL is all defaults.
-     */
-    const coop_supervisor_options *root;
-    /*
-     The main loop, which async services run on; NULL: there are none. It stays the caller's, who frees it after the host.
-     */
-    coop_event_loop *event_loop;
-    /*
-     How many events are kept for observers that come late. 0: 256. COOP_NONE: none.
-     */
-    int64_t history;
-} coop_host_options;
+} coop_dag_ref;
 
 /*
- How to observe. Zero in any field but size is the default.
+ Looks at what a node reads, and says whether the node runs. Otherwise as coop_dag_function.
  */
 typedef struct {
     /*
-     sizeof(coop_observer_options).
+     True: the node runs. False: it is skipped, with all that depends on it. Must not be NULL.
      */
-    size_t size;
-    /*
-     Events of these services and supervisors, and of what is below them; NULL is all. In a name '*' stands for any text and '?' for one
-     character: "root/web*" is root/web and root/web-2, and what is below each.
-     */
-    const char *path;
-    /*
-     The bytes of path.
-     */
-    size_t path_length;
-    /*
-     How many events may wait for the function, or to be asked for; the oldest go first, and are counted. 0: 1024.
-     */
-    size_t queue;
-    /*
-     How many of the events before are told first, as far as the host has kept them.
-     */
-    size_t replay;
-    /*
-     The function is called on this loop's thread; NULL: on a thread of the observer's own.
-     */
-    coop_event_loop *event_loop;
-    /*
-     COOP_SERVICE_* or'ed: events of these kinds. 0: of all.
-     */
-    int32_t kinds;
-    /*
-     1: each event has itself as JSON, too.
-     */
-    int32_t json;
-} coop_observer_options;
-
-/*
- A text of the library's: UTF-8, a NUL follows its last byte.
- */
-typedef struct {
-    /*
-     Its bytes; never NULL.
-     */
-    const char *data;
-    /*
-     How many, without the NUL.
-     */
-    size_t length;
-} coop_text;
-
-/*
- A change of a service or a supervisor. What it points to is there as long as it is. Later versions may add fields at its end.
- */
-typedef struct {
-    /*
-     The bytes of this struct that the library has filled in.
-     */
-    size_t size;
-    /*
-     From 1, without a gap in one host.
-     */
-    uint64_t number;
-    /*
-     When: nanoseconds since 1970, by the system's clock.
-     */
-    int64_t time_ns;
-    /*
-     Of which service or supervisor.
-     */
-    uint64_t id;
-    /*
-     Which run of it, from 1; 0 before the first.
-     */
-    uint64_t run;
-    /*
-     Its names from the root down, joined by '/'.
-     */
-    coop_text path;
-    /*
-     What changed, in words: "ended by signal 9".
-     */
-    coop_text text;
-    /*
-     All of it as JSON, one line; empty unless the observer asked for it.
-     */
-    coop_text json;
-    /*
-     The last lines that the run wrote.
-     */
-    const coop_text *tail;
-    /*
-     How many.
-     */
-    size_t tail_count;
-    /*
-     How long the run went, in nanoseconds.
-     */
-    int64_t uptime_ns;
-    /*
-     When it starts again, in nanoseconds from then.
-     */
-    int64_t delay_ns;
-    /*
-     Its restarts so far.
-     */
-    uint64_t restarts;
-    /*
-     Beside COOP_SERVICE_EVENTS_LOST: how many.
-     */
-    uint64_t lost;
-    /*
-     What changed: one of COOP_SERVICE_*.
-     */
-    int32_t kind;
-    /*
-     How a run ended: one of COOP_EXIT_*; 0 unless kind is COOP_SERVICE_ENDED, as all that follow but pid.
-     */
-    int32_t exit;
-    /*
-     What the process gave to exit(), 0 to 255; -1 if it did not.
-     */
-    int32_t code;
-    /*
-     The signal that ended the process.
-     */
-    int32_t signal;
-    /*
-     1: it left a core dump.
-     */
-    int32_t core_dumped;
-    /*
-     1: that was a normal end.
-     */
-    int32_t normal;
-    /*
-     What the library had to do with it: one of COOP_BECAUSE_*, or 0.
-     */
-    int32_t because;
-    /*
-     Beside COOP_SERVICE_SPAWNED: the process.
-     */
-    int32_t pid;
-} coop_service_event;
-
-/*
- Called with one event after another. drop(arg) is called once, after the last. See coop_callback.
- */
-typedef struct {
-    /*
-     event: there until the function returns.
-     */
-    void (*fn)(void *arg, const coop_service_event *event);
+    bool (*fn)(void *arg, coop_dag_call *call);
     /*
      Handed to both functions; may be NULL.
      */
@@ -1907,590 +1458,94 @@ typedef struct {
      May be NULL.
      */
     void (*drop)(void *arg);
-} coop_service_event_callback;
+} coop_dag_predicate;
 
 /*
- Names an observer of one host; never 0, and never used again for another one.
- */
-typedef uint64_t coop_observer_id;
-
-/*
- Names a service, or a supervisor, of one host; never 0, and never used again for another one.
- */
-typedef uint64_t coop_service_id;
-
-/*
- A limit of a process: setrlimit(2).
+ How a node is run. Zero in any field but size is the default.
  */
 typedef struct {
     /*
-     RLIMIT_NOFILE, RLIMIT_CORE, ...
-     */
-    int32_t resource;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-    /*
-     What holds; COOP_NONE is unlimited.
-     */
-    int64_t soft;
-    /*
-     How far the process may raise it; COOP_NONE is unlimited.
-     */
-    int64_t hard;
-} coop_limit;
-
-/*
- A descriptor that a process is given.
- */
-typedef struct {
-    /*
-     The caller's: duplicated by the call, and still the caller's.
-     */
-    int32_t fd;
-    /*
-     Its number in the process. As 0 it is its input; 1 and 2 are then not captured.
-     */
-    int32_t number;
-} coop_descriptor;
-
-/*
- A socket that a process is to serve, told to it as systemd tells it.
- */
-typedef struct {
-    /*
-     What it is called in LISTEN_FDNAMES: printable ASCII without ':' and spaces.
-     */
-    const char *name;
-    /*
-     The bytes of name.
-     */
-    size_t name_length;
-    /*
-     The caller's: duplicated by the call, and still the caller's.
-     */
-    int32_t fd;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-} coop_listen_socket;
-
-/*
- A line that a process has written. It is there until the function returns. Later versions may add fields at its end.
- */
-typedef struct {
-    /*
-     The bytes of this struct that the library has filled in.
+     sizeof(coop_dag_node_options).
      */
     size_t size;
     /*
-     When it was read: nanoseconds since 1970, by the system's clock.
+     The nodes whose results it is given, in this order; copied. It begins when they have ended.
      */
-    int64_t time_ns;
-    /*
-     The service's names from the root down, joined by '/'.
-     */
-    coop_text service;
-    /*
-     Without its newline; what is no UTF-8 is replaced.
-     */
-    coop_text text;
-    /*
-     So many lines were dropped here, as on_line was too slow, which text says too; 0 for a line of the process's.
-     */
-    uint64_t dropped;
-    /*
-     The process.
-     */
-    int32_t pid;
-    /*
-     1 for its output, 2 for its error output.
-     */
-    int32_t stream;
-    /*
-     1: it was cut here, and the next line of this stream goes on with it.
-     */
-    int32_t goes_on;
-    /*
-     0.
-     */
-    int32_t reserved;
-} coop_line;
-
-/*
- Called with each line of a process, from a thread of the library's, one after another. drop(arg) is called once, when the service was
- forgotten; never when the call that took it failed. See coop_callback.
- */
-typedef struct {
-    /*
-     line: there until the function returns.
-     */
-    void (*fn)(void *arg, const coop_line *line);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_line_callback;
-
-/*
- A program to be run as a process. All of it is copied. Zero in any field but size and argv is the default.
-
- Unless told otherwise the process has this one's environment at the time of each start, its directory, identity and limits, the
- CPUs that it had at first, no signal blocked or ignored, /dev/null as its input, and no other descriptor than those named here.
- It leads a process group of its own, and ends with the host.
- */
-typedef struct {
-    /*
-     sizeof(coop_command).
-     */
-    size_t size;
-    /*
-     As execv(3) takes it: C strings, the last followed by NULL. The first is the program: a path if it has a '/' in it, else looked
-     for in the PATH of the process's environment. Must not be NULL.
-     */
-    const char *const *argv;
-    /*
-     "NAME=VALUE" sets a variable, "NAME" takes it away; the last followed by NULL. NULL: as it is.
-     */
-    const char *const *env;
-    /*
-     Its working directory; NULL is this process's.
-     */
-    const char *directory;
-    /*
-     The bytes of directory.
-     */
-    size_t directory_length;
-    /*
-     Its supplementary groups, if has says so.
-     */
-    const uint32_t *groups;
+    const coop_dag_ref *reads;
     /*
      How many.
      */
-    size_t groups_count;
+    size_t read_count;
     /*
-     Its limits.
+     Nodes that must have ended before, though their results are not read; copied.
      */
-    const coop_limit *limits;
+    const coop_dag_ref *after;
     /*
      How many.
      */
-    size_t limits_count;
+    size_t after_count;
     /*
-     Descriptors that it is given.
+     One of COOP_PRIORITY_*; of no meaning for an I/O node.
      */
-    const coop_descriptor *descriptors;
+    int32_t priority;
     /*
-     How many.
+     How often the node is tried again when it fails.
      */
-    size_t descriptors_count;
+    uint32_t retries;
     /*
-     Sockets that it is to serve: in their order from number 3, with LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES in its environment.
+     Nanoseconds to wait before the first of these, and twice as long before each one more. Needs a loop, unless it is 0.
      */
-    const coop_listen_socket *listen;
+    int64_t backoff_ns;
     /*
-     How many.
+     Nanoseconds that the node may take from its beginning, all its attempts together; then it has failed with COOP_E_TIMEOUT. A function
+     that runs in the pool goes on, and its result is dropped. Needs a loop. 0: as long as it takes.
      */
-    size_t listen_count;
+    int64_t timeout_ns;
     /*
-     Which CPUs it may use; words NULL is any that this process had at first.
+     On which CPUs a CPU node may run; words NULL is on any.
      */
     coop_cpu_set cpus;
     /*
-     Which of the next fields (and groups) hold, where zero has a meaning: COOP_COMMAND_* or'ed.
+     Asked before the node runs, where it would run; NULL: it runs. The builder owns only_if.arg if the function that takes these options
+     answers COOP_OK.
      */
-    uint32_t has;
+    const coop_dag_predicate *only_if;
     /*
-     Run it as this user; then it has no supplementary groups unless they are given.
+     1: runs also when what it reads or waits for was skipped. The values of those are not there: COOP_E_CANCELLED.
      */
-    uint32_t uid;
+    int32_t even_if_skipped;
     /*
-     Run it as this group.
+     1: its result is kept for the outcome, although other nodes read it. The result of a node that nobody reads always is.
      */
-    uint32_t gid;
-    /*
-     Which permissions its new files do not get.
-     */
-    uint32_t umask;
-    /*
-     How nice it is to others: -20 to 19.
-     */
-    int32_t nice;
-    /*
-     The signal that asks it to stop. 0: SIGTERM.
-     */
-    int32_t stop_signal;
-    /*
-     1: its environment holds what env sets, and nothing else.
-     */
-    int32_t env_clear;
-    /*
-     1: it leads a session of its own, without a terminal.
-     */
-    int32_t new_session;
-    /*
-     What becomes of what it writes: one of COOP_OUTPUT_*.
-     */
-    int32_t output;
-    /*
-     How many of its last lines the event of its end has. 0: 20. COOP_NONE: none.
-     */
-    int32_t tail;
-    /*
-     Beside COOP_OUTPUT_PREFIXED and COOP_OUTPUT_JSON: where to, duplicated by the call. 0: this process's error output.
-     */
-    int32_t output_fd;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-    /*
-     Beside COOP_OUTPUT_LINES: what is called with each line.
-     */
-    coop_line_callback on_line;
-} coop_command;
+    int32_t keep;
+} coop_dag_node_options;
 
 /*
- A service that is a function, on a thread of its own for each run.
+ A value that is handed over: whoever has it calls drop(value) once, or hands it on. The library calls it when nobody needs the value
+ any more: after its last reader, on any thread, with no lock held.
  */
 typedef struct {
     /*
-     Runs until it returns, which it should when coop_service_context_is_stopping. context: this run's, until it returns. During
-     a hand-over two runs go at once.
-     */
-    void (*fn)(void *arg, coop_service_context *context);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     Called once, when the service was forgotten and its last run has returned; never when the call that took it failed. May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_thread_service;
-
-/*
- A service that lives on the host's main loop: it begins in one call, is told to stop in another, and ends when it says so.
- */
-typedef struct {
-    /*
-     Called on the main loop's thread to begin a run, and returns at once. context: this run's, until coop_service_context_end ends it.
-     */
-    void (*start)(void *arg, coop_service_context *context);
-    /*
-     Called on the main loop's thread, once, to ask a run to end. May be NULL: then a run that is to stop has ended at once.
-     */
-    void (*stop)(void *arg, coop_service_context *context);
-    /*
-     Handed to all functions; may be NULL.
-     */
-    void *arg;
-    /*
-     Called once, when the service was forgotten and its last run has ended; never when the call that took it failed. May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_async_service;
-
-/*
- A delay before a restart; all zeros: none.
- */
-typedef struct {
-    /*
-     Before the first restart, in nanoseconds.
-     */
-    int64_t delay_ns;
-    /*
-     At most so long. 0: a minute, or delay_ns if that is longer.
-     */
-    int64_t cap_ns;
-    /*
-     After so long without an end, the first delay again. 0: a minute.
-     */
-    int64_t calm_ns;
-    /*
-     One of COOP_GROWTH_*.
-     */
-    int32_t growth;
-    /*
-     Each delay is shortened by a random part of itself, up to this many thousandths: 0 to 1000.
-     */
-    int32_t jitter_per_mille;
-} coop_backoff;
-
-/*
- What is said of a service. All but arguments is copied. Zero in any field but size and id is the default, which is OTP's. Exactly one of
- command, thread and async must be there.
- */
-typedef struct {
-    /*
-     sizeof(coop_service_options).
-     */
-    size_t size;
-    /*
-     Its name among its siblings: UTF-8, without '/'. Must be there.
-     */
-    const char *id;
-    /*
-     The bytes of id.
-     */
-    size_t id_length;
-    /*
-     It is a process; or NULL.
-     */
-    const coop_command *command;
-    /*
-     It is a function on a thread; or fn is NULL.
-     */
-    coop_thread_service thread;
-    /*
-     It lives on the host's main loop; or start is NULL.
-     */
-    coop_async_service async;
-    /*
-     Exit statuses beside 0 that are a normal end of its process.
-     */
-    const int32_t *normal_exits;
-    /*
-     How many.
-     */
-    size_t normal_exits_count;
-    /*
-     How long it may take to stop, in nanoseconds; then it is ended. 0: 5 s. COOP_FOREVER: as long as it takes. COOP_BRUTAL_KILL: it is not
-     asked. A thread and an async service cannot be ended: one that ignores this goes on, is told of as unresponsive, and is not
-     started again before it ends.
-     */
-    int64_t shutdown_ns;
-    /*
-     Beside COOP_READY_NOTIFY: how long it may take, in nanoseconds. 0: 60 s.
-     */
-    int64_t ready_timeout_ns;
-    /*
-     It must beat (coop_service_context_beat, sd_notify("WATCHDOG=1")) at least so often, in nanoseconds, or is ended. 0: it need not.
-     */
-    int64_t watchdog_ns;
-    /*
-     How its restarts are delayed.
-     */
-    coop_backoff backoff;
-    /*
-     One of COOP_RESTART_*.
-     */
-    int32_t restart;
-    /*
-     1: its end counts for its supervisor's auto_shutdown; then restart is not COOP_RESTART_PERMANENT.
-     */
-    int32_t significant;
-    /*
-     One of COOP_READY_*.
-     */
-    int32_t ready;
-    /*
-     1: where its supervisor would give up, it rests for its longest backoff and is tried again.
-     */
-    int32_t park;
-    /*
-     1: so it does when its first start fails.
-     */
-    int32_t park_at_start;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-} coop_service_options;
-
-/*
- How many children a supervisor has.
- */
-typedef struct {
-    /*
-     sizeof(coop_child_counts), set by the caller: at most that many bytes are written.
-     */
-    size_t size;
-    /*
-     Specifications; one under simple one for one.
-     */
-    uint64_t specs;
-    /*
-     Children that run.
-     */
-    uint64_t active;
-    /*
-     Children that are supervisors, running or not.
-     */
-    uint64_t supervisors;
-    /*
-     Children that are not, running or not.
-     */
-    uint64_t workers;
-} coop_child_counts;
-
-/*
- What a supervisor knows of a child, with every default filled in. Later versions may add fields at its end.
- */
-typedef struct {
-    /*
-     The bytes of this struct that the library has filled in.
-     */
-    size_t size;
-    /*
-     Its name among its siblings.
-     */
-    coop_text name;
-    /*
-     What runs it: "process", "thread", "async", ...; "supervisor" for a supervisor.
-     */
-    coop_text executor;
-    /*
-     Exit statuses beside 0 that are a normal end.
-     */
-    const int32_t *normal_exits;
-    /*
-     How many.
-     */
-    size_t normal_exits_count;
-    /*
-     How long it may take to stop, in nanoseconds; COOP_FOREVER, COOP_BRUTAL_KILL.
-     */
-    int64_t shutdown_ns;
-    /*
-     How long it may take to say that it is ready; 0: it counts as ready at once.
-     */
-    int64_t ready_timeout_ns;
-    /*
-     It must beat at least so often; 0: it need not.
-     */
-    int64_t watchdog_ns;
-    /*
-     How its restarts are delayed; all 0: not at all.
-     */
-    coop_backoff backoff;
-    /*
-     Of a supervisor: nanoseconds that intensity counts in; else 0.
-     */
-    int64_t period_ns;
-    /*
-     Of a supervisor: so many restarts are allowed within period_ns; COOP_NONE: any number.
-     */
-    int64_t intensity;
-    /*
-     One of COOP_RESTART_*.
-     */
-    int32_t restart;
-    /*
-     1: its end counts for its supervisor's auto_shutdown.
-     */
-    int32_t significant;
-    /*
-     1: it rests where its supervisor would give up.
-     */
-    int32_t park;
-    /*
-     1: it rests also when its first start fails.
-     */
-    int32_t park_at_start;
-    /*
-     Of a supervisor: one of COOP_STRATEGY_*; else COOP_NONE.
-     */
-    int32_t strategy;
-    /*
-     Of a supervisor: one of COOP_AUTO_SHUTDOWN_*; else 0.
-     */
-    int32_t auto_shutdown;
-} coop_child_spec;
-
-/*
- Called with a child's specification. drop(arg) is called once, after that. See coop_callback.
- */
-typedef struct {
-    /*
-     spec: there until the function returns. Must not be NULL.
-     */
-    void (*fn)(void *arg, const coop_child_spec *spec);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_child_spec_callback;
-
-/*
- What one child of a template is given. Zero in any field but size is nothing.
- */
-typedef struct {
-    /*
-     sizeof(coop_child_args).
-     */
-    size_t size;
-    /*
-     For a process: behind the arguments of the template's command; C strings, the last followed by NULL. Copied.
-     */
-    const char *const *argv;
-    /*
-     For a function, in the place of argv: what coop_service_context_value answers.
+     What it is: a pointer to anything, which several threads may read at the same time. May be NULL.
      */
     void *value;
     /*
-     Called once with value, when the child is forgotten; never when the call that took it failed. May be NULL.
+     May be NULL: then nothing is called when value is not needed any more.
      */
     void (*drop)(void *value);
-} coop_child_args;
+} coop_dag_value;
 
 /*
- A child of a supervisor. Later versions may add fields at its end.
+ What a CPU node does: called by a worker of the pool, once in a run and for each retry. One graph runs many times at once, so several
+ threads call it at the same time. drop(arg) is called once, when the graph, its builder, the graphs that it was inserted into
+ and their runs are gone. See coop_callback.
  */
 typedef struct {
     /*
-     The bytes of this struct that the library has filled in.
+     call: what the node reads. result: empty; set to the node's result, which is the library's if fn answers COOP_OK. Answers COOP_OK,
+     COOP_DAG_SKIP, or a COOP_E_* for a node that has failed. Must not be NULL.
      */
-    size_t size;
-    /*
-     Its id.
-     */
-    uint64_t id;
-    /*
-     Its name among its siblings.
-     */
-    coop_text name;
-    /*
-     Its names from the root down, joined by '/'.
-     */
-    coop_text path;
-    /*
-     What runs it: "process", "thread", "async", ...; "supervisor" for a supervisor.
-     */
-    coop_text executor;
-    /*
-     Which run of it this is, or was the last; 0 before the first.
-     */
-    uint64_t run;
-    /*
-     What it does: one of COOP_CHILD_*.
-     */
-    int32_t state;
-    /*
-     Its process, if it has one of its own; else 0.
-     */
-    int32_t pid;
-} coop_child_info;
-
-/*
- Called for each child. drop(arg) is called once, after the last. See coop_callback.
- */
-typedef struct {
-    /*
-     child: there until the function returns. Must not be NULL.
-     */
-    void (*fn)(void *arg, const coop_child_info *child);
+    coop_status (*fn)(void *arg, coop_dag_call *call, coop_dag_value *result);
     /*
      Handed to both functions; may be NULL.
      */
@@ -2499,7 +1554,120 @@ typedef struct {
      May be NULL.
      */
     void (*drop)(void *arg);
-} coop_child_info_callback;
+} coop_dag_function;
+
+/*
+ A node that stands for an input of a graph that is inserted.
+ */
+typedef struct {
+    /*
+     The input's name in that graph: UTF-8.
+     */
+    const char *input;
+    /*
+     The bytes of input.
+     */
+    size_t input_length;
+    /*
+     The node here.
+     */
+    coop_dag_ref node;
+} coop_dag_binding;
+
+/*
+ What an I/O node does. Called on the loop's thread, once in a run and for each retry, so it must not wait; otherwise as
+ coop_dag_function.
+ */
+typedef struct {
+    /*
+     call: what the node reads; there until fn returns, but its values until the completer is used. completer: the function's, who
+     hands it to whatever it begins. Must not be NULL.
+     */
+    void (*fn)(void *arg, coop_dag_call *call, coop_dag_completer *completer);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_dag_io_function;
+
+/*
+ How a builder is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_dag_builder_options).
+     */
+    size_t size;
+    /*
+     For how many nodes it has room from the beginning. It grows.
+     */
+    size_t nodes;
+} coop_dag_builder_options;
+
+/*
+ How a graph is run. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_dag_run_options).
+     */
+    size_t size;
+    /*
+     Nanoseconds after which the run ends with COOP_E_TIMEOUT. Needs a loop. 0: as long as it takes.
+     */
+    int64_t timeout_ns;
+    /*
+     One of COOP_DAG_*: what becomes of the rest when a node fails.
+     */
+    int32_t on_failure;
+    /*
+     1: takes the time of each node.
+     */
+    int32_t trace;
+} coop_dag_run_options;
+
+/*
+ A value for an input of a graph.
+ */
+typedef struct {
+    /*
+     The input.
+     */
+    coop_dag_ref node;
+    /*
+     Its value; the run's if coop_dag_run answers COOP_OK.
+     */
+    coop_dag_value value;
+} coop_dag_input;
+
+/*
+ A function that is told once how a run ended; then drop(arg) is called. See coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL if all nodes have ended well, or were skipped; there until fn returns. outcome: what the nodes have made; the function's,
+     who frees it with coop_dag_outcome_free, then or later.
+     */
+    void (*fn)(void *arg, const coop_error *error, coop_dag_outcome *outcome);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_dag_run_callback;
+
+/*
+ Names a run of one graph; never 0, and never used again for another one. It lives until coop_dag_run_release, a coop_dag_run_join that
+ saw the run's end, or until the graph is freed; from then on it is stale.
+ */
+typedef uint64_t coop_dag_run_id;
 
 /*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -3110,181 +2278,185 @@ typedef struct {
      */
     coop_status (*event_loop_post_and_wait)(coop_event_loop *event_loop, coop_callback callback, int64_t timeout_ns);
     /*
-     coop_host_free.
+     coop_dag_builder_after.
      */
-    void (*host_free)(coop_host *host);
+    coop_status (*dag_builder_after)(coop_dag_builder *builder, coop_dag_ref later, coop_dag_ref earlier);
     /*
-     coop_host_join.
+     coop_dag_builder_build.
      */
-    coop_status (*host_join)(coop_host *host, int64_t timeout_ns);
+    coop_status (*dag_builder_build)(coop_dag_builder *builder, coop_dag **out);
     /*
-     coop_host_kill.
+     coop_dag_builder_cpu.
      */
-    coop_status (*host_kill)(coop_host *host);
-    /*
-     coop_host_new.
-     */
-    coop_status (*host_new)(const coop_host_options *options, coop_host **out);
-    /*
-     coop_host_observe.
-     */
-    coop_status (*host_observe)(coop_host *host,
-                                const coop_observer_options *options,
-                                coop_service_event_callback callback,
-                                coop_observer_id *id);
-    /*
-     coop_host_root.
-     */
-    coop_service_id (*host_root)(const coop_host *host);
-    /*
-     coop_host_shutdown.
-     */
-    coop_status (*host_shutdown)(coop_host *host, int64_t timeout_ns);
-    /*
-     coop_host_start.
-     */
-    coop_status (*host_start)(coop_host *host);
-    /*
-     coop_host_stop.
-     */
-    coop_status (*host_stop)(coop_host *host);
-    /*
-     coop_observer_cancel.
-     */
-    coop_status (*observer_cancel)(coop_host *host, coop_observer_id id);
-    /*
-     coop_observer_next.
-     */
-    coop_status (*observer_next)(coop_host *host,
-                                 coop_observer_id id,
-                                 int64_t timeout_ns,
-                                 const coop_service_event **out);
-    /*
-     coop_service_context_beat.
-     */
-    coop_status (*service_context_beat)(coop_service_context *context);
-    /*
-     coop_service_context_end.
-     */
-    coop_status (*service_context_end)(coop_service_context *context,
-                                       coop_status status,
-                                       const char *message,
-                                       size_t message_length);
-    /*
-     coop_service_context_extend.
-     */
-    coop_status (*service_context_extend)(coop_service_context *context, int64_t time_ns);
-    /*
-     coop_service_context_id.
-     */
-    coop_service_id (*service_context_id)(const coop_service_context *context);
-    /*
-     coop_service_context_ignore.
-     */
-    coop_status (*service_context_ignore)(coop_service_context *context);
-    /*
-     coop_service_context_is_stopping.
-     */
-    bool (*service_context_is_stopping)(const coop_service_context *context);
-    /*
-     coop_service_context_ready.
-     */
-    coop_status (*service_context_ready)(coop_service_context *context);
-    /*
-     coop_service_context_run.
-     */
-    uint64_t (*service_context_run)(const coop_service_context *context);
-    /*
-     coop_service_context_status.
-     */
-    coop_status (*service_context_status)(coop_service_context *context, const char *text, size_t text_length);
-    /*
-     coop_service_context_stopping_fd.
-     */
-    int32_t (*service_context_stopping_fd)(coop_service_context *context);
-    /*
-     coop_service_context_value.
-     */
-    void *(*service_context_value)(const coop_service_context *context);
-    /*
-     coop_service_context_wait_stopping.
-     */
-    coop_status (*service_context_wait_stopping)(coop_service_context *context, int64_t timeout_ns);
-    /*
-     coop_supervisor_add.
-     */
-    coop_status (*supervisor_add)(coop_host *host,
-                                  coop_service_id supervisor,
-                                  const coop_service_options *options,
-                                  coop_service_id *id);
-    /*
-     coop_supervisor_count_children.
-     */
-    coop_status (*supervisor_count_children)(coop_host *host, coop_service_id supervisor, coop_child_counts *out);
-    /*
-     coop_supervisor_delete_child.
-     */
-    coop_status (*supervisor_delete_child)(coop_host *host, coop_service_id supervisor, coop_service_id child);
-    /*
-     coop_supervisor_find.
-     */
-    coop_status (*supervisor_find)(coop_host *host,
-                                   coop_service_id supervisor,
+    coop_status (*dag_builder_cpu)(coop_dag_builder *builder,
                                    const char *name,
-                                   size_t name_length,
-                                   coop_service_id *id);
+                                   size_t length,
+                                   const coop_dag_node_options *options,
+                                   coop_dag_function function,
+                                   coop_dag_node_id *node);
     /*
-     coop_supervisor_get_childspec.
+     coop_dag_builder_free.
      */
-    coop_status (*supervisor_get_childspec)(coop_host *host,
-                                            coop_service_id supervisor,
-                                            coop_service_id child,
-                                            coop_child_spec_callback callback);
+    void (*dag_builder_free)(coop_dag_builder *builder);
     /*
-     coop_supervisor_replace_child.
+     coop_dag_builder_input.
      */
-    coop_status (*supervisor_replace_child)(coop_host *host, coop_service_id supervisor, coop_service_id child);
+    coop_status (*dag_builder_input)(coop_dag_builder *builder, const char *name, size_t length, coop_dag_node_id *node);
     /*
-     coop_supervisor_restart_child.
+     coop_dag_builder_insert.
      */
-    coop_status (*supervisor_restart_child)(coop_host *host, coop_service_id supervisor, coop_service_id child);
+    coop_status (*dag_builder_insert)(coop_dag_builder *builder,
+                                      const char *prefix,
+                                      size_t length,
+                                      const coop_dag *graph,
+                                      const coop_dag_binding *bindings,
+                                      size_t count);
     /*
-     coop_supervisor_start_child.
+     coop_dag_builder_io.
      */
-    coop_status (*supervisor_start_child)(coop_host *host,
-                                          coop_service_id supervisor,
-                                          const coop_service_options *options,
-                                          coop_service_id *id);
+    coop_status (*dag_builder_io)(coop_dag_builder *builder,
+                                  const char *name,
+                                  size_t length,
+                                  const coop_dag_node_options *options,
+                                  coop_dag_io_function function,
+                                  coop_dag_node_id *node);
     /*
-     coop_supervisor_start_child_with.
+     coop_dag_builder_new.
      */
-    coop_status (*supervisor_start_child_with)(coop_host *host,
-                                               coop_service_id supervisor,
-                                               const coop_child_args *args,
-                                               coop_service_id *id);
+    coop_status (*dag_builder_new)(const coop_dag_builder_options *options, coop_dag_builder **out);
     /*
-     coop_supervisor_supervisor.
+     coop_dag_call_attempt.
      */
-    coop_status (*supervisor_supervisor)(coop_host *host,
-                                         coop_service_id supervisor,
-                                         const char *name,
-                                         size_t name_length,
-                                         const coop_supervisor_options *options,
-                                         coop_service_id *id);
+    uint32_t (*dag_call_attempt)(const coop_dag_call *call);
     /*
-     coop_supervisor_template.
+     coop_dag_call_cancel.
      */
-    coop_status (*supervisor_template)(coop_host *host, coop_service_id supervisor, const coop_service_options *options);
+    coop_status (*dag_call_cancel)(const coop_dag_call *call);
     /*
-     coop_supervisor_terminate_child.
+     coop_dag_call_fail.
      */
-    coop_status (*supervisor_terminate_child)(coop_host *host, coop_service_id supervisor, coop_service_id child);
+    coop_status (*dag_call_fail)(const coop_dag_call *call,
+                                 coop_status status,
+                                 int32_t os_errno,
+                                 const char *message,
+                                 size_t message_length,
+                                 coop_dag_value cause);
     /*
-     coop_supervisor_which_children.
+     coop_dag_call_is_ended.
      */
-    coop_status (*supervisor_which_children)(coop_host *host,
-                                             coop_service_id supervisor,
-                                             coop_child_info_callback callback);
+    bool (*dag_call_is_ended)(const coop_dag_call *call);
+    /*
+     coop_dag_call_name.
+     */
+    coop_status (*dag_call_name)(const coop_dag_call *call, const char **name, size_t *length);
+    /*
+     coop_dag_call_reads.
+     */
+    size_t (*dag_call_reads)(const coop_dag_call *call);
+    /*
+     coop_dag_call_take.
+     */
+    coop_status (*dag_call_take)(const coop_dag_call *call, size_t index, coop_dag_value *value);
+    /*
+     coop_dag_call_value.
+     */
+    coop_status (*dag_call_value)(const coop_dag_call *call, size_t index, void **value);
+    /*
+     coop_dag_completer_complete.
+     */
+    coop_status (*dag_completer_complete)(coop_dag_completer *completer, coop_status status, coop_dag_value value);
+    /*
+     coop_dag_completer_fail.
+     */
+    coop_status (*dag_completer_fail)(coop_dag_completer *completer,
+                                      coop_status status,
+                                      int32_t os_errno,
+                                      const char *message,
+                                      size_t message_length,
+                                      coop_dag_value cause);
+    /*
+     coop_dag_completer_free.
+     */
+    void (*dag_completer_free)(coop_dag_completer *completer);
+    /*
+     coop_dag_completer_is_ended.
+     */
+    bool (*dag_completer_is_ended)(const coop_dag_completer *completer);
+    /*
+     coop_dag_completer_on_cancel.
+     */
+    coop_status (*dag_completer_on_cancel)(coop_dag_completer *completer, coop_callback callback);
+    /*
+     coop_dag_free.
+     */
+    void (*dag_free)(coop_dag *dag);
+    /*
+     coop_dag_index.
+     */
+    coop_status (*dag_index)(const coop_dag *dag, const char *name, size_t length, coop_dag_node_id *node);
+    /*
+     coop_dag_len.
+     */
+    coop_status (*dag_len)(const coop_dag *dag, size_t *nodes);
+    /*
+     coop_dag_name.
+     */
+    coop_status (*dag_name)(const coop_dag *dag, coop_dag_node_id node, const char **name, size_t *length);
+    /*
+     coop_dag_outcome_cause.
+     */
+    coop_status (*dag_outcome_cause)(const coop_dag_outcome *outcome, coop_dag_node_id node, void **cause);
+    /*
+     coop_dag_outcome_failure.
+     */
+    coop_status (*dag_outcome_failure)(const coop_dag_outcome *outcome, coop_dag_node_id node);
+    /*
+     coop_dag_outcome_free.
+     */
+    void (*dag_outcome_free)(coop_dag_outcome *outcome);
+    /*
+     coop_dag_outcome_result.
+     */
+    coop_status (*dag_outcome_result)(const coop_dag_outcome *outcome);
+    /*
+     coop_dag_outcome_state.
+     */
+    coop_status (*dag_outcome_state)(const coop_dag_outcome *outcome, coop_dag_node_id node, int32_t *state);
+    /*
+     coop_dag_outcome_take.
+     */
+    coop_status (*dag_outcome_take)(const coop_dag_outcome *outcome, coop_dag_node_id node, coop_dag_value *value);
+    /*
+     coop_dag_outcome_value.
+     */
+    coop_status (*dag_outcome_value)(const coop_dag_outcome *outcome, coop_dag_node_id node, void **value);
+    /*
+     coop_dag_run.
+     */
+    coop_status (*dag_run)(const coop_dag *dag,
+                           coop_pool *pool,
+                           coop_event_loop *event_loop,
+                           const coop_dag_run_options *options,
+                           const coop_dag_input *inputs,
+                           size_t count,
+                           coop_dag_run_callback callback,
+                           coop_dag_run_id *id);
+    /*
+     coop_dag_run_cancel.
+     */
+    coop_status (*dag_run_cancel)(const coop_dag *dag, coop_dag_run_id id);
+    /*
+     coop_dag_run_join.
+     */
+    coop_status (*dag_run_join)(const coop_dag *dag, coop_dag_run_id id, int64_t timeout_ns, coop_dag_outcome **out);
+    /*
+     coop_dag_run_release.
+     */
+    coop_status (*dag_run_release)(const coop_dag *dag, coop_dag_run_id id);
+    /*
+     coop_dag_run_then.
+     */
+    coop_status (*dag_run_then)(const coop_dag *dag, coop_dag_run_id id, coop_dag_run_callback callback);
 } coop_api;
 
 /*
@@ -3300,6 +2472,11 @@ typedef coop_status (*coop_port_handler_init)(const coop_api *api,
                                               const void *args,
                                               size_t length,
                                               coop_port_handler *out);
+
+/*
+ What the function of a node answers instead of COOP_OK if the node is to be skipped, with all that depends on it.
+ */
+#define COOP_DAG_SKIP 1
 
 /*
  It was done.
@@ -3527,6 +2704,403 @@ coop_status coop_event_loop_resolve(coop_event_loop *event_loop,
                                     coop_resolve_callback callback);
 
 /*
+ Releases the graph. Runs that are under way go on, and the ids of all its runs are stale from now on; what its nodes' functions hold is
+ dropped when the last run has ended. NULL does nothing.
+
+ Any thread; once, with no call begun after it.
+ */
+void coop_dag_free(coop_dag *dag);
+
+/*
+ How many nodes the graph has.
+
+ Any thread. COOP_E_NULL.
+ */
+coop_status coop_dag_len(const coop_dag *dag, size_t *nodes);
+
+/*
+ Which node has this name: also one that was inserted.
+
+ name, length: UTF-8. node: set to the node.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID if none has.
+ */
+coop_status coop_dag_index(const coop_dag *dag, const char *name, size_t length, coop_dag_node_id *node);
+
+/*
+ The name of a node.
+
+ name, length: set to its bytes, which are UTF-8 without a NUL behind them, and there as long as the graph is.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+ */
+coop_status coop_dag_name(const coop_dag *dag, coop_dag_node_id node, const char **name, size_t *length);
+
+/*
+ Starts a run. Its CPU nodes run in the pool, and what waits on the loop. In a bounded pool it counts as one task when it starts; what
+ goes on then is never refused for want of room.
+
+ The run ends once: with all results; with the first failure; by coop_dag_run_cancel; at its deadline; or with COOP_E_CLOSED when its
+ pool or its loop is stopped or freed under it. One that ends early does so at once: no node begins any more, I/O nodes are given up
+ (coop_dag_completer_on_cancel), and a function that runs in the pool goes on, and its result is dropped when it comes.
+
+ event_loop: NULL for a graph without I/O nodes, deadlines and waits before retries. options: copied; NULL is all defaults. inputs,
+ count: a value for each input; the values are the run's if this answers COOP_OK, else all are the caller's. callback: told the end,
+ once, by the thread that ends the run, perhaps before this returns; the run owns callback.arg if this answers COOP_OK. With fn NULL
+ there is none, and callback.arg stays the caller's. id: set to the run's id, before the callback is told, which ends with
+ coop_dag_run_release or a coop_dag_run_join that saw the end; NULL if nobody wants it.
+
+ Any thread, also nodes of other runs. COOP_E_NULL, COOP_E_INVALID for an input that is missing, unknown or given twice, and where a
+ loop is needed and there is none; COOP_E_AFFINITY for a node's CPU set without a worker, COOP_E_QUEUE_FULL, COOP_E_CLOSED,
+ COOP_E_UNSUPPORTED for options, COOP_E_FORKED. Nothing has run then.
+ */
+coop_status coop_dag_run(const coop_dag *dag,
+                         coop_pool *pool,
+                         coop_event_loop *event_loop,
+                         const coop_dag_run_options *options,
+                         const coop_dag_input *inputs,
+                         size_t count,
+                         coop_dag_run_callback callback,
+                         coop_dag_run_id *id);
+
+/*
+ Makes a builder without nodes.
+
+ options: copied; NULL is all defaults. out: set to the builder, which the caller frees with coop_dag_builder_free.
+
+ Any thread. COOP_E_NULL without out, COOP_E_INVALID for more nodes than a graph may have (2^28) or there is memory for,
+ COOP_E_UNSUPPORTED for options.
+ */
+coop_status coop_dag_builder_new(const coop_dag_builder_options *options, coop_dag_builder **out);
+
+/*
+ Releases the builder, and drops the functions of nodes that are in no graph. NULL does nothing.
+
+ Any thread; once, with no call begun after it.
+ */
+void coop_dag_builder_free(coop_dag_builder *builder);
+
+/*
+ Adds a node whose value each run is given.
+
+ name, length: UTF-8, copied; not empty, and no other node's. node: set to the node; may be NULL.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for the name, and for one node more than a graph may have, COOP_E_EXISTS for the name of another
+ node, COOP_E_CLOSED after coop_dag_builder_build, COOP_E_FORKED.
+ */
+coop_status coop_dag_builder_input(coop_dag_builder *builder,
+                                   const char *name,
+                                   size_t length,
+                                   coop_dag_node_id *node);
+
+/*
+ Adds a node that a worker of the pool runs.
+
+ name, length: UTF-8, copied; not empty, and no other node's. options: copied; NULL is all defaults. function: the builder owns
+ function.arg if this answers COOP_OK. node: set to the node; may be NULL.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for the name, a node of another builder, a priority, a time, a flag, and one node more than a
+ graph may have; COOP_E_EXISTS for the name of another node, COOP_E_UNSUPPORTED for options, COOP_E_CLOSED after
+ coop_dag_builder_build, COOP_E_FORKED. Unknown names, cycles and edges that are there twice are found by coop_dag_builder_build.
+ */
+coop_status coop_dag_builder_cpu(coop_dag_builder *builder,
+                                 const char *name,
+                                 size_t length,
+                                 const coop_dag_node_options *options,
+                                 coop_dag_function function,
+                                 coop_dag_node_id *node);
+
+/*
+ Adds a node that waits: its function is called on the loop's thread, begins something and returns, and the node ends when its
+ coop_dag_completer is used, by any thread, then or later. It takes no CPU set.
+
+ Everything else as in coop_dag_builder_cpu.
+ */
+coop_status coop_dag_builder_io(coop_dag_builder *builder,
+                                const char *name,
+                                size_t length,
+                                const coop_dag_node_options *options,
+                                coop_dag_io_function function,
+                                coop_dag_node_id *node);
+
+/*
+ Has later begin when earlier has ended, without reading its result. If that one fails, or is skipped, later is not run, as if it
+ read it.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another builder, or neither a node nor a name; COOP_E_CLOSED after
+ coop_dag_builder_build, COOP_E_FORKED. Names are looked up by coop_dag_builder_build.
+ */
+coop_status coop_dag_builder_after(coop_dag_builder *builder,
+                                   coop_dag_ref later,
+                                   coop_dag_ref earlier);
+
+/*
+ Adds all the nodes of another graph, their names behind prefix and a "/". Its inputs become those nodes of this one that the bindings
+ name, one for each.
+
+ prefix, length: UTF-8, copied; not empty. graph: stays the caller's. bindings, count: copied.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a prefix that is empty, an input that is missing or is none, a node of another builder, and
+ too many nodes, COOP_E_EXISTS for a name that is there already, COOP_E_CLOSED after coop_dag_builder_build, COOP_E_FORKED. Nothing
+ was added then.
+ */
+coop_status coop_dag_builder_insert(coop_dag_builder *builder,
+                                    const char *prefix,
+                                    size_t length,
+                                    const coop_dag *graph,
+                                    const coop_dag_binding *bindings,
+                                    size_t count);
+
+/*
+ Makes the graph. The builder is used up, whatever this answers: it takes no more nodes, and is freed.
+
+ out: set to the graph, which the caller frees with coop_dag_free.
+
+ Any thread. COOP_E_INVALID for a cycle ("the graph has a cycle: a -> b -> a"), a node that depends on itself, a name that no node has,
+ and an edge that is there twice: the message names them; COOP_E_NULL, COOP_E_CLOSED if it was built before, COOP_E_FORKED.
+ */
+coop_status coop_dag_builder_build(coop_dag_builder *builder,
+                                   coop_dag **out);
+
+/*
+ How many values the node reads. 0 for NULL.
+
+ The thread of the call.
+ */
+size_t coop_dag_call_reads(const coop_dag_call *call);
+
+/*
+ Looks at one of the values that the node reads.
+
+ index: from 0, in the order of coop_dag_node_options.reads. value: set to the value, which other nodes may read at the same time; it is
+ there until the function returns, and in an I/O node until its completer is used.
+
+ The thread of the call. COOP_E_NULL, COOP_E_INVALID for an index that is too large, COOP_E_CANCELLED if that node was skipped (of a
+ node with even_if_skipped), COOP_E_STALE if the value was taken.
+ */
+coop_status coop_dag_call_value(const coop_dag_call *call,
+                                size_t index,
+                                void **value);
+
+/*
+ Takes one of the values that the node reads, if no other node, and not the outcome, has it any more: then it is the function's, to be
+ changed, handed on as a result, or dropped. The function of a predicate takes nothing.
+
+ index: as of coop_dag_call_value. value: set to the value and its drop.
+
+ The thread of the call. COOP_E_EXISTS if somebody else has it, or a later attempt may need it, and then it may be looked at; else
+ those of coop_dag_call_value.
+ */
+coop_status coop_dag_call_take(const coop_dag_call *call,
+                               size_t index,
+                               coop_dag_value *value);
+
+/*
+ The node's name.
+
+ name, length: set to its bytes, which are UTF-8 without a NUL behind them, and there until the function returns.
+
+ The thread of the call. COOP_E_NULL.
+ */
+coop_status coop_dag_call_name(const coop_dag_call *call, const char **name, size_t *length);
+
+/*
+ Which attempt at the node this is: 0 for the first one, and for NULL.
+
+ The thread of the call.
+ */
+uint32_t coop_dag_call_attempt(const coop_dag_call *call);
+
+/*
+ Whether the run has ended already: a function that takes long may look, and give up. False for NULL.
+
+ The thread of the call.
+ */
+bool coop_dag_call_is_ended(const coop_dag_call *call);
+
+/*
+ Ends the run that the call is part of, as coop_dag_run_cancel does; the function goes on, and what it makes is dropped.
+
+ The thread of the call. COOP_E_NULL, COOP_E_STALE if the run had ended.
+ */
+coop_status coop_dag_call_cancel(const coop_dag_call *call);
+
+/*
+ Says why the node fails, for a function that then answers a negative number.
+
+ status: one of COOP_E_*. os_errno: beside COOP_E_OS; else 0. message, message_length: in words: UTF-8, copied; NULL says the status.
+ cause: anything, for coop_dag_outcome_cause; the library's if this answers COOP_OK. Told twice, the later one counts.
+
+ The thread of the call. COOP_E_NULL, COOP_E_INVALID for a status that is none and a message that is not UTF-8.
+ */
+coop_status coop_dag_call_fail(const coop_dag_call *call,
+                               coop_status status,
+                               int32_t os_errno,
+                               const char *message,
+                               size_t message_length,
+                               coop_dag_value cause);
+
+/*
+ Ends the node, and the completer.
+
+ status: COOP_OK; COOP_DAG_SKIP for a node that is to be skipped; or a COOP_E_* for one that has failed. value: the node's result beside
+ COOP_OK, the failure's cause beside a COOP_E_*; the library's if this answers COOP_OK, and dropped at once if the run or the node has
+ ended meanwhile, or the node is skipped.
+
+ Any thread, once. COOP_E_NULL, COOP_E_INVALID for another status: then the completer is still the caller's; COOP_E_FORKED.
+ */
+coop_status coop_dag_completer_complete(coop_dag_completer *completer,
+                                        coop_status status,
+                                        coop_dag_value value);
+
+/*
+ Ends the node, which has failed, and the completer.
+
+ status, os_errno, message, message_length, cause: as of coop_dag_call_fail.
+
+ Any thread, once. COOP_E_NULL, COOP_E_INVALID for a status that is none and a message that is not UTF-8: then the completer is still
+ the caller's; COOP_E_FORKED.
+ */
+coop_status coop_dag_completer_fail(coop_dag_completer *completer,
+                                    coop_status status,
+                                    int32_t os_errno,
+                                    const char *message,
+                                    size_t message_length,
+                                    coop_dag_value cause);
+
+/*
+ Has a function called if the run or the node ends before the completer is used: on the loop's thread, once, to give up what was begun.
+ The completer is still to be used then.
+
+ callback: the library owns callback.arg if this answers COOP_OK. It is dropped when the node has ended. A second one takes the place of
+ the first, which is dropped.
+
+ Any thread, while the completer was not used. COOP_E_NULL, COOP_E_CANCELLED if the run or the node has ended, COOP_E_FORKED.
+ */
+coop_status coop_dag_completer_on_cancel(coop_dag_completer *completer,
+                                         coop_callback callback);
+
+/*
+ Whether the run or the node has ended, so that nobody waits for the result any more. True for NULL.
+
+ Any thread, while the completer was not used.
+ */
+bool coop_dag_completer_is_ended(const coop_dag_completer *completer);
+
+/*
+ Gives the completer up: the node has failed with COOP_E_FAILED, unless it had ended. NULL does nothing.
+
+ Any thread, once, instead of coop_dag_completer_complete.
+ */
+void coop_dag_completer_free(coop_dag_completer *completer);
+
+/*
+ Releases the outcome, and drops the results that nobody has taken. NULL does nothing.
+
+ Any thread; once, with no call begun after it.
+ */
+void coop_dag_outcome_free(coop_dag_outcome *outcome);
+
+/*
+ How the run ended: COOP_OK if all nodes have ended well, or were skipped; else why not, and coop_last_error() has the words, which name
+ the first node that failed. A node's COOP_E_INVALID, _TIMEOUT, _AFFINITY, _UNSUPPORTED, _PANIC, _OS, _EXISTS and _RESOLVE are the
+ run's too; for each other number it ends with COOP_E_FAILED.
+
+ Any thread. COOP_E_CANCELLED, COOP_E_TIMEOUT, COOP_E_CLOSED; COOP_E_NULL.
+ */
+coop_status coop_dag_outcome_result(const coop_dag_outcome *outcome);
+
+/*
+ What became of a node.
+
+ state: set to one of COOP_DAG_CANCELLED, _RUNNING, _DONE, _SKIPPED, _FAILED.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+ */
+coop_status coop_dag_outcome_state(const coop_dag_outcome *outcome, coop_dag_node_id node, int32_t *state);
+
+/*
+ Why a node has failed: the number that its function answered, or the library's, and coop_last_error() has the words. COOP_OK if it has
+ not failed.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+ */
+coop_status coop_dag_outcome_failure(const coop_dag_outcome *outcome,
+                                     coop_dag_node_id node);
+
+/*
+ The cause that a node has told beside its failure: see coop_dag_call_fail.
+
+ cause: set to it, which is there until the outcome is freed; NULL if there is none, or the node has not failed.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+ */
+coop_status coop_dag_outcome_cause(const coop_dag_outcome *outcome, coop_dag_node_id node, void **cause);
+
+/*
+ Looks at a node's result.
+
+ value: set to it, which is there until it is taken, or the outcome is freed.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph, and for one whose result was not kept as other nodes read it (see
+ coop_dag_node_options.keep); COOP_E_CANCELLED if it has none, for it was cancelled or skipped; the node's failure, with its name;
+ COOP_E_STALE if the result was taken, or another outcome of the same run has it.
+ */
+coop_status coop_dag_outcome_value(const coop_dag_outcome *outcome,
+                                   coop_dag_node_id node,
+                                   void **value);
+
+/*
+ Takes a node's result, which is the caller's then.
+
+ value: set to it and its drop.
+
+ Any thread. COOP_E_EXISTS if a node has it that still runs, though the run has ended; else as coop_dag_outcome_value.
+ */
+coop_status coop_dag_outcome_take(const coop_dag_outcome *outcome, coop_dag_node_id node, coop_dag_value *value);
+
+/*
+ Waits until a run has ended.
+
+ timeout_ns: nanoseconds, 0 only looks, COOP_FOREVER waits as long as it takes. out: set to what the nodes have made, which the caller
+ frees with coop_dag_outcome_free; how the run ended is coop_dag_outcome_result. NULL if nobody wants it.
+
+ Once the end was seen the id is stale. It lives on at COOP_E_TIMEOUT, and at COOP_E_WOULD_DEADLOCK, which is the answer to the run's own
+ nodes, to the only worker of its pool, and on the thread of a loop that it needs.
+
+ Any thread, also several at once: each that waits is told. COOP_E_STALE, COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
+ */
+coop_status coop_dag_run_join(const coop_dag *dag,
+                              coop_dag_run_id id,
+                              int64_t timeout_ns,
+                              coop_dag_outcome **out);
+
+/*
+ Has a function told the end of a run: by the thread that ends it, or here and now if it has ended. The id stays.
+
+ callback: the run owns callback.arg if this answers COOP_OK.
+
+ Any thread. COOP_E_EXISTS if a function is to be told already, COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_dag_run_then(const coop_dag *dag, coop_dag_run_id id, coop_dag_run_callback callback);
+
+/*
+ Ends a run with COOP_E_CANCELLED, as coop_dag_run says of one that ends early. The id stays, for coop_dag_run_join.
+
+ Any thread, also the run's own nodes (see coop_dag_call_cancel). COOP_E_TIMEOUT if it is too late, for the run has ended, which changes
+ nothing; COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_dag_run_cancel(const coop_dag *dag,
+                                coop_dag_run_id id);
+
+/*
+ Gives an id up: the run goes on.
+
+ Any thread. COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_dag_run_release(const coop_dag *dag, coop_dag_run_id id);
+
+/*
  Makes an event, not signalled.
 
  options: copied; NULL is all defaults. out: set to the event, which the caller frees with coop_event_free.
@@ -3733,76 +3307,6 @@ coop_status coop_event_loop_now(const coop_event_loop *event_loop, int64_t *out_
 bool coop_event_loop_is_loop_thread(const coop_event_loop *event_loop);
 
 /*
- Makes a host, and starts its thread. What is added to it is only noted before coop_host_start.
-
- options: copied; NULL is all defaults. out: set to the host, which the caller frees with coop_host_free.
-
- Any thread. COOP_E_NULL, COOP_E_INVALID for a name or what options say of the root, COOP_E_OS if the process has no descriptor or thread
- left, COOP_E_UNSUPPORTED, COOP_E_FORKED for the loop.
- */
-coop_status coop_host_new(const coop_host_options *options,
-                          coop_host **out);
-
-/*
- Stops the host, waits until its services have ended, and releases it: those that may take as long as they like are given 5 s. NULL does
- nothing.
-
- Any thread; once, with no call begun after it. From a function of one of its services or observers, or on its main loop, it returns at once,
- and the rest happens by itself; a coop_host_join that is under way returns as ever. In a forked child it touches no thread and no process.
- */
-void coop_host_free(coop_host *host);
-
-/*
- Starts the tree, in order, and waits until all services are ready.
-
- Any thread; once, unless it failed: then what was started has been stopped, last first, and it may be called again. COOP_E_NULL;
- COOP_E_FAILED, COOP_E_OS, COOP_E_TIMEOUT, ... with the service and why it did not start; COOP_E_EXISTS if it was started before, COOP_E_CLOSED if it
- has ended, COOP_E_WOULD_DEADLOCK, COOP_E_FORKED.
- */
-coop_status coop_host_start(coop_host *host);
-
-/*
- Asks the host to stop its services, last first, and to end; returns at once.
-
- Any thread, any number of times. COOP_E_NULL, COOP_E_FORKED.
- */
-coop_status coop_host_stop(coop_host *host);
-
-/*
- Ends everything that runs, without asking; returns at once.
-
- Any thread, any number of times. COOP_E_NULL, COOP_E_FORKED.
- */
-coop_status coop_host_kill(coop_host *host);
-
-/*
- coop_host_stop, and waits until the host has ended.
-
- timeout_ns: nanoseconds, 0 does not wait, COOP_FOREVER waits as long as it takes.
-
- Any thread, any number of times. COOP_E_TIMEOUT: it goes on stopping. COOP_E_WOULD_DEADLOCK from a service and from the main loop's thread,
- which have coop_host_stop; COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
- */
-coop_status coop_host_shutdown(coop_host *host,
-                               int64_t timeout_ns);
-
-/*
- Waits until the host has ended: it was stopped, its root gave up, or its significant services have ended.
-
- timeout_ns: as coop_host_shutdown.
-
- Any thread. COOP_E_FAILED with the reason if its root gave up, COOP_E_TIMEOUT, COOP_E_INVALID before the start and for another time,
- COOP_E_WOULD_DEADLOCK as coop_host_shutdown, COOP_E_NULL, COOP_E_FORKED.
- */
-coop_status coop_host_join(coop_host *host,
-                           int64_t timeout_ns);
-
-/*
- The host's root supervisor; 0 for NULL. Any thread.
- */
-coop_service_id coop_host_root(const coop_host *host);
-
-/*
  Has the loop call the function when a descriptor is ready: a socket, a pipe, an eventfd; not a file or a
  directory.
 
@@ -3993,47 +3497,6 @@ coop_status coop_port_handler_load(const char *name,
                                    const void *args,
                                    size_t length,
                                    coop_port_handler *out);
-
-/*
- Begins to observe a host.
-
- options: copied; NULL is all defaults. callback: called with each event, one after another; the observer owns callback.arg if this
- answers COOP_OK. With fn NULL there is none (arg and drop are not looked at): events wait for coop_observer_next. id: set to the observer's id,
- for coop_observer_cancel; may be NULL if there is a function, which may run before id is set.
-
- An observer ends after the host's last event, and by coop_observer_cancel; then its argument is dropped, when its function has returned.
- One that is slow loses the oldest events and is told how many; it never holds up the host.
-
- Any thread. COOP_E_NULL, COOP_E_INVALID for what options say, COOP_E_OS if there is no thread left, COOP_E_CLOSED if the loop was stopped,
- COOP_E_UNSUPPORTED, COOP_E_FORKED.
- */
-coop_status coop_host_observe(coop_host *host,
-                              const coop_observer_options *options,
-                              coop_service_event_callback callback,
-                              coop_observer_id *id);
-
-/*
- Waits for the next event of an observer without a function.
-
- timeout_ns: nanoseconds, 0 does not wait, COOP_FOREVER waits as long as it takes. out: set to the event, which is there until the next
- call for this observer, or its end.
-
- Any thread, one at a time for an observer. COOP_E_TIMEOUT, COOP_E_CLOSED after the last event of a host that has ended, COOP_E_STALE if the
- observer was cancelled, COOP_E_INVALID for another time and for one with a function, COOP_E_NULL, COOP_E_FORKED.
- */
-coop_status coop_observer_next(coop_host *host,
-                               coop_observer_id id,
-                               int64_t timeout_ns,
-                               const coop_service_event **out);
-
-/*
- Ends an observer: its function does not begin any more, and its argument is dropped now; if it is running (it may be the caller), when
- it returns. A call of coop_observer_next that waits is answered COOP_E_CLOSED.
-
- Any thread. COOP_E_STALE if it was cancelled, COOP_E_NULL, COOP_E_FORKED.
- */
-coop_status coop_observer_cancel(coop_host *host,
-                                 coop_observer_id id);
 
 /*
  Calls run with pieces of the range from begin up to, and without, end, on all workers of the CPU set at once, and
@@ -4402,93 +3865,6 @@ coop_pool *coop_runtime_pool(coop_runtime *runtime);
 coop_event_loop *coop_runtime_event_loop(coop_runtime *runtime);
 
 /*
- The service's id. 0 for NULL.
-
- Any thread, as all functions of a context, until its run has ended: a thread's function has returned, or coop_service_context_end was
- called of a run on the main loop.
- */
-coop_service_id coop_service_context_id(const coop_service_context *context);
-
-/*
- Which run of the service this is, from 1. 0 for NULL. Any thread.
- */
-uint64_t coop_service_context_run(const coop_service_context *context);
-
-/*
- Whether the run was asked to stop. False for NULL. Any thread.
- */
-bool coop_service_context_is_stopping(const coop_service_context *context);
-
-/*
- Waits until the run is asked to stop.
-
- timeout_ns: nanoseconds, 0 does not wait, COOP_FOREVER waits as long as it takes.
-
- Any thread. COOP_E_TIMEOUT, COOP_E_NULL, COOP_E_INVALID for another time.
- */
-coop_status coop_service_context_wait_stopping(coop_service_context *context, int64_t timeout_ns);
-
-/*
- A descriptor that is readable from when the run is asked to stop, for a loop of the service's own. It stays the library's: it is not to
- be read, and is closed when the run has ended. Negative: a coop_status. Any thread. COOP_E_NULL, COOP_E_OS if the process has no
- descriptor left.
- */
-int32_t coop_service_context_stopping_fd(coop_service_context *context);
-
-/*
- Says that the run can do its work. Without effect for a service that is ready at once. Any thread. COOP_E_NULL.
- */
-coop_status coop_service_context_ready(coop_service_context *context);
-
-/*
- Says that the run is alive: coop_service_options.watchdog_ns. Any thread. COOP_E_NULL.
- */
-coop_status coop_service_context_beat(coop_service_context *context);
-
-/*
- Says that the run needs more time to get ready, to stop, or to beat again.
-
- time_ns: nanoseconds from now.
-
- Any thread. COOP_E_NULL, COOP_E_INVALID for another time.
- */
-coop_status coop_service_context_extend(coop_service_context *context, int64_t time_ns);
-
-/*
- Says what the run does, for observers: COOP_SERVICE_STATUS.
-
- text, text_length: UTF-8, copied.
-
- Any thread. COOP_E_NULL, COOP_E_INVALID for what is no UTF-8.
- */
-coop_status coop_service_context_status(coop_service_context *context, const char *text, size_t text_length);
-
-/*
- Says that the service is not to be run, which is no failure of its start; the run is to end next. Any thread. COOP_E_NULL, COOP_E_INVALID for a
- service that is ready at once: its start is over.
- */
-coop_status coop_service_context_ignore(coop_service_context *context);
-
-/*
- The value that coop_supervisor_start_child_with gave to this child; NULL if there is none. Any thread.
- */
-void *coop_service_context_value(const coop_service_context *context);
-
-/*
- Ends a run on the main loop: now, and the context is not used after that. Of a thread it says what its function's return is told as, and
- may be called again.
-
- status: COOP_OK for a normal end; anything else is a failure. message, message_length: why, in words, copied; NULL if there are none.
-
- Any thread; once for a run on the main loop, also when the host was freed before. COOP_E_NULL, COOP_E_INVALID for what is no UTF-8: the run
- has not ended then.
- */
-coop_status coop_service_context_end(coop_service_context *context,
-                                     coop_status status,
-                                     const char *message,
-                                     size_t message_length);
-
-/*
  Has the loop call the function whenever the process gets a signal.
 
  signum: SIGTERM, SIGHUP, SIGRTMIN + n; not SIGKILL and SIGSTOP, which the system lets nobody handle, nor SIGSEGV, SIGBUS,
@@ -4567,6 +3943,68 @@ coop_status coop_stream_new(coop_event_loop *event_loop,
 void coop_stream_free(coop_stream *stream);
 
 /*
+ Ends what is under way: its callback is told COOP_E_CANCELLED and how many bytes were moved before, at the stream's place and not
+ inside this call. When this returns its buffer is not touched any more. What has ended already is told as it ended. The stream
+ stays open.
+
+ which: COOP_IO_READ, COOP_IO_WRITE or both. Any thread, also the stream's own callbacks. COOP_E_STALE if nothing of that was under
+ way; COOP_E_NULL, COOP_E_INVALID for other bits, COOP_E_FORKED.
+ */
+coop_status coop_stream_cancel(coop_stream *stream,
+                               uint32_t which);
+
+/*
+ Shuts down the writing half: when the peer has read what was written, it reads the end. Reading goes on.
+
+ Any thread. COOP_E_EXISTS while a write is under way: do it when that is told. COOP_E_NULL, COOP_E_OS, COOP_E_FORKED. A connection that
+ is gone is no error.
+ */
+coop_status coop_stream_shutdown(coop_stream *stream);
+
+/*
+ Says which address and port the stream has here.
+
+ out: set to the address; to no address (length 0) for a Unix socket. Any thread. COOP_E_NULL, COOP_E_OS, COOP_E_FORKED.
+ */
+coop_status coop_stream_local_address(const coop_stream *stream, coop_address *out);
+
+/*
+ Says which address and port the peer has, also when it is gone; as coop_stream_local_address.
+ */
+coop_status coop_stream_peer_address(const coop_stream *stream, coop_address *out);
+
+/*
+ The stream's descriptor; it stays the stream's. Not to be watched: the stream does that. COOP_E_NULL or COOP_E_FORKED, which are
+ negative, if there is none. Any thread.
+ */
+int32_t coop_stream_fd(const coop_stream *stream);
+
+/*
+ Says whether what is written goes out at once (1, TCP_NODELAY), or may wait a little for more (0, the default).
+
+ Any thread. COOP_E_INVALID for another number, COOP_E_OS for a Unix socket, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_stream_set_nodelay(coop_stream *stream, int32_t nodelay);
+
+/*
+ Has the system ask after a peer that is silent: a connection whose other side has vanished ends with ETIMEDOUT.
+
+ idle_ns: nanoseconds of silence before the first question; the system counts seconds, rounded up. 0: never ask. Any thread. COOP_E_INVALID, COOP_E_OS, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_stream_set_keepalive(coop_stream *stream,
+                                      int64_t idle_ns);
+
+/*
+ Says what becomes of bytes that are not sent yet when the stream is closed.
+
+ linger_ns: 0: they are thrown away, and the peer sees a reset. COOP_FOREVER: the system sends them meanwhile, which is the default.
+ Another time makes coop_stream_free wait that long for them; seconds, rounded up. Any thread. COOP_E_INVALID, COOP_E_OS, COOP_E_NULL,
+ COOP_E_FORKED.
+ */
+coop_status coop_stream_set_linger(coop_stream *stream,
+                                   int64_t linger_ns);
+
+/*
  Reads what is there, once there is something.
 
  buffer, length: where to, and its bytes, from 1; they stay where they are, and are not touched by the caller, until the callback is told.
@@ -4636,68 +4074,6 @@ coop_status coop_stream_try_write(coop_stream *stream,
                                   size_t *count);
 
 /*
- Ends what is under way: its callback is told COOP_E_CANCELLED and how many bytes were moved before, at the stream's place and not
- inside this call. When this returns its buffer is not touched any more. What has ended already is told as it ended. The stream
- stays open.
-
- which: COOP_IO_READ, COOP_IO_WRITE or both. Any thread, also the stream's own callbacks. COOP_E_STALE if nothing of that was under
- way; COOP_E_NULL, COOP_E_INVALID for other bits, COOP_E_FORKED.
- */
-coop_status coop_stream_cancel(coop_stream *stream,
-                               uint32_t which);
-
-/*
- Shuts down the writing half: when the peer has read what was written, it reads the end. Reading goes on.
-
- Any thread. COOP_E_EXISTS while a write is under way: do it when that is told. COOP_E_NULL, COOP_E_OS, COOP_E_FORKED. A connection that
- is gone is no error.
- */
-coop_status coop_stream_shutdown(coop_stream *stream);
-
-/*
- Says which address and port the stream has here.
-
- out: set to the address; to no address (length 0) for a Unix socket. Any thread. COOP_E_NULL, COOP_E_OS, COOP_E_FORKED.
- */
-coop_status coop_stream_local_address(const coop_stream *stream, coop_address *out);
-
-/*
- Says which address and port the peer has, also when it is gone; as coop_stream_local_address.
- */
-coop_status coop_stream_peer_address(const coop_stream *stream, coop_address *out);
-
-/*
- The stream's descriptor; it stays the stream's. Not to be watched: the stream does that. COOP_E_NULL or COOP_E_FORKED, which are
- negative, if there is none. Any thread.
- */
-int32_t coop_stream_fd(const coop_stream *stream);
-
-/*
- Says whether what is written goes out at once (1, TCP_NODELAY), or may wait a little for more (0, the default).
-
- Any thread. COOP_E_INVALID for another number, COOP_E_OS for a Unix socket, COOP_E_NULL, COOP_E_FORKED.
- */
-coop_status coop_stream_set_nodelay(coop_stream *stream, int32_t nodelay);
-
-/*
- Has the system ask after a peer that is silent: a connection whose other side has vanished ends with ETIMEDOUT.
-
- idle_ns: nanoseconds of silence before the first question; the system counts seconds, rounded up. 0: never ask. Any thread. COOP_E_INVALID, COOP_E_OS, COOP_E_NULL, COOP_E_FORKED.
- */
-coop_status coop_stream_set_keepalive(coop_stream *stream,
-                                      int64_t idle_ns);
-
-/*
- Says what becomes of bytes that are not sent yet when the stream is closed.
-
- linger_ns: 0: they are thrown away, and the peer sees a reset. COOP_FOREVER: the system sends them meanwhile, which is the default.
- Another time makes coop_stream_free wait that long for them; seconds, rounded up. Any thread. COOP_E_INVALID, COOP_E_OS, COOP_E_NULL,
- COOP_E_FORKED.
- */
-coop_status coop_stream_set_linger(coop_stream *stream,
-                                   int64_t linger_ns);
-
-/*
  Writes to a Unix socket, and sends descriptors with the first byte: the peer gets its own copies of them.
 
  As coop_stream_write; it is the one write. data, length: from 1 byte. descriptors, count: at most COOP_STREAM_DESCRIPTORS; duplicated in
@@ -4731,160 +4107,6 @@ coop_status coop_stream_receive_descriptors(coop_stream *stream,
                                             size_t capacity,
                                             size_t *count,
                                             coop_io_callback callback);
-
-/*
- Adds a service that comes back whenever its supervisor is restarted.
-
- Before coop_host_start the service is only noted. After it the service is started, and this waits until it is ready.
-
- supervisor: which one of the host; 0 is the root. options: copied, with what they point to; the host owns the entry's argument if this
- answers COOP_OK. id: set to the service's id; may be NULL.
-
- Any thread but, once the host has started, a loop's that the service's start needs. COOP_E_NULL, COOP_E_INVALID for what options say,
- with the value and what is allowed; COOP_E_EXISTS if a sibling has its name; COOP_E_STALE if there is no such supervisor (any more);
- COOP_E_FAILED, COOP_E_OS or COOP_E_TIMEOUT if it could not start: then it is forgotten, and its functions may have run, but are not any more
- (but for a thread's that ignores its deadline); COOP_E_UNSUPPORTED, COOP_E_WOULD_DEADLOCK, COOP_E_CLOSED once the host has ended, COOP_E_FORKED.
- */
-coop_status coop_supervisor_add(coop_host *host,
-                                coop_service_id supervisor,
-                                const coop_service_options *options,
-                                coop_service_id *id);
-
-/*
- Starts a child and waits until it is ready. It lives as long as this run of its supervisor.
-
- supervisor, options, id, errors: as coop_supervisor_add. Under the strategy simple one for one: COOP_E_INVALID.
- */
-coop_status coop_supervisor_start_child(coop_host *host,
-                                        coop_service_id supervisor,
-                                        const coop_service_options *options,
-                                        coop_service_id *id);
-
-/*
- Sets what the children of a simple one for one supervisor are made of; it replaces the one before, for children that start from now on.
-
- supervisor: which one of the host; 0 is the root. options: copied, with what they point to; the host owns the entry's argument if this
- answers COOP_OK.
-
- Any thread. COOP_E_INVALID under another strategy and for what options say, and as coop_supervisor_add.
- */
-coop_status coop_supervisor_template(coop_host *host,
-                                     coop_service_id supervisor,
-                                     const coop_service_options *options);
-
-/*
- Starts a child of the template, and waits until it is ready.
-
- supervisor: which one of the host; 0 is the root. args: copied; NULL is nothing; the host owns args->value if this answers COOP_OK.
- id: set to the child's id; may be NULL.
-
- Any thread. COOP_E_INVALID under another strategy and without a template, and as coop_supervisor_add.
- */
-coop_status coop_supervisor_start_child_with(coop_host *host,
-                                             coop_service_id supervisor,
-                                             const coop_child_args *args,
-                                             coop_service_id *id);
-
-/*
- Adds a supervisor below another one. Before coop_host_start it is only noted; after it, it is started.
-
- supervisor: which one of the host; 0 is the root. name, name_length: unique among its siblings: UTF-8, without '/'; copied. options:
- copied; NULL is all defaults. id: set to its id; may be NULL.
-
- Any thread. COOP_E_NULL, COOP_E_INVALID for a name or what options say, COOP_E_EXISTS if a sibling has its name, and as coop_supervisor_add.
- */
-coop_status coop_supervisor_supervisor(coop_host *host,
-                                       coop_service_id supervisor,
-                                       const char *name,
-                                       size_t name_length,
-                                       const coop_supervisor_options *options,
-                                       coop_service_id *id);
-
-/*
- Stops a child, waits until it has ended, and keeps its specification (but for a temporary child's).
-
- supervisor: which one of the host; 0 is the root. child: a child of it.
-
- Any thread; not the child's own. COOP_E_STALE if there is no such child, COOP_E_WOULD_DEADLOCK from within the child, COOP_E_NULL,
- COOP_E_CLOSED, COOP_E_FORKED.
- */
-coop_status coop_supervisor_terminate_child(coop_host *host,
-                                            coop_service_id supervisor,
-                                            coop_service_id child);
-
-/*
- Starts a child that does not run, and waits until it is ready.
-
- supervisor, child: as coop_supervisor_terminate_child.
-
- Any thread. COOP_E_EXISTS if it runs or is being restarted, and as coop_supervisor_add.
- */
-coop_status coop_supervisor_restart_child(coop_host *host, coop_service_id supervisor, coop_service_id child);
-
-/*
- Removes the specification of a child that does not run, for good; its entry's argument is dropped.
-
- supervisor, child, errors: as coop_supervisor_restart_child.
- */
-coop_status coop_supervisor_delete_child(coop_host *host, coop_service_id supervisor, coop_service_id child);
-
-/*
- Hand-over: starts a new run of a child, and stops the old one when the new one is ready.
-
- supervisor, child: as coop_supervisor_terminate_child.
-
- Any thread. COOP_E_FAILED, COOP_E_OS or COOP_E_TIMEOUT if the new run does not get ready: the old one goes on; and as coop_supervisor_add.
- */
-coop_status coop_supervisor_replace_child(coop_host *host,
-                                          coop_service_id supervisor,
-                                          coop_service_id child);
-
-/*
- Shows the children of a supervisor, in the order of their start.
-
- supervisor: which one of the host; 0 is the root. callback: its function is called for each child, in this thread before this returns,
- and its argument is dropped then.
-
- Any thread. COOP_E_STALE if the supervisor has gone, COOP_E_NULL, COOP_E_CLOSED, COOP_E_WOULD_DEADLOCK, COOP_E_FORKED.
- */
-coop_status coop_supervisor_which_children(coop_host *host,
-                                           coop_service_id supervisor,
-                                           coop_child_info_callback callback);
-
-/*
- Counts the children of a supervisor.
-
- supervisor: which one of the host; 0 is the root. out: its size says how much of it is filled.
-
- Any thread. COOP_E_INVALID for a size, and as coop_supervisor_which_children.
- */
-coop_status coop_supervisor_count_children(coop_host *host, coop_service_id supervisor, coop_child_counts *out);
-
-/*
- Shows what is known of a child, with every default filled in.
-
- supervisor, child: as coop_supervisor_terminate_child. callback: its function is called once, in this thread before this returns, and
- its argument is dropped then.
-
- Any thread. COOP_E_STALE if there is no such child, and as coop_supervisor_which_children.
- */
-coop_status coop_supervisor_get_childspec(coop_host *host,
-                                          coop_service_id supervisor,
-                                          coop_service_id child,
-                                          coop_child_spec_callback callback);
-
-/*
- The child of a name.
-
- supervisor: which one of the host; 0 is the root. name, name_length: UTF-8. id: set to the child's id; to 0 if there is none.
-
- Any thread. As coop_supervisor_which_children.
- */
-coop_status coop_supervisor_find(coop_host *host,
-                                 coop_service_id supervisor,
-                                 const char *name,
-                                 size_t name_length,
-                                 coop_service_id *id);
 
 /*
  As coop_pool_submit, for a task that somebody waits for or cancels. Costs a little more.

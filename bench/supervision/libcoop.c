@@ -1,9 +1,7 @@
 /* libcoop's host, as a program in C would have it.
  *
  *     libcoop COUNT PROGRAM */
-#define _GNU_SOURCE
 #include <coop.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +18,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: libcoop COUNT PROGRAM\n");
         return 2;
     }
-    int count = atoi(argv[1]), signum;
-    sigset_t ends;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    int count = atoi(argv[1]);
     coop_supervisor_options root = {.size = sizeof root, .intensity = COOP_NONE};
     coop_host_options options = {.size = sizeof options, .root = &root};
     coop_host *host = NULL;
@@ -37,8 +31,7 @@ int main(int argc, char **argv) {
         must(coop_supervisor_add(host, 0, &service, NULL), id);
     }
     must(coop_host_start(host), "coop_host_start");
-    sigwait(&ends, &signum);
-    must(coop_host_shutdown(host, COOP_FOREVER), "coop_host_shutdown");
+    must(coop_host_wait(host), "coop_host_wait");
     coop_host_free(host);
     return 0;
 }

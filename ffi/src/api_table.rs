@@ -6,11 +6,11 @@
 use std::ffi::{c_char, c_void};
 
 use crate::{
-    address::*, api::*, async_signal::*, child::*, child_info::*, command::*, connect::*, cpu_set::*, error::*,
-    event::*, event_loop::*, host::*, io_watch::*, listener::*, log::*, loop_stats::*, native::*, observer::*,
-    parallel_for::*, pool::*, pool_stats::*, port_context::*, port_handler::*, port_set::*, runtime::*, service::*,
-    service_context::*, service_event::*, signal::*, source::*, status::*, stream::*, stream_io::*, supervisor::*,
-    supervisor_options::*, task::*, timer::*, udp::*, version::*, *,
+    address::*, api::*, async_signal::*, child::*, connect::*, cpu_set::*, dag::*, dag_builder::*, dag_call::*,
+    dag_completer::*, dag_node::*, dag_outcome::*, dag_run::*, dag_value::*, error::*, event::*, event_loop::*,
+    io_watch::*, listener::*, log::*, loop_stats::*, native::*, parallel_for::*, pool::*, pool_stats::*,
+    port_context::*, port_handler::*, port_set::*, runtime::*, signal::*, source::*, status::*, stream::*,
+    stream_io::*, stream_settings::*, stream_transfer::*, task::*, timer::*, udp::*, version::*, *,
 };
 
 /// The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -485,147 +485,169 @@ pub struct coop_api {
     /// coop_event_loop_post_and_wait.
     pub event_loop_post_and_wait:
         unsafe extern "C" fn(event_loop: *mut coop_event_loop, callback: coop_callback, timeout_ns: i64) -> coop_status,
-    /// coop_host_free.
-    pub host_free: unsafe extern "C" fn(host: *mut coop_host),
-    /// coop_host_join.
-    pub host_join: unsafe extern "C" fn(host: *mut coop_host, timeout_ns: i64) -> coop_status,
-    /// coop_host_kill.
-    pub host_kill: unsafe extern "C" fn(host: *mut coop_host) -> coop_status,
-    /// coop_host_new.
-    pub host_new: unsafe extern "C" fn(options: *const coop_host_options, out: *mut *mut coop_host) -> coop_status,
-    /// coop_host_observe.
-    pub host_observe: unsafe extern "C" fn(
-        host: *mut coop_host,
-        options: *const coop_observer_options,
-        callback: coop_service_event_callback,
-        id: *mut coop_observer_id,
+    /// coop_dag_builder_after.
+    pub dag_builder_after:
+        unsafe extern "C" fn(builder: *mut coop_dag_builder, later: coop_dag_ref, earlier: coop_dag_ref) -> coop_status,
+    /// coop_dag_builder_build.
+    pub dag_builder_build: unsafe extern "C" fn(builder: *mut coop_dag_builder, out: *mut *mut coop_dag) -> coop_status,
+    /// coop_dag_builder_cpu.
+    pub dag_builder_cpu: unsafe extern "C" fn(
+        builder: *mut coop_dag_builder,
+        name: *const c_char,
+        length: usize,
+        options: *const coop_dag_node_options,
+        function: coop_dag_function,
+        node: *mut coop_dag_node_id,
     ) -> coop_status,
-    /// coop_host_root.
-    pub host_root: unsafe extern "C" fn(host: *const coop_host) -> coop_service_id,
-    /// coop_host_shutdown.
-    pub host_shutdown: unsafe extern "C" fn(host: *mut coop_host, timeout_ns: i64) -> coop_status,
-    /// coop_host_start.
-    pub host_start: unsafe extern "C" fn(host: *mut coop_host) -> coop_status,
-    /// coop_host_stop.
-    pub host_stop: unsafe extern "C" fn(host: *mut coop_host) -> coop_status,
-    /// coop_observer_cancel.
-    pub observer_cancel: unsafe extern "C" fn(host: *mut coop_host, id: coop_observer_id) -> coop_status,
-    /// coop_observer_next.
-    pub observer_next: unsafe extern "C" fn(
-        host: *mut coop_host,
-        id: coop_observer_id,
-        timeout_ns: i64,
-        out: *mut *const coop_service_event,
+    /// coop_dag_builder_free.
+    pub dag_builder_free: unsafe extern "C" fn(builder: *mut coop_dag_builder),
+    /// coop_dag_builder_input.
+    pub dag_builder_input: unsafe extern "C" fn(
+        builder: *mut coop_dag_builder,
+        name: *const c_char,
+        length: usize,
+        node: *mut coop_dag_node_id,
     ) -> coop_status,
-    /// coop_service_context_beat.
-    pub service_context_beat: unsafe extern "C" fn(context: *mut coop_service_context) -> coop_status,
-    /// coop_service_context_end.
-    pub service_context_end: unsafe extern "C" fn(
-        context: *mut coop_service_context,
+    /// coop_dag_builder_insert.
+    pub dag_builder_insert: unsafe extern "C" fn(
+        builder: *mut coop_dag_builder,
+        prefix: *const c_char,
+        length: usize,
+        graph: *const coop_dag,
+        bindings: *const coop_dag_binding,
+        count: usize,
+    ) -> coop_status,
+    /// coop_dag_builder_io.
+    pub dag_builder_io: unsafe extern "C" fn(
+        builder: *mut coop_dag_builder,
+        name: *const c_char,
+        length: usize,
+        options: *const coop_dag_node_options,
+        function: coop_dag_io_function,
+        node: *mut coop_dag_node_id,
+    ) -> coop_status,
+    /// coop_dag_builder_new.
+    pub dag_builder_new:
+        unsafe extern "C" fn(options: *const coop_dag_builder_options, out: *mut *mut coop_dag_builder) -> coop_status,
+    /// coop_dag_call_attempt.
+    pub dag_call_attempt: unsafe extern "C" fn(call: *const coop_dag_call) -> u32,
+    /// coop_dag_call_cancel.
+    pub dag_call_cancel: unsafe extern "C" fn(call: *const coop_dag_call) -> coop_status,
+    /// coop_dag_call_fail.
+    pub dag_call_fail: unsafe extern "C" fn(
+        call: *const coop_dag_call,
         status: coop_status,
+        os_errno: i32,
         message: *const c_char,
         message_length: usize,
+        cause: coop_dag_value,
     ) -> coop_status,
-    /// coop_service_context_extend.
-    pub service_context_extend: unsafe extern "C" fn(context: *mut coop_service_context, time_ns: i64) -> coop_status,
-    /// coop_service_context_id.
-    pub service_context_id: unsafe extern "C" fn(context: *const coop_service_context) -> coop_service_id,
-    /// coop_service_context_ignore.
-    pub service_context_ignore: unsafe extern "C" fn(context: *mut coop_service_context) -> coop_status,
-    /// coop_service_context_is_stopping.
-    pub service_context_is_stopping: unsafe extern "C" fn(context: *const coop_service_context) -> bool,
-    /// coop_service_context_ready.
-    pub service_context_ready: unsafe extern "C" fn(context: *mut coop_service_context) -> coop_status,
-    /// coop_service_context_run.
-    pub service_context_run: unsafe extern "C" fn(context: *const coop_service_context) -> u64,
-    /// coop_service_context_status.
-    pub service_context_status: unsafe extern "C" fn(
-        context: *mut coop_service_context,
-        text: *const c_char,
-        text_length: usize,
+    /// coop_dag_call_is_ended.
+    pub dag_call_is_ended: unsafe extern "C" fn(call: *const coop_dag_call) -> bool,
+    /// coop_dag_call_name.
+    pub dag_call_name:
+        unsafe extern "C" fn(call: *const coop_dag_call, name: *mut *const c_char, length: *mut usize) -> coop_status,
+    /// coop_dag_call_reads.
+    pub dag_call_reads: unsafe extern "C" fn(call: *const coop_dag_call) -> usize,
+    /// coop_dag_call_take.
+    pub dag_call_take:
+        unsafe extern "C" fn(call: *const coop_dag_call, index: usize, value: *mut coop_dag_value) -> coop_status,
+    /// coop_dag_call_value.
+    pub dag_call_value:
+        unsafe extern "C" fn(call: *const coop_dag_call, index: usize, value: *mut *mut c_void) -> coop_status,
+    /// coop_dag_completer_complete.
+    pub dag_completer_complete: unsafe extern "C" fn(
+        completer: *mut coop_dag_completer,
+        status: coop_status,
+        value: coop_dag_value,
     ) -> coop_status,
-    /// coop_service_context_stopping_fd.
-    pub service_context_stopping_fd: unsafe extern "C" fn(context: *mut coop_service_context) -> i32,
-    /// coop_service_context_value.
-    pub service_context_value: unsafe extern "C" fn(context: *const coop_service_context) -> *mut c_void,
-    /// coop_service_context_wait_stopping.
-    pub service_context_wait_stopping:
-        unsafe extern "C" fn(context: *mut coop_service_context, timeout_ns: i64) -> coop_status,
-    /// coop_supervisor_add.
-    pub supervisor_add: unsafe extern "C" fn(
-        host: *mut coop_host,
-        supervisor: coop_service_id,
-        options: *const coop_service_options,
-        id: *mut coop_service_id,
+    /// coop_dag_completer_fail.
+    pub dag_completer_fail: unsafe extern "C" fn(
+        completer: *mut coop_dag_completer,
+        status: coop_status,
+        os_errno: i32,
+        message: *const c_char,
+        message_length: usize,
+        cause: coop_dag_value,
     ) -> coop_status,
-    /// coop_supervisor_count_children.
-    pub supervisor_count_children: unsafe extern "C" fn(
-        host: *mut coop_host,
-        supervisor: coop_service_id,
-        out: *mut coop_child_counts,
-    ) -> coop_status,
-    /// coop_supervisor_delete_child.
-    pub supervisor_delete_child:
-        unsafe extern "C" fn(host: *mut coop_host, supervisor: coop_service_id, child: coop_service_id) -> coop_status,
-    /// coop_supervisor_find.
-    pub supervisor_find: unsafe extern "C" fn(
-        host: *mut coop_host,
-        supervisor: coop_service_id,
+    /// coop_dag_completer_free.
+    pub dag_completer_free: unsafe extern "C" fn(completer: *mut coop_dag_completer),
+    /// coop_dag_completer_is_ended.
+    pub dag_completer_is_ended: unsafe extern "C" fn(completer: *const coop_dag_completer) -> bool,
+    /// coop_dag_completer_on_cancel.
+    pub dag_completer_on_cancel:
+        unsafe extern "C" fn(completer: *mut coop_dag_completer, callback: coop_callback) -> coop_status,
+    /// coop_dag_free.
+    pub dag_free: unsafe extern "C" fn(dag: *mut coop_dag),
+    /// coop_dag_index.
+    pub dag_index: unsafe extern "C" fn(
+        dag: *const coop_dag,
         name: *const c_char,
-        name_length: usize,
-        id: *mut coop_service_id,
+        length: usize,
+        node: *mut coop_dag_node_id,
     ) -> coop_status,
-    /// coop_supervisor_get_childspec.
-    pub supervisor_get_childspec: unsafe extern "C" fn(
-        host: *mut coop_host,
-        supervisor: coop_service_id,
-        child: coop_service_id,
-        callback: coop_child_spec_callback,
+    /// coop_dag_len.
+    pub dag_len: unsafe extern "C" fn(dag: *const coop_dag, nodes: *mut usize) -> coop_status,
+    /// coop_dag_name.
+    pub dag_name: unsafe extern "C" fn(
+        dag: *const coop_dag,
+        node: coop_dag_node_id,
+        name: *mut *const c_char,
+        length: *mut usize,
     ) -> coop_status,
-    /// coop_supervisor_replace_child.
-    pub supervisor_replace_child:
-        unsafe extern "C" fn(host: *mut coop_host, supervisor: coop_service_id, child: coop_service_id) -> coop_status,
-    /// coop_supervisor_restart_child.
-    pub supervisor_restart_child:
-        unsafe extern "C" fn(host: *mut coop_host, supervisor: coop_service_id, child: coop_service_id) -> coop_status,
-    /// coop_supervisor_start_child.
-    pub supervisor_start_child: unsafe extern "C" fn(
-        host: *mut coop_host,
-        supervisor: coop_service_id,
-        options: *const coop_service_options,
-        id: *mut coop_service_id,
+    /// coop_dag_outcome_cause.
+    pub dag_outcome_cause: unsafe extern "C" fn(
+        outcome: *const coop_dag_outcome,
+        node: coop_dag_node_id,
+        cause: *mut *mut c_void,
     ) -> coop_status,
-    /// coop_supervisor_start_child_with.
-    pub supervisor_start_child_with: unsafe extern "C" fn(
-        host: *mut coop_host,
-        supervisor: coop_service_id,
-        args: *const coop_child_args,
-        id: *mut coop_service_id,
+    /// coop_dag_outcome_failure.
+    pub dag_outcome_failure:
+        unsafe extern "C" fn(outcome: *const coop_dag_outcome, node: coop_dag_node_id) -> coop_status,
+    /// coop_dag_outcome_free.
+    pub dag_outcome_free: unsafe extern "C" fn(outcome: *mut coop_dag_outcome),
+    /// coop_dag_outcome_result.
+    pub dag_outcome_result: unsafe extern "C" fn(outcome: *const coop_dag_outcome) -> coop_status,
+    /// coop_dag_outcome_state.
+    pub dag_outcome_state:
+        unsafe extern "C" fn(outcome: *const coop_dag_outcome, node: coop_dag_node_id, state: *mut i32) -> coop_status,
+    /// coop_dag_outcome_take.
+    pub dag_outcome_take: unsafe extern "C" fn(
+        outcome: *const coop_dag_outcome,
+        node: coop_dag_node_id,
+        value: *mut coop_dag_value,
     ) -> coop_status,
-    /// coop_supervisor_supervisor.
-    pub supervisor_supervisor: unsafe extern "C" fn(
-        host: *mut coop_host,
-        supervisor: coop_service_id,
-        name: *const c_char,
-        name_length: usize,
-        options: *const coop_supervisor_options,
-        id: *mut coop_service_id,
+    /// coop_dag_outcome_value.
+    pub dag_outcome_value: unsafe extern "C" fn(
+        outcome: *const coop_dag_outcome,
+        node: coop_dag_node_id,
+        value: *mut *mut c_void,
     ) -> coop_status,
-    /// coop_supervisor_template.
-    pub supervisor_template: unsafe extern "C" fn(
-        host: *mut coop_host,
-        supervisor: coop_service_id,
-        options: *const coop_service_options,
+    /// coop_dag_run.
+    pub dag_run: unsafe extern "C" fn(
+        dag: *const coop_dag,
+        pool: *mut coop_pool,
+        event_loop: *mut coop_event_loop,
+        options: *const coop_dag_run_options,
+        inputs: *const coop_dag_input,
+        count: usize,
+        callback: coop_dag_run_callback,
+        id: *mut coop_dag_run_id,
     ) -> coop_status,
-    /// coop_supervisor_terminate_child.
-    pub supervisor_terminate_child:
-        unsafe extern "C" fn(host: *mut coop_host, supervisor: coop_service_id, child: coop_service_id) -> coop_status,
-    /// coop_supervisor_which_children.
-    pub supervisor_which_children: unsafe extern "C" fn(
-        host: *mut coop_host,
-        supervisor: coop_service_id,
-        callback: coop_child_info_callback,
+    /// coop_dag_run_cancel.
+    pub dag_run_cancel: unsafe extern "C" fn(dag: *const coop_dag, id: coop_dag_run_id) -> coop_status,
+    /// coop_dag_run_join.
+    pub dag_run_join: unsafe extern "C" fn(
+        dag: *const coop_dag,
+        id: coop_dag_run_id,
+        timeout_ns: i64,
+        out: *mut *mut coop_dag_outcome,
     ) -> coop_status,
+    /// coop_dag_run_release.
+    pub dag_run_release: unsafe extern "C" fn(dag: *const coop_dag, id: coop_dag_run_id) -> coop_status,
+    /// coop_dag_run_then.
+    pub dag_run_then:
+        unsafe extern "C" fn(dag: *const coop_dag, id: coop_dag_run_id, callback: coop_dag_run_callback) -> coop_status,
 }
 
 /// The table of this copy of the library.
@@ -757,40 +779,41 @@ pub(crate) static TABLE: coop_api = coop_api {
     async_new: coop_async_new,
     async_send: coop_async_send,
     event_loop_post_and_wait: coop_event_loop_post_and_wait,
-    host_free: coop_host_free,
-    host_join: coop_host_join,
-    host_kill: coop_host_kill,
-    host_new: coop_host_new,
-    host_observe: coop_host_observe,
-    host_root: coop_host_root,
-    host_shutdown: coop_host_shutdown,
-    host_start: coop_host_start,
-    host_stop: coop_host_stop,
-    observer_cancel: coop_observer_cancel,
-    observer_next: coop_observer_next,
-    service_context_beat: coop_service_context_beat,
-    service_context_end: coop_service_context_end,
-    service_context_extend: coop_service_context_extend,
-    service_context_id: coop_service_context_id,
-    service_context_ignore: coop_service_context_ignore,
-    service_context_is_stopping: coop_service_context_is_stopping,
-    service_context_ready: coop_service_context_ready,
-    service_context_run: coop_service_context_run,
-    service_context_status: coop_service_context_status,
-    service_context_stopping_fd: coop_service_context_stopping_fd,
-    service_context_value: coop_service_context_value,
-    service_context_wait_stopping: coop_service_context_wait_stopping,
-    supervisor_add: coop_supervisor_add,
-    supervisor_count_children: coop_supervisor_count_children,
-    supervisor_delete_child: coop_supervisor_delete_child,
-    supervisor_find: coop_supervisor_find,
-    supervisor_get_childspec: coop_supervisor_get_childspec,
-    supervisor_replace_child: coop_supervisor_replace_child,
-    supervisor_restart_child: coop_supervisor_restart_child,
-    supervisor_start_child: coop_supervisor_start_child,
-    supervisor_start_child_with: coop_supervisor_start_child_with,
-    supervisor_supervisor: coop_supervisor_supervisor,
-    supervisor_template: coop_supervisor_template,
-    supervisor_terminate_child: coop_supervisor_terminate_child,
-    supervisor_which_children: coop_supervisor_which_children,
+    dag_builder_after: coop_dag_builder_after,
+    dag_builder_build: coop_dag_builder_build,
+    dag_builder_cpu: coop_dag_builder_cpu,
+    dag_builder_free: coop_dag_builder_free,
+    dag_builder_input: coop_dag_builder_input,
+    dag_builder_insert: coop_dag_builder_insert,
+    dag_builder_io: coop_dag_builder_io,
+    dag_builder_new: coop_dag_builder_new,
+    dag_call_attempt: coop_dag_call_attempt,
+    dag_call_cancel: coop_dag_call_cancel,
+    dag_call_fail: coop_dag_call_fail,
+    dag_call_is_ended: coop_dag_call_is_ended,
+    dag_call_name: coop_dag_call_name,
+    dag_call_reads: coop_dag_call_reads,
+    dag_call_take: coop_dag_call_take,
+    dag_call_value: coop_dag_call_value,
+    dag_completer_complete: coop_dag_completer_complete,
+    dag_completer_fail: coop_dag_completer_fail,
+    dag_completer_free: coop_dag_completer_free,
+    dag_completer_is_ended: coop_dag_completer_is_ended,
+    dag_completer_on_cancel: coop_dag_completer_on_cancel,
+    dag_free: coop_dag_free,
+    dag_index: coop_dag_index,
+    dag_len: coop_dag_len,
+    dag_name: coop_dag_name,
+    dag_outcome_cause: coop_dag_outcome_cause,
+    dag_outcome_failure: coop_dag_outcome_failure,
+    dag_outcome_free: coop_dag_outcome_free,
+    dag_outcome_result: coop_dag_outcome_result,
+    dag_outcome_state: coop_dag_outcome_state,
+    dag_outcome_take: coop_dag_outcome_take,
+    dag_outcome_value: coop_dag_outcome_value,
+    dag_run: coop_dag_run,
+    dag_run_cancel: coop_dag_run_cancel,
+    dag_run_join: coop_dag_run_join,
+    dag_run_release: coop_dag_run_release,
+    dag_run_then: coop_dag_run_then,
 };

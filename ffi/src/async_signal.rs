@@ -6,7 +6,7 @@ use coop_core::event_loop::AsyncSignal;
 
 use crate::{
     event_loop::coop_event_loop,
-    foreign::{Foreign, Run, refused},
+    foreign::{foreign, refused},
     guard::guard,
     handle::{give, take, wanted},
     source::{self, coop_source_options},
@@ -57,8 +57,7 @@ pub unsafe extern "C" fn coop_async_new(
         wanted(out, "out")?;
         // SAFETY: options are NULL or as long as they say.
         let on = unsafe { source::read(options) }?;
-        let run: Option<Run> = callback.r#fn;
-        let foreign = Foreign::new(run, callback.arg, callback.drop)?;
+        let foreign = foreign!(callback)?;
         let signal = handle.async_signal(on, move || foreign.call_again()).map_err(refused)?;
         // SAFETY: `out` is there, and is a place for a pointer.
         unsafe { give(coop_async { signal, arg: callback.arg }, out) };

@@ -10,7 +10,7 @@ use coop_core::{
 use crate::{
     error::{coop_error, told},
     event_loop::coop_event_loop,
-    foreign::{Foreign, refused},
+    foreign::{Foreign, foreign},
     guard::guard,
     source::{self, coop_source_options},
     status::coop_status,
@@ -78,14 +78,10 @@ pub unsafe extern "C" fn coop_event_loop_child(
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
         // SAFETY: options are NULL or as long as they say.
         let on = unsafe { source::read(options) }?;
-        let run: Option<Run> = callback.r#fn;
-        let foreign = Foreign::new(run, callback.arg, callback.drop)?;
-        let child = handle.child(pid, on, move |status| foreign.call_with(status)).map_err(refused)?;
-        if !id.is_null() {
-            // SAFETY: a place for a number.
-            unsafe { id.write(child.0) };
-        }
-        Ok(())
+        let foreign = foreign!(callback)?;
+        let child = handle.child(pid, on, move |status| foreign.call_with(status));
+        // SAFETY: NULL or a place for a number.
+        unsafe { source::named(child.map(|id| id.0), id) }
     })
 }
 

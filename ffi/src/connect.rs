@@ -20,14 +20,15 @@ use crate::{
     address::{coop_address, parse},
     error::{coop_error, told},
     event_loop::coop_event_loop,
-    foreign::Foreign,
+    foreign::{Foreign, foreign},
     guard::guard,
     handle::null,
     options::{self, Options},
     source::{self, coop_source_options},
     status::coop_status,
-    stream::{Made, coop_stream, coop_stream_options, stream_options},
+    stream::coop_stream,
     stream_io::{Io, order_of},
+    stream_settings::{Made, coop_stream_options, stream_options},
     tsan::Inside,
 };
 
@@ -167,8 +168,7 @@ pub unsafe extern "C" fn coop_event_loop_resolve(
         // SAFETY: options are NULL or as long as they say, and so is their CPU set.
         let on = unsafe { source::read(options) }?;
         let resolving = handle.resolve(&host, port);
-        let run: Option<Resolved> = callback.r#fn;
-        let tell = Foreign::new(run, callback.arg, callback.drop)?;
+        let tell = foreign!(callback)?;
         begin(&handle, &on, resolving, ToldAddresses(tell))
     })
 }
@@ -193,8 +193,7 @@ fn begin_connecting(
     connecting: impl Future<Output = Result<Stream>> + Send + 'static,
     callback: coop_stream_callback,
 ) -> Result<()> {
-    let run: Option<Connected> = callback.r#fn;
-    let tell = Foreign::new(run, callback.arg, callback.drop)?;
+    let tell = foreign!(callback)?;
     let on = made.on.clone();
     begin(handle, &on, connecting, ToldStream(tell, made.on))
 }

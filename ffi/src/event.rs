@@ -10,7 +10,7 @@ use coop_core::{Result, event_loop::Event};
 
 use crate::{
     event_loop::coop_event_loop,
-    foreign::{Foreign, Run, refused},
+    foreign::foreign,
     guard::{answer, guard},
     handle::{borrow, give, take, wanted},
     io_watch::coop_io_watch_id,
@@ -170,20 +170,15 @@ pub unsafe extern "C" fn coop_event_watch(
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
         // SAFETY: options are NULL or as long as they say.
         let on = unsafe { source::read(options) }?;
-        let run: Option<Run> = callback.r#fn;
-        let foreign = Foreign::new(run, callback.arg, callback.drop)?;
+        let foreign = foreign!(callback)?;
         let signalled_by = Place(event.cast());
         let watch = shared.watch(&handle, on, move || {
             let signalled_by = &signalled_by;
             let _after_signal = Inside::once(signalled_by.0);
             foreign.call_again();
         });
-        let watch = watch.map_err(refused)?;
-        if !id.is_null() {
-            // SAFETY: a place for a number.
-            unsafe { id.write(watch.0) };
-        }
-        Ok(())
+        // SAFETY: NULL or a place for a number.
+        unsafe { source::named(watch.map(|id| id.0), id) }
     })
 }
 

@@ -11,6 +11,15 @@ use coop_core::{Error, Refused, Result};
 
 use crate::{handle::null, tsan};
 
+/// The [`Foreign`] of a callback struct: `fn`, `arg` and `drop`. Last of what may fail, but for the call that it is for.
+macro_rules! foreign {
+    ($callback:expr) => {{
+        let callback = $callback;
+        $crate::foreign::Foreign::new(callback.r#fn, callback.arg, callback.drop)
+    }};
+}
+pub(crate) use foreign;
+
 /// Called once or more with its argument.
 pub(crate) type Run = unsafe extern "C" fn(arg: *mut c_void);
 /// Called once with the argument, when it is not needed any more.
@@ -68,7 +77,7 @@ impl<F> Drop for Foreign<F> {
 
 impl Foreign<Run> {
     pub(crate) fn of(callback: coop_callback) -> Result<Self> {
-        Self::new(callback.r#fn, callback.arg, callback.drop)
+        foreign!(callback)
     }
 
     pub(crate) fn call(&self) {
@@ -82,6 +91,24 @@ impl Foreign<Run> {
         let _inside = tsan::Inside::after_others(self.arg);
         // SAFETY: C gave `fn` for this argument.
         unsafe { (self.run)(self.arg) };
+    }
+}
+
+impl<A> Foreign<unsafe extern "C" fn(arg: *mut c_void, A)> {
+    /// A run that comes after the earlier ones, and is told something.
+    pub(crate) fn call_with(&self, told: A) {
+        let _inside = tsan::Inside::after_others(self.arg);
+        // SAFETY: C gave `fn` for this argument.
+        unsafe { (self.run)(self.arg, told) };
+    }
+}
+
+impl<A, B> Foreign<unsafe extern "C" fn(arg: *mut c_void, A, B)> {
+    /// A run that comes after the earlier ones, and is told two things.
+    pub(crate) fn call_with_both(&self, first: A, second: B) {
+        let _inside = tsan::Inside::after_others(self.arg);
+        // SAFETY: C gave `fn` for this argument.
+        unsafe { (self.run)(self.arg, first, second) };
     }
 }
 

@@ -178,6 +178,21 @@ pub unsafe extern "C" fn coop_host_join(host: *mut coop_host, timeout_ns: i64) -
     })
 }
 
+/// coop_host_join as the main thread of a program: SIGINT and SIGTERM stop the host meanwhile, and a second one ends everything at once. If
+/// the host was given a main loop that nobody runs, it is run here.
+///
+/// Signals are taken on the process's main thread only, and do after the call what they did before.
+///
+/// Any thread. COOP_E_OS if the signals cannot be watched, and as coop_host_join.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_host_wait(host: *mut coop_host) -> coop_status {
+    guard_wait!({
+        // SAFETY: a host that is not freed yet.
+        let inner = unsafe { coop_host::behind(host) }?;
+        inner.host.wait().map(drop)
+    })
+}
+
 /// The host's root supervisor; 0 for NULL. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_host_root(host: *const coop_host) -> coop_service_id {

@@ -10,11 +10,11 @@ use coop_core::{
 use crate::{
     cpu_set::coop_cpu_set,
     event_loop::{coop_event_loop, place},
-    foreign::{Foreign, refused},
+    foreign::foreign,
     guard::guard,
     options::{self, Options},
+    source,
     status::coop_status,
-    tsan::Inside,
 };
 
 /// A read would not block. In options: tell so.
@@ -41,8 +41,6 @@ pub struct coop_io_watch_callback {
     /// May be NULL.
     pub drop: Option<unsafe extern "C" fn(arg: *mut c_void)>,
 }
-
-type Run = unsafe extern "C" fn(arg: *mut c_void, ready: u32);
 
 /// How to watch a descriptor. Zero in any field but size is the default.
 #[repr(C)]
@@ -95,18 +93,12 @@ pub unsafe extern "C" fn coop_event_loop_watch(
     guard!({
         // SAFETY: a loop that is not freed yet; the callback may free it.
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
-        // SAFETY: options are NULL or as long as they say.
-        let options = unsafe { options::read(options) }?;
-        // SAFETY: its CPU set is as long as it says.
+        // SAFETY: options are NULL or as long as they say, and so is their CPU set.
         let options = unsafe { watch_options(options) }?;
-        let run: Option<Run> = callback.r#fn;
-        let foreign = Foreign::new(run, callback.arg, callback.drop)?;
-        let watch = handle.watch(fd, options, move |ready| foreign.call_with(bits(ready))).map_err(refused)?;
-        if !id.is_null() {
-            // SAFETY: a place for a number.
-            unsafe { id.write(watch.0) };
-        }
-        Ok(())
+        let foreign = foreign!(callback)?;
+        let watch = handle.watch(fd, options, move |ready| foreign.call_with(bits(ready)));
+        // SAFETY: NULL or a place for a number.
+        unsafe { source::named(watch.map(|id| id.0), id) }
     })
 }
 
@@ -171,8 +163,10 @@ pub unsafe extern "C" fn coop_io_watch_unref(event_loop: *mut coop_event_loop, i
 }
 
 /// # Safety
-/// The CPU set is as [`coop_cpu_set::read`] wants it.
-unsafe fn watch_options(read: coop_io_watch_options) -> Result<WatchOptions> {
+/// `options` is NULL or as long as it says, and the CPU set is as [`coop_cpu_set::read`] wants it.
+unsafe fn watch_options(options: *const coop_io_watch_options) -> Result<WatchOptions> {
+    // SAFETY: the caller's promise.
+    let read = unsafe { options::read(options) }?;
     let interest = directions(read.interest)?;
     let edge = options::flag(read.edge, "coop_io_watch_options.edge")?;
     let unref = options::flag(read.unref, "coop_io_watch_options.unref")?;
@@ -202,12 +196,4 @@ fn bits(ready: Readiness) -> u32 {
         | bit(ready.writable, COOP_IO_WRITE)
         | bit(ready.error, COOP_IO_ERROR)
         | bit(ready.hang_up, COOP_IO_HANG_UP)
-}
-
-impl Foreign<Run> {
-    fn call_with(&self, ready: u32) {
-        let _inside = Inside::after_others(self.arg);
-        // SAFETY: C gave the function for this argument.
-        unsafe { (self.run)(self.arg, ready) };
-    }
 }

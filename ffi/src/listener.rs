@@ -15,12 +15,12 @@ use crate::{
     address::{coop_address, parse},
     connect::{Connected, coop_stream_callback, hand_over},
     event_loop::coop_event_loop,
-    foreign::Foreign,
+    foreign::{Foreign, foreign},
     guard::guard,
     handle::{borrow, give, take, wanted},
     options::{self, Options},
     status::{COOP_OK, coop_status},
-    stream::{coop_stream_options, stream_options},
+    stream_settings::{coop_stream_options, stream_options},
 };
 
 /// A listening socket, TCP or Unix, that accepts what comes.
@@ -170,8 +170,7 @@ pub unsafe extern "C" fn coop_listener_accept(
                 return Err(Error::Exists("the listener has a callback of its own, which takes what comes".into()));
             }
         };
-        let run: Option<Connected> = callback.r#fn;
-        let callback = Foreign::new(run, callback.arg, callback.drop)?;
+        let callback = foreign!(callback)?;
         operations.start(Direction::Read, Asked { callback, on, stream: None }).map_err(|not_taken| {
             mem::forget(not_taken.value.callback);
             not_taken.error

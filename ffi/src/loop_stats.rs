@@ -4,17 +4,16 @@ use std::{ffi::c_void, time::Duration};
 
 use coop_core::{
     Error, Result,
-    event_loop::{CallbackKind, Handle, SlowCallback},
+    event_loop::{CallbackKind, Handle},
 };
 
 use crate::{
     event_loop::coop_event_loop,
-    foreign::{Foreign, refused},
+    foreign::{foreign, refused},
     guard::guard,
     handle::wanted,
     options::{self, Options},
     status::{COOP_NONE, coop_status},
-    tsan::Inside,
 };
 
 /// A slow callback was a post, or what was woken by one.
@@ -94,9 +93,6 @@ pub struct coop_lag_callback {
     pub drop: Option<unsafe extern "C" fn(arg: *mut c_void)>,
 }
 
-type Slow = unsafe extern "C" fn(arg: *mut c_void, what: i32, took_ns: i64);
-type Lag = unsafe extern "C" fn(arg: *mut c_void, lag_ns: i64);
-
 /// Says what the loop did so far. The first call has the times measured from then on, which costs a look at the clock for each
 /// callback.
 ///
@@ -150,11 +146,12 @@ pub unsafe extern "C" fn coop_event_loop_set_slow_hook(
     guard!({
         // SAFETY: a loop that is not freed yet; the drop of an argument may free it.
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
-        let function: Option<Slow> = callback.r#fn;
-        match threshold(threshold_ns, function.is_some())? {
-            Some(threshold) if function.is_some() => {
-                let foreign = Foreign::new(function, callback.arg, callback.drop)?;
-                handle.set_slow_hook(threshold, move |slow| foreign.call_with(slow)).map_err(refused)
+        match threshold(threshold_ns, callback.r#fn.is_some())? {
+            Some(threshold) if callback.r#fn.is_some() => {
+                let foreign = foreign!(callback)?;
+                handle
+                    .set_slow_hook(threshold, move |slow| foreign.call_with_both(slow.what as i32, ns(slow.took)))
+                    .map_err(refused)
             }
             threshold => Handle::set_slow_log(&handle, threshold),
         }
@@ -179,11 +176,10 @@ pub unsafe extern "C" fn coop_event_loop_set_lag_hook(
     guard!({
         // SAFETY: a loop that is not freed yet; the drop of an argument may free it.
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
-        let function: Option<Lag> = callback.r#fn;
-        match threshold(threshold_ns, function.is_some())? {
-            Some(threshold) if function.is_some() => {
-                let foreign = Foreign::new(function, callback.arg, callback.drop)?;
-                handle.set_lag_hook(threshold, move |lag| foreign.call_with(lag)).map_err(refused)
+        match threshold(threshold_ns, callback.r#fn.is_some())? {
+            Some(threshold) if callback.r#fn.is_some() => {
+                let foreign = foreign!(callback)?;
+                handle.set_lag_hook(threshold, move |lag| foreign.call_with(ns(lag))).map_err(refused)
             }
             threshold => Handle::set_lag_log(&handle, threshold),
         }
@@ -203,20 +199,4 @@ fn threshold(ns: i64, has_function: bool) -> Result<Option<Duration>> {
 
 fn ns(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
-}
-
-impl Foreign<Slow> {
-    fn call_with(&self, slow: SlowCallback) {
-        let _inside = Inside::after_others(self.arg);
-        // SAFETY: C gave the function for this argument.
-        unsafe { (self.run)(self.arg, slow.what as i32, ns(slow.took)) };
-    }
-}
-
-impl Foreign<Lag> {
-    fn call_with(&self, lag: Duration) {
-        let _inside = Inside::after_others(self.arg);
-        // SAFETY: C gave the function for this argument.
-        unsafe { (self.run)(self.arg, ns(lag)) };
-    }
 }

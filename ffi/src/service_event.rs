@@ -69,6 +69,9 @@ pub const COOP_BECAUSE_WATCHDOG: i32 = 4;
 /// Its successor is ready.
 pub const COOP_BECAUSE_HAND_OVER: i32 = 5;
 
+/// Its runtime has not shown that it is alive.
+pub const COOP_BECAUSE_LIVENESS: i32 = 6;
+
 /// A text of the library's: UTF-8, a NUL follows its last byte.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -288,5 +291,6 @@ fn because_number(because: Because) -> i32 {
         Because::ReadyDeadline => COOP_BECAUSE_READY_DEADLINE,
         Because::Watchdog => COOP_BECAUSE_WATCHDOG,
         Because::HandOver => COOP_BECAUSE_HAND_OVER,
+        Because::Liveness => COOP_BECAUSE_LIVENESS,
     }
 }

@@ -6,11 +6,10 @@ use coop_core::event_loop::SignalId;
 
 use crate::{
     event_loop::coop_event_loop,
-    foreign::{Foreign, refused},
+    foreign::foreign,
     guard::guard,
     source::{self, coop_source_options},
     status::coop_status,
-    tsan::Inside,
 };
 
 /// Names a watcher of a signal of one loop; never 0, and never used again for another one.
@@ -28,8 +27,6 @@ pub struct coop_signal_callback {
     /// May be NULL.
     pub drop: Option<unsafe extern "C" fn(arg: *mut c_void)>,
 }
-
-type Run = unsafe extern "C" fn(arg: *mut c_void, signum: i32, times: u64);
 
 /// Has the loop call the function whenever the process gets a signal.
 ///
@@ -60,15 +57,10 @@ pub unsafe extern "C" fn coop_event_loop_signal(
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
         // SAFETY: options are NULL or as long as they say.
         let on = unsafe { source::read(options) }?;
-        let run: Option<Run> = callback.r#fn;
-        let foreign = Foreign::new(run, callback.arg, callback.drop)?;
-        let watcher = handle.signal(signum, on, move |signum, times| foreign.call_with(signum, times));
-        let watcher = watcher.map_err(refused)?;
-        if !id.is_null() {
-            // SAFETY: a place for a number.
-            unsafe { id.write(watcher.0) };
-        }
-        Ok(())
+        let foreign = foreign!(callback)?;
+        let watcher = handle.signal(signum, on, move |signum, times| foreign.call_with_both(signum, times));
+        // SAFETY: NULL or a place for a number.
+        unsafe { source::named(watcher.map(|id| id.0), id) }
     })
 }
 
@@ -84,12 +76,4 @@ pub unsafe extern "C" fn coop_signal_cancel(event_loop: *mut coop_event_loop, id
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
         handle.cancel_signal(SignalId(id))
     })
-}
-
-impl Foreign<Run> {
-    fn call_with(&self, signum: i32, times: u64) {
-        let _inside = Inside::after_others(self.arg);
-        // SAFETY: C gave the function for this argument.
-        unsafe { (self.run)(self.arg, signum, times) };
-    }
 }

@@ -1,10 +1,12 @@
-//! Options of what has no others: events, children, signals, wake-ups from signal handlers, look-ups.
+//! What the sources of a loop have in common: options of those that have no others (events, children, signals, wake-ups from signal
+//! handlers, look-ups), and the ids that they are known by.
 
-use coop_core::{Result, event_loop::On};
+use coop_core::{Refused, Result, event_loop::On};
 
 use crate::{
     cpu_set::coop_cpu_set,
     event_loop::place,
+    foreign::refused,
     options::{self, Options},
 };
 
@@ -35,4 +37,17 @@ pub(crate) unsafe fn read(given: *const coop_source_options) -> Result<On> {
     let read = unsafe { options::read(given) }?;
     // SAFETY: the caller's promise.
     unsafe { place(read.on, read.priority, read.cpus) }
+}
+
+/// How adding a source ends: C is told the id of what was `added`, if it asks, or keeps its argument.
+///
+/// # Safety
+/// `id` is NULL or a place for a number.
+pub(crate) unsafe fn named<T>(added: Result<u64, Refused<T>>, id: *mut u64) -> Result<()> {
+    let added = added.map_err(refused)?;
+    if !id.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { id.write(added) };
+    }
+    Ok(())
 }

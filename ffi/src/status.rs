@@ -92,6 +92,11 @@ const NAMES: [(coop_status, &CStr); 18] = [
     (COOP_E_RESOLVE, c"COOP_E_RESOLVE"),
 ];
 
+/// The name of a number that is one.
+pub(crate) fn known_name(status: coop_status) -> Option<&'static str> {
+    NAMES.iter().find(|(number, _)| *number == status).and_then(|(_, name)| name.to_str().ok())
+}
+
 /// The name of a status: "COOP_E_TIMEOUT". A number that is none is "(no coop_status)". The text is the library's
 /// and lives as long as the program. Any thread.
 #[unsafe(no_mangle)]

@@ -10,11 +10,11 @@ use coop_core::{
 use crate::{
     cpu_set::coop_cpu_set,
     event_loop::{coop_event_loop, place},
-    foreign::{Foreign, refused},
+    foreign::foreign,
     guard::guard,
     options::{self, Options},
+    source,
     status::coop_status,
-    tsan::Inside,
 };
 
 /// Names a timer of one loop; never 0, and never used again for another one.
@@ -34,8 +34,6 @@ pub struct coop_timer_callback {
     /// May be NULL.
     pub drop: Option<unsafe extern "C" fn(arg: *mut c_void)>,
 }
-
-type Run = unsafe extern "C" fn(arg: *mut c_void, expirations: u64);
 
 /// When a timer fires and where its callback runs. Zero in any field but size is the default.
 #[repr(C)]
@@ -83,18 +81,12 @@ pub unsafe extern "C" fn coop_event_loop_timer(
     guard!({
         // SAFETY: a loop that is not freed yet; the callback may free it.
         let handle = unsafe { coop_event_loop::handle(event_loop) }?;
-        // SAFETY: options are NULL or as long as they say.
-        let options = unsafe { options::read(options) }?;
-        // SAFETY: its CPU set is as long as it says.
+        // SAFETY: options are NULL or as long as they say, and so is their CPU set.
         let options = unsafe { timer_options(options) }?;
-        let run: Option<Run> = callback.r#fn;
-        let foreign = Foreign::new(run, callback.arg, callback.drop)?;
-        let timer = handle.timer(options, move |expirations| foreign.call_with(expirations)).map_err(refused)?;
-        if !id.is_null() {
-            // SAFETY: a place for a number.
-            unsafe { id.write(timer.0) };
-        }
-        Ok(())
+        let foreign = foreign!(callback)?;
+        let timer = handle.timer(options, move |expirations| foreign.call_with(expirations));
+        // SAFETY: NULL or a place for a number.
+        unsafe { source::named(timer.map(|id| id.0), id) }
     })
 }
 
@@ -131,18 +123,12 @@ pub unsafe extern "C" fn coop_event_loop_timer_local(
     guard!({
         // SAFETY: a loop that is not freed yet, and no other callback of its thread runs before this returns.
         let handle = unsafe { coop_event_loop::borrowed(event_loop) }?;
-        // SAFETY: options are NULL or as long as they say.
-        let options = unsafe { options::read(options) }?;
-        // SAFETY: its CPU set is as long as it says.
+        // SAFETY: options are NULL or as long as they say, and so is their CPU set.
         let options = unsafe { timer_options(options) }?;
-        let run: Option<Run> = callback.r#fn;
-        let foreign = Foreign::new(run, callback.arg, callback.drop)?;
-        let timer = handle.timer_local(&options, move |expirations| foreign.call_with(expirations)).map_err(refused)?;
-        if !id.is_null() {
-            // SAFETY: a place for a number.
-            unsafe { id.write(timer.0) };
-        }
-        Ok(())
+        let foreign = foreign!(callback)?;
+        let timer = handle.timer_local(&options, move |expirations| foreign.call_with(expirations));
+        // SAFETY: NULL or a place for a number.
+        unsafe { source::named(timer.map(|id| id.0), id) }
     })
 }
 
@@ -187,8 +173,10 @@ pub unsafe extern "C" fn coop_timer_unref(event_loop: *mut coop_event_loop, id: 
 }
 
 /// # Safety
-/// The CPU set is as [`coop_cpu_set::read`] wants it.
-unsafe fn timer_options(read: coop_timer_options) -> Result<TimerOptions> {
+/// `options` is NULL or as long as it says, and the CPU set is as [`coop_cpu_set::read`] wants it.
+unsafe fn timer_options(options: *const coop_timer_options) -> Result<TimerOptions> {
+    // SAFETY: the caller's promise.
+    let read = unsafe { options::read(options) }?;
     let after = options::duration(read.after_ns, "coop_timer_options.after_ns")?;
     let every = options::duration(read.every_ns, "coop_timer_options.every_ns")?;
     // SAFETY: the caller's promise.
@@ -196,12 +184,4 @@ unsafe fn timer_options(read: coop_timer_options) -> Result<TimerOptions> {
     let unref = options::flag(read.unref, "coop_timer_options.unref")?;
     options::reserved(read.reserved, "coop_timer_options.reserved")?;
     Ok(TimerOptions { after, every: (!every.is_zero()).then_some(every), on, unref })
-}
-
-impl Foreign<Run> {
-    fn call_with(&self, expirations: u64) {
-        let _inside = Inside::after_others(self.arg);
-        // SAFETY: C gave the function for this argument.
-        unsafe { (self.run)(self.arg, expirations) };
-    }
 }

@@ -8,6 +8,7 @@
 //! * A run is over before the next run of the same source begins, and every run is over before `drop(arg)`.
 //! * When a call that waits has returned, what it waited for is over; what was done before an object was told to stop is
 //!   done before those who wait for that return ([`tell`], [`waited`]).
+//! * A node of a graph comes after what it waits for ([`happened`], [`after`]).
 //!
 //! Nothing else is told, so races between callbacks that nothing orders are still found.
 
@@ -73,6 +74,7 @@ struct Places([AtomicU64; PLACES]);
 
 static HANDED_OVER: Places = Places([const { AtomicU64::new(0) }; PLACES]);
 static RAN: Places = Places([const { AtomicU64::new(0) }; PLACES]);
+static ORDERS: Places = Places([const { AtomicU64::new(0) }; PLACES]);
 static OVER: AtomicU64 = AtomicU64::new(0);
 
 impl Places {
@@ -108,6 +110,28 @@ pub(crate) fn hand_over(arg: *mut c_void) {
 #[inline]
 pub(crate) fn taken_over(arg: *mut c_void) {
     acquire(|| HANDED_OVER.of(arg));
+}
+
+/// A run of a callback that is not [`Inside`] it has used this.
+#[inline]
+pub(crate) fn ran(arg: *mut c_void) {
+    release(|| RAN.of(arg));
+}
+
+/// Whether there may be a runtime to tell.
+#[inline]
+pub(crate) fn is_told() -> bool {
+    !ACQUIRE.is_absent()
+}
+
+/// What this order is about is done, as far as this thread has to do with it.
+pub(crate) fn happened(order: usize) {
+    release(|| ORDERS.of(ptr::without_provenance_mut(order)));
+}
+
+/// The thread goes on after all that has [`happened`] in this order.
+pub(crate) fn after(order: usize) {
+    acquire(|| ORDERS.of(ptr::without_provenance_mut(order)));
 }
 
 /// The call after this makes others return: a stop, an interrupt.

@@ -208,6 +208,18 @@ private:
     coop_event_loop *loop_;
 };
 
+// What a coroutine waits by, from a call on that accepts it: the loop owns both then, they may be gone, and nothing of the frame is read any
+// more. A call that refuses it leaves the wait the coroutine's, which goes on with the reason.
+template <class Wait, class Call>
+bool given_away(Wait *wait, coop_status &status, Call const &call) {
+    hand_off(wait);
+    const coop_status refused = call();
+    if (refused == COOP_OK) return true;
+    delete wait;
+    status = refused;
+    return false;
+}
+
 // A coroutine that waits for a timer. The loop owns it.
 struct timer_wait {
     void *frame;
@@ -236,18 +248,13 @@ public:
     template <class P>
     COOP_CORO_NOINLINE bool await_suspend(std::coroutine_handle<P> coroutine) {
         auto *wait = new timer_wait{coroutine.address(), place_of(coroutine)};
-        coop_event_loop *const loop = loop_;  // Nothing of the frame is read once it was handed off.
         coop_timer_options options{};
         options.size = sizeof options;
         options.after_ns = after_ns_;
         options.on = COOP_ON_LOOP;
-        hand_off(wait);
-        const coop_status refused =
-            coop_event_loop_timer(loop, &options, {timer_wait::fire, wait, timer_wait::drop}, nullptr);
-        if (refused == COOP_OK) return true;
-        delete wait;
-        status = refused;
-        return false;
+        return given_away(wait, status, [loop = loop_, &options, wait] {
+            return coop_event_loop_timer(loop, &options, {timer_wait::fire, wait, timer_wait::drop}, nullptr);
+        });
     }
 
 private:
@@ -289,11 +296,7 @@ public:
     template <class P>
     COOP_CORO_NOINLINE bool await_suspend(std::coroutine_handle<P> coroutine) {
         auto *wait = new fd_wait(loop_, fd_, coroutine.address(), place_of(coroutine), &result_);
-        const coop_status refused = wait->start(interest_);
-        if (refused == COOP_OK) return true;
-        delete wait;
-        result_.status = refused;
-        return false;
+        return given_away(wait, result_.status, [wait, interest = interest_] { return wait->start(interest); });
     }
     ready_result await_resume() const noexcept { return result_; }
 

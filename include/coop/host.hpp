@@ -4,7 +4,7 @@
  *     host.root().add(coop::service("web", coop::command{.argv = {"web", "--port", "80"}})).value();
  *     host.observe([](const coop::service_event &event) { std::cout << event.path << ": " << event.text << '\n'; }).value();
  *     host.start().value();
- *     host.join().value();
+ *     host.wait().value();  // until SIGTERM
  *
  * Lifetimes: 1. At its end a host stops its services and waits for them; those that may take as long as they like are given 5 s. From a callable of
  * its services or observers it returns at once. 2. Supervisors and observers are names, and must not be used after that. 3. The main loop is
@@ -91,6 +91,9 @@ public:
 
     /* Waits until it has ended, by whatever. */
     result<void> join(timeout limit = forever) const noexcept { return detail::answer(coop_host_join(host_, limit.ns())); }
+
+    /* join, as the main thread of a program: SIGINT and SIGTERM stop it meanwhile, and a second one ends everything. */
+    result<void> wait() const noexcept { return detail::answer(coop_host_wait(host_)); }
 
     /* Has f(const service_event &) called with each event, one after another. */
     template <class F>

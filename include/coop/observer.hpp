@@ -70,7 +70,8 @@ enum class service_because : std::int32_t {
     shutdown_deadline = COOP_BECAUSE_SHUTDOWN_DEADLINE,
     ready_deadline = COOP_BECAUSE_READY_DEADLINE,
     watchdog = COOP_BECAUSE_WATCHDOG,
-    hand_over = COOP_BECAUSE_HAND_OVER
+    hand_over = COOP_BECAUSE_HAND_OVER,
+    liveness = COOP_BECAUSE_LIVENESS
 };
 
 namespace detail {

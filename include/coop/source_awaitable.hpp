@@ -33,7 +33,6 @@ public:
         coop_source_options options{};
         options.size = sizeof options;
         options.on = COOP_ON_LOOP;
-        hand_off(this);
         std::lock_guard<std::mutex> until_id_is_known(lock_);
         return coop_event_watch(event, loop_, &options, {signaled, this, drop}, &id_);
     }
@@ -57,6 +56,8 @@ private:
     static void drop(void *arg) noexcept {
         take_over(arg);
         auto *self = static_cast<event_wait *>(arg);
+        // A loop that ends drops what it has just been given, perhaps while `start` is on its way out.
+        { std::lock_guard<std::mutex> until_it_has_begun(self->lock_); }
         void *frame = self->frame_;
         delete self;
         if (frame) std::coroutine_handle<>::from_address(frame).destroy();
@@ -76,12 +77,7 @@ public:
     template <class P>
     COOP_CORO_NOINLINE bool await_suspend(std::coroutine_handle<P> coroutine) {
         auto *wait = new event_wait(loop_, coroutine.address(), place_of(coroutine));
-        coop_event *const event = event_;  // Nothing of the frame is read once it was handed off.
-        const coop_status refused = wait->start(event);
-        if (refused == COOP_OK) return true;
-        delete wait;
-        status = refused;
-        return false;
+        return given_away(wait, status, [wait, event = event_] { return wait->start(event); });
     }
 
 private:
@@ -135,15 +131,9 @@ public:
         coop_source_options options{};
         options.size = sizeof options;
         options.on = COOP_ON_LOOP;
-        coop_event_loop *const loop = loop_;
-        const int pid = pid_;
-        hand_off(wait);
-        const coop_status refused =
-            coop_event_loop_child(loop, pid, &options, {child_wait::ended, wait, child_wait::drop}, nullptr);
-        if (refused == COOP_OK) return true;
-        delete wait;
-        result_.status = refused;
-        return false;
+        return given_away(wait, result_.status, [loop = loop_, pid = pid_, &options, wait] {
+            return coop_event_loop_child(loop, pid, &options, {child_wait::ended, wait, child_wait::drop}, nullptr);
+        });
     }
     exited_result await_resume() const noexcept { return result_; }
 

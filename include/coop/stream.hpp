@@ -120,12 +120,12 @@ public:
     }
     template <class F>
     result<void> write(std::string_view text, F &&f) const {
-        return write(std::as_bytes(std::span(text)), std::forward<F>(f));
+        return write(bytes_of(text), std::forward<F>(f));
     }
     [[nodiscard]] auto write(std::span<const std::byte> bytes) const noexcept {
         return coro::transfer(stream_, coro::transfer::kind::write, const_cast<std::byte *>(bytes.data()), bytes.size());
     }
-    [[nodiscard]] auto write(std::string_view text) const noexcept { return write(std::as_bytes(std::span(text))); }
+    [[nodiscard]] auto write(std::string_view text) const noexcept { return write(bytes_of(text)); }
 
     /* Reads what is there now; 0 is the end. errc::would_block if nothing is there. */
     result<std::size_t> try_read(std::span<std::byte> room) const noexcept {
@@ -140,7 +140,7 @@ public:
         const coop_status status = coop_stream_try_write(stream_, bytes.data(), bytes.size(), &count);
         return detail::answer<std::size_t>(status, count);
     }
-    result<std::size_t> try_write(std::string_view text) const noexcept { return try_write(std::as_bytes(std::span(text))); }
+    result<std::size_t> try_write(std::string_view text) const noexcept { return try_write(bytes_of(text)); }
 
     /* Sends descriptors with the bytes, over a Unix socket; the caller keeps its own. f as in write. */
     template <class F>
@@ -203,6 +203,11 @@ public:
     [[nodiscard]] coop_stream *release() noexcept { return std::exchange(stream_, nullptr); }
 
 private:
+    /* libc++ 14 makes no span of a string_view by itself. */
+    static std::span<const std::byte> bytes_of(std::string_view text) noexcept {
+        return std::as_bytes(std::span(text.data(), text.size()));
+    }
+
     template <class F, class Take>
     static result<void> give(F &&f, Take &&take) {
         return detail::give_reading<coop_io_callback, detail::runs::once, detail::read_count, std::size_t>(

@@ -10,6 +10,7 @@ use crate::{
     detached::Detached,
     errors::{OrRaise, to_py},
     event_loop::{EventLoop, place},
+    with::with_block,
 };
 
 #[pymethods]
@@ -60,13 +61,9 @@ impl Async {
         let signal = self.signal.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(signal);
     }
-
-    fn __enter__(this: Py<Self>) -> Py<Self> {
-        this
-    }
-
-    #[pyo3(signature = (*_exc))]
-    fn __exit__(&self, _exc: &Bound<'_, PyTuple>) {
-        self.close();
-    }
 }
+
+with_block!(Async, |this, _py| {
+    this.close();
+    Ok(())
+});

@@ -14,6 +14,7 @@ use crate::{
     event_loop::{EventLoop, place},
     future,
     watch::Watch,
+    with::with_block,
 };
 
 /// Something that is signalled or not, with a file descriptor that is readable while it is.
@@ -101,15 +102,6 @@ impl Event {
         drop(self.event.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    fn __enter__(this: Py<Self>) -> Py<Self> {
-        this
-    }
-
-    #[pyo3(signature = (*_exc))]
-    fn __exit__(&self, _exc: &Bound<'_, PyTuple>) {
-        self.close();
-    }
-
     fn __repr__(&self) -> &'static str {
         match &*self.event.lock().unwrap_or_else(PoisonError::into_inner) {
             None => "<libcoop.Event closed>",
@@ -118,3 +110,8 @@ impl Event {
         }
     }
 }
+
+with_block!(Event, |this, _py| {
+    this.close();
+    Ok(())
+});

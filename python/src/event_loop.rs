@@ -28,6 +28,7 @@ use crate::{
     timer::Timer,
     wait,
     watch::{READ, WRITE, Watch, bits, descriptor},
+    with::with_block,
 };
 
 /// One thread that waits for many things: posts, timers and file descriptors.
@@ -266,15 +267,6 @@ impl EventLoop {
         self.handle.is_stopped()
     }
 
-    fn __enter__(this: Py<Self>) -> Py<Self> {
-        this
-    }
-
-    #[pyo3(signature = (*_exc))]
-    fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) {
-        self.close(py);
-    }
-
     fn __repr__(&self) -> String {
         let state = match (self.handle.is_stopped(), self.handle.is_running()) {
             (true, true) => "stopping",
@@ -285,6 +277,11 @@ impl EventLoop {
         format!("<libcoop.EventLoop {state}>")
     }
 }
+
+with_block!(EventLoop, |this, py| {
+    this.close(py);
+    Ok(())
+});
 
 impl Drop for EventLoop {
     fn drop(&mut self) {

@@ -39,6 +39,7 @@ mod report;
 mod runtime;
 mod signal;
 mod sleep;
+mod source;
 mod stream;
 mod stream_options;
 mod thread_state;
@@ -46,6 +47,7 @@ mod timer;
 mod udp;
 mod wait;
 mod watch;
+mod with;
 
 use pyo3::prelude::*;
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use coop_core::{Error, event_loop::stream as core};
-use pyo3::{exceptions::PyStopAsyncIteration, prelude::*, types::PyTuple};
+use pyo3::{exceptions::PyStopAsyncIteration, prelude::*};
 
 use crate::{
     address,
@@ -19,6 +19,7 @@ use crate::{
     future::{self, Promise},
     line::Line,
     stream, stream_options,
+    with::with_block,
 };
 
 /// Accepts connections, as `EventLoop.listen` and `listen_unix` give it. `async for stream in listener` goes on until it is closed.
@@ -154,20 +155,16 @@ impl Listener {
         })
     }
 
-    fn __enter__(this: Py<Self>) -> Py<Self> {
-        this
-    }
-
-    #[pyo3(signature = (*_exc))]
-    fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) {
-        self.close(py);
-    }
-
     fn __repr__(&self) -> String {
         let state = if self.closed() { ", closed" } else { "" };
         format!("<libcoop.Listener at {}{state}>", self.local)
     }
 }
+
+with_block!(Listener, |this, py| {
+    this.close(py);
+    Ok(())
+});
 
 #[pymethods]
 impl EventLoop {

@@ -11,6 +11,9 @@ use pyo3::{
 
 use crate::{callback::Callback, errors::OrRaise, event_loop::EventLoop, stream_options::seconds};
 
+/// What a hook calls, if it is not to log.
+type Function<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+
 #[pymethods]
 impl EventLoop {
     /// What the loop did since it was made, a LoopStats. The first call has the times measured from then on. Any thread. Raises Forked.
@@ -42,12 +45,7 @@ impl EventLoop {
     /// Posts that run in one go, for up to 5 ms, count as one. Without a callback a warning is logged. A threshold of None ends it. It
     /// replaces the one before. Any thread. Raises ValueError for a threshold of 0 or less, TypeError, Closed, Forked.
     #[pyo3(signature = (threshold, callback = None, /))]
-    fn set_slow_hook(
-        &self,
-        py: Python<'_>,
-        threshold: Option<f64>,
-        callback: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
+    fn set_slow_hook(&self, py: Python<'_>, threshold: Option<f64>, callback: Function<'_, '_>) -> PyResult<()> {
         match hook(py, threshold, callback)? {
             (Some(threshold), Some(callback)) => {
                 let told = move |SlowCallback { what, took }: SlowCallback| {
@@ -67,12 +65,7 @@ impl EventLoop {
     /// Has `callback(seconds)` called after every turn in which the last of what was ready waited for `threshold` seconds or longer
     /// until its callback began. Otherwise as `set_slow_hook`.
     #[pyo3(signature = (threshold, callback = None, /))]
-    fn set_lag_hook(
-        &self,
-        py: Python<'_>,
-        threshold: Option<f64>,
-        callback: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
+    fn set_lag_hook(&self, py: Python<'_>, threshold: Option<f64>, callback: Function<'_, '_>) -> PyResult<()> {
         match hook(py, threshold, callback)? {
             (Some(threshold), Some(callback)) => {
                 let told =
@@ -87,7 +80,7 @@ impl EventLoop {
 fn hook(
     py: Python<'_>,
     threshold: Option<f64>,
-    callback: Option<&Bound<'_, PyAny>>,
+    callback: Function<'_, '_>,
 ) -> PyResult<(Option<Duration>, Option<Callback>)> {
     let callback = callback.map(|callback| Callback::new(callback, &PyTuple::empty(py))).transpose()?;
     Ok((seconds("threshold", threshold)?, callback))

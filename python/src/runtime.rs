@@ -6,13 +6,14 @@ use std::{
 };
 
 use coop_core::{Error, PoolOptions, RuntimeOptions, ShutdownMode, StartMode};
-use pyo3::{prelude::*, types::PyTuple};
+use pyo3::prelude::*;
 
 use crate::{
     detached::Detached,
     errors::{OrRaise, to_py},
     event_loop::{self, EventLoop},
     exit, wait,
+    with::with_block,
 };
 
 /// An event loop and a pool as one: `libcoop.Runtime` is a subclass that adds the executor.
@@ -111,22 +112,17 @@ impl Runtime {
         self.stop(py, Some(patience))
     }
 
-    fn __enter__(this: Py<Self>) -> Py<Self> {
-        this
-    }
-
-    #[pyo3(signature = (*_exc))]
-    fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let stopped = self.stop(py, None);
-        self.close(py);
-        stopped
-    }
-
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let event_loop = self.event_loop.bind(py).repr()?;
         Ok(format!("<libcoop.Runtime of {} workers and {event_loop}>", self.workers))
     }
 }
+
+with_block!(Runtime, |this, py| {
+    let stopped = this.stop(py, None);
+    this.close(py);
+    stopped
+});
 
 impl Drop for Runtime {
     fn drop(&mut self) {

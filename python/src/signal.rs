@@ -1,15 +1,13 @@
 //! `EventLoop.signal` and `libcoop.Signal`.
 
-use coop_core::{
-    Error,
-    event_loop::{SignalId, WeakHandle},
-};
+use coop_core::event_loop::{SignalId, WeakHandle};
 use pyo3::{prelude::*, types::PyTuple};
 
 use crate::{
     callback::Callback,
     errors::OrRaise,
     event_loop::{EventLoop, place},
+    source::{ask, source_methods},
 };
 
 #[pymethods]
@@ -33,14 +31,14 @@ impl EventLoop {
         let callback = Callback::new(callback, &PyTuple::empty(py))?;
         let told = move |signum: i32, times: u64| callback.call_with("a signal", |_, f| f.call1((signum, times)));
         let id = self.handle.signal(signum, place(py, priority, cpus)?, told).or_raise(py)?;
-        Ok(Signal { event_loop: self.handle.downgrade(), id, signum })
+        Ok(Signal { handle: self.handle.downgrade(), id, signum })
     }
 }
 
 /// A watcher of a signal, as `EventLoop.signal` returns it. Letting go of it does not cancel it.
 #[pyclass(frozen, module = "libcoop")]
 pub(crate) struct Signal {
-    event_loop: WeakHandle,
+    handle: WeakHandle,
     id: SignalId,
     signum: i32,
 }
@@ -50,18 +48,12 @@ impl Signal {
     /// Ends the watcher: its callback does not begin any more. The last one of a signal gives it back. Any thread. Raises Stale if it has
     /// ended already, Forked.
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        let gone = Err(Error::Stale("signal"));
-        py.detach(|| self.event_loop.upgrade().map_or(gone, |event_loop| event_loop.cancel_signal(self.id)))
-            .or_raise(py)
-    }
-
-    /// Slot and generation; never 0.
-    #[getter]
-    fn id(&self) -> u64 {
-        self.id.0
+        ask(py, &self.handle, "signal", |event_loop| event_loop.cancel_signal(self.id))
     }
 
     fn __repr__(&self) -> String {
         format!("<libcoop.Signal {:#x} of signal {}>", self.id.0, self.signum)
     }
 }
+
+source_methods!(Signal);

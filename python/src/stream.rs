@@ -18,7 +18,7 @@ use pyo3::{
     prelude::*,
     pybacked::PyBackedBytes,
     sync::PyOnceLock,
-    types::{PyBytes, PyTuple, PyType},
+    types::{PyBytes, PyType},
 };
 
 use crate::{
@@ -29,6 +29,7 @@ use crate::{
     future,
     line::{Line, Place},
     stream_options,
+    with::with_block,
 };
 
 /// The most that one read takes.
@@ -383,20 +384,16 @@ impl Stream {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    fn __enter__(this: Py<Self>) -> Py<Self> {
-        this
-    }
-
-    #[pyo3(signature = (*_exc))]
-    fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) {
-        self.close(py);
-    }
-
     fn __repr__(&self) -> String {
         let state = if self.closed() { ", closed" } else { "" };
         format!("<libcoop.Stream to {}{state}>", self.peer)
     }
 }
+
+with_block!(Stream, |this, py| {
+    this.close(py);
+    Ok(())
+});
 
 pub(crate) fn count(n: i64) -> PyResult<usize> {
     let count = usize::try_from(n).ok().filter(|count| *count > 0);

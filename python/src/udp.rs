@@ -30,6 +30,7 @@ use crate::{
     future,
     line::{Line, Place},
     stream::Data,
+    with::with_block,
 };
 
 /// A UDP socket of a loop, as `EventLoop.udp` gives it. What comes and goes is Datagrams, tuples (data, address, received_ns).
@@ -292,15 +293,6 @@ impl UdpSocket {
         self.socket.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    fn __enter__(this: Py<Self>) -> Py<Self> {
-        this
-    }
-
-    #[pyo3(signature = (*_exc))]
-    fn __exit__(&self, py: Python<'_>, _exc: &Bound<'_, PyTuple>) {
-        self.close(py);
-    }
-
     fn __repr__(&self, py: Python<'_>) -> String {
         match self.open(py).and_then(|socket| socket.bound.socket().local_addr().or_raise(py)) {
             Ok(local) => format!("<libcoop.UdpSocket at {local}>"),
@@ -308,6 +300,11 @@ impl UdpSocket {
         }
     }
 }
+
+with_block!(UdpSocket, |this, py| {
+    this.close(py);
+    Ok(())
+});
 
 #[pymethods]
 impl EventLoop {

@@ -2,17 +2,14 @@
 
 use std::os::fd::RawFd;
 
-use coop_core::{
-    Error,
-    event_loop::{Readiness, WatchId, WeakHandle},
-};
+use coop_core::event_loop::{Readiness, WatchId, WeakHandle};
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
     prelude::*,
     types::PyInt,
 };
 
-use crate::errors::OrRaise;
+use crate::source::{ask, source_methods};
 
 /// The bits of `watch`'s `events`.
 pub(crate) const READ: u32 = 1;
@@ -59,24 +56,7 @@ pub(crate) struct Watch {
 impl Watch {
     /// Ends the watch: its callback does not begin any more. Any thread. Raises Stale if it has ended already, Forked.
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        let gone = Err(Error::Stale("io_watch"));
-        py.detach(|| self.handle.upgrade().map_or(gone, |handle| handle.cancel_watch(self.id))).or_raise(py)
-    }
-
-    /// A loop that runs until it is idle waits for it, as at first. Raises Stale, Forked.
-    fn r#ref(&self, py: Python<'_>) -> PyResult<()> {
-        self.set_ref(py, true)
-    }
-
-    /// A loop that runs until it is idle does not wait for it. Raises Stale, Forked.
-    fn unref(&self, py: Python<'_>) -> PyResult<()> {
-        self.set_ref(py, false)
-    }
-
-    /// Slot and generation; never 0.
-    #[getter]
-    fn id(&self) -> u64 {
-        self.id.0
+        ask(py, &self.handle, "io_watch", |event_loop| event_loop.cancel_watch(self.id))
     }
 
     fn __repr__(&self) -> String {
@@ -84,10 +64,4 @@ impl Watch {
     }
 }
 
-impl Watch {
-    fn set_ref(&self, py: Python<'_>, referenced: bool) -> PyResult<()> {
-        let gone = Err(Error::Stale("io_watch"));
-        let set = || self.handle.upgrade().map_or(gone, |handle| handle.set_watch_ref(self.id, referenced));
-        py.detach(set).or_raise(py)
-    }
-}
+source_methods!(Watch, "io_watch", set_watch_ref);

@@ -488,5 +488,67 @@ FIRST(coop_service_event_callback, fn);
 NEXT(coop_service_event_callback, fn, arg);
 NEXT(coop_service_event_callback, arg, drop);
 LAST(coop_service_event_callback, drop, 24);
+FIRST(coop_dag_value, value);
+NEXT(coop_dag_value, value, drop);
+LAST(coop_dag_value, drop, 16);
+
+FIRST(coop_dag_ref, node);
+NEXT(coop_dag_ref, node, name);
+NEXT(coop_dag_ref, name, name_length);
+LAST(coop_dag_ref, name_length, 24);
+
+FIRST(coop_dag_function, fn);
+NEXT(coop_dag_function, fn, arg);
+NEXT(coop_dag_function, arg, drop);
+LAST(coop_dag_function, drop, 24);
+
+FIRST(coop_dag_io_function, fn);
+NEXT(coop_dag_io_function, fn, arg);
+NEXT(coop_dag_io_function, arg, drop);
+LAST(coop_dag_io_function, drop, 24);
+
+FIRST(coop_dag_predicate, fn);
+NEXT(coop_dag_predicate, fn, arg);
+NEXT(coop_dag_predicate, arg, drop);
+LAST(coop_dag_predicate, drop, 24);
+
+FIRST(coop_dag_run_callback, fn);
+NEXT(coop_dag_run_callback, fn, arg);
+NEXT(coop_dag_run_callback, arg, drop);
+LAST(coop_dag_run_callback, drop, 24);
+
+FIRST(coop_dag_builder_options, size);
+NEXT(coop_dag_builder_options, size, nodes);
+LAST(coop_dag_builder_options, nodes, 16);
+
+FIRST(coop_dag_binding, input);
+NEXT(coop_dag_binding, input, input_length);
+NEXT(coop_dag_binding, input_length, node);
+LAST(coop_dag_binding, node, 40);
+
+FIRST(coop_dag_input, node);
+NEXT(coop_dag_input, node, value);
+LAST(coop_dag_input, value, 40);
+
+FIRST(coop_dag_run_options, size);
+NEXT(coop_dag_run_options, size, timeout_ns);
+NEXT(coop_dag_run_options, timeout_ns, on_failure);
+NEXT(coop_dag_run_options, on_failure, trace);
+LAST(coop_dag_run_options, trace, 24);
+
+FIRST(coop_dag_node_options, size);
+NEXT(coop_dag_node_options, size, reads);
+NEXT(coop_dag_node_options, reads, read_count);
+NEXT(coop_dag_node_options, read_count, after);
+NEXT(coop_dag_node_options, after, after_count);
+NEXT(coop_dag_node_options, after_count, priority);
+NEXT(coop_dag_node_options, priority, retries);
+NEXT(coop_dag_node_options, retries, backoff_ns);
+NEXT(coop_dag_node_options, backoff_ns, timeout_ns);
+NEXT(coop_dag_node_options, timeout_ns, cpus);
+NEXT(coop_dag_node_options, cpus, only_if);
+NEXT(coop_dag_node_options, only_if, even_if_skipped);
+NEXT(coop_dag_node_options, even_if_skipped, keep);
+LAST(coop_dag_node_options, keep, 96);
 
 int main(void) { return 0; }

@@ -2,6 +2,7 @@
 #include "expect.hpp"
 
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <cstdint>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 using namespace std::chrono_literals;
 
@@ -182,6 +184,39 @@ static void awaited() {
     CHECK(order == 0);
 }
 
+static coop::task<> waits_or_not(coop::event_loop &loop, const coop::event &never, int fd, std::atomic<int> &went_on) {
+    if (fd < 0) {
+        const coop_status status = co_await coop::signaled(loop, never);
+        CHECK(status == COOP_E_CLOSED);
+    } else {
+        const coop::ready_result refused = co_await coop::readiness(loop, fd);
+        CHECK(refused.status == COOP_E_CLOSED);
+    }
+    ++went_on;
+}
+
+/* A loop that is stopped while waits begin in it destroys those that it has taken, and refuses the others. */
+static void stopped_meanwhile() {
+    const coop::event never = MUST(coop::event::create());
+    for (int round = 0; round < 50; ++round) {
+        coop::event_loop loop = MUST(coop::event_loop::create());
+        MUST(loop.start());
+        coop::pool pool = MUST(coop::pool::create({.workers = 2}));
+        std::atomic<int> went_on = 0;
+        std::vector<coop::task<>> waiting;
+        for (int i = 0; i < 20; ++i) {
+            waiting.push_back(waits_or_not(loop, never, i % 2 ? MUST(never.fd()) : -1, went_on));
+            CHECK(waiting.back().spawn(pool) == COOP_OK);
+        }
+        while (MUST(loop.stats()).watches < static_cast<std::uint64_t>(round % 20)) std::this_thread::yield();
+        MUST(loop.stop());
+        MUST(loop.join());
+        pool.free();
+        loop.free();
+        CHECK(went_on <= 20);
+    }
+}
+
 int main() {
     events();
     children();
@@ -189,5 +224,6 @@ int main() {
     wake_ups_from_signal_handlers();
     directions();
     awaited();
+    stopped_meanwhile();
     return 0;
 }

@@ -238,6 +238,13 @@ static coop::task<coop::errc> waits(coop::stream &stream, coop::result<std::size
     co_return static_cast<coop::errc>(ended.error().value());
 }
 
+/* What is posted from the loop's thread runs when the coroutine has left it: while the read is under way. */
+static coop::task<coop::errc> freed_under(coop::event_loop &loop, coop::stream &stream, coop::result<std::size_t> &ended) {
+    CHECK(co_await coop::on_loop(loop) == COOP_OK);
+    MUST(loop.post([&] { stream.free(); }));
+    co_return co_await waits(stream, ended);
+}
+
 static void ends() {
     {
         coop::event_loop loop = MUST(coop::event_loop::create());
@@ -262,9 +269,7 @@ static void ends() {
         MUST(loop.start());
         auto [left, right] = pair_on(loop);
         coop::result<std::size_t> ended{std::size_t{0}};
-        auto waiting = waits(left, ended);
-        MUST(loop.timer({.after = 20ms}, [&] { left.free(); }));
-        CHECK(coop::sync_wait(std::move(waiting)) == coop::errc::cancelled);
+        CHECK(coop::sync_wait(freed_under(loop, left, ended)) == coop::errc::cancelled);
     }
 }
 

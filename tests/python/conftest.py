@@ -14,8 +14,9 @@ from typing import Any
 
 import libcoop
 import pytest
-from libcoop import EventLoop, Mode, Port, PortSet
+from libcoop import EventLoop, Listener, Mode, Port, PortSet
 from portkit import Make
+from streamkit import Ends, dial
 
 # What a shell runs in the background is deaf to SIGINT, and so would be the programs that are sent one here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -72,6 +73,23 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         left.setblocking(False)
         right.setblocking(False)
         yield left, right
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def listener(running_loop: EventLoop, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Listener]:
+    if request.param == "tcp":
+        made = running_loop.listen("127.0.0.1", 0)
+    else:
+        made = running_loop.listen_unix(tmp_path / "socket")
+    with made:
+        yield made
+
+
+@pytest.fixture
+def ends(listener: Listener) -> Iterator[Ends]:
+    """A stream, and the plain socket at its other end."""
+    with dial(listener) as plain, listener.accept().result(DEADLINE) as stream:
+        yield stream, plain
 
 
 @pytest.fixture(params=[Mode.SINGLE, Mode.THREAD], ids=lambda mode: mode.name)

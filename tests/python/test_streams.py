@@ -3,56 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import gc
 import os
 import socket
 import struct
 import threading
-import time
 import weakref
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import libcoop
 import pytest
 from conftest import DEADLINE, Program
 from libcoop import EventLoop, Listener, Stream
-
-Ends = tuple[Stream, socket.socket]
-LARGE = bytes(range(256)) * 40_000
-
-
-@pytest.fixture(params=["tcp", "unix"])
-def listener(running_loop: EventLoop, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Listener]:
-    if request.param == "tcp":
-        made = running_loop.listen("127.0.0.1", 0)
-    else:
-        made = running_loop.listen_unix(tmp_path / "socket")
-    with made:
-        yield made
-
-
-def dial(listener: Listener) -> socket.socket:
-    """A plain socket that is connected to it."""
-    address = listener.local_address
-    plain = socket.socket(socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX)
-    plain.settimeout(DEADLINE)
-    try:
-        plain.connect(address)
-    except OSError:
-        plain.close()
-        raise
-    return plain
-
-
-@pytest.fixture
-def ends(listener: Listener) -> Iterator[Ends]:
-    """A stream, and the plain socket at its other end."""
-    with dial(listener) as plain, listener.accept().result(DEADLINE) as stream:
-        yield stream, plain
+from streamkit import LARGE, Ends, dial, wait_until
 
 
 def test_what_one_end_writes_the_other_reads(ends: Ends) -> None:
@@ -141,14 +105,6 @@ def readable(stream: Stream) -> bool:
     return bool(select.select([stream], [], [], 0)[0])
 
 
-def wait_until(condition: object) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.001)
-
-
 def test_a_cancelled_one_lets_the_next_go_on(ends: Ends) -> None:
     stream, plain = ends
     first, second = stream.read(), stream.read()
@@ -195,97 +151,6 @@ def test_a_reset_is_an_os_error(running_loop: EventLoop) -> None:
         assert isinstance(error, libcoop.Os)
         assert isinstance(error, ConnectionResetError) or error.errno == errno.ECONNRESET
         assert "read from 127.0.0.1:" in str(error)
-
-
-def test_connect_by_name_and_address(running_loop: EventLoop) -> None:
-    with running_loop.listen("127.0.0.1", 0) as listener:
-        assert isinstance(listener.local_address, tuple)
-        port = listener.local_address[1]
-        for host in ("127.0.0.1", "localhost"):
-            connect = running_loop.connect(
-                host, port, timeout=DEADLINE, nodelay=True, keepalive=(60, 10, 3), local_address=("127.0.0.1", 0)
-            )
-            with connect.result(DEADLINE) as stream, listener.accept().result(DEADLINE) as accepted:
-                assert stream.peer_address == ("127.0.0.1", port)
-                assert accepted.peer_address == stream.local_address
-                assert repr(stream) == f"<libcoop.Stream to 127.0.0.1:{port}>"
-                plain = socket.socket(fileno=os.dup(stream.fileno()))
-                with plain:
-                    assert plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-                    assert plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 10
-                    stream.set_nodelay(False)
-                    stream.set_keepalive(None)
-                    assert not plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-                    assert not plain.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-
-
-def test_connect_to_nobody(running_loop: EventLoop, tmp_path: Path) -> None:
-    with running_loop.listen("127.0.0.1", 0) as listener:
-        assert isinstance(listener.local_address, tuple)
-        port = listener.local_address[1]
-    refused = running_loop.connect("127.0.0.1", port).exception(DEADLINE)
-    assert isinstance(refused, libcoop.Os)
-    assert refused.errno == errno.ECONNREFUSED
-    assert f"127.0.0.1:{port}" in str(refused)
-    missing = running_loop.connect_unix(tmp_path / "none").exception(DEADLINE)
-    assert isinstance(missing, libcoop.Os)
-    assert missing.errno == errno.ENOENT
-
-
-def test_names_are_resolved(running_loop: EventLoop) -> None:
-    assert ("127.0.0.1", 80) in running_loop.resolve("localhost", 80).result(DEADLINE)
-    assert running_loop.resolve("::1").result(DEADLINE) == [("::1", 0)]
-    for future in (running_loop.resolve("no.such.host.invalid"), running_loop.connect("no.such.host.invalid", 1)):
-        with pytest.raises(libcoop.Resolve, match=r"no\.such\.host\.invalid"):
-            future.result(DEADLINE)
-
-
-def test_a_listener_hands_out_connections_in_order(listener: Listener) -> None:
-    accepts = [listener.accept() for _ in range(3)]
-    accepts[1].cancel()
-    with contextlib.ExitStack() as stack:
-        for _ in range(2):
-            stack.enter_context(dial(listener))
-        for future in (accepts[0], accepts[2]):
-            stack.enter_context(future.result(DEADLINE))
-
-
-def test_a_closed_listener(listener: Listener) -> None:
-    waiting = listener.accept()
-    listener.close()
-    listener.close()
-    with pytest.raises(libcoop.Closed, match="the listener is closed"):
-        waiting.result(DEADLINE)
-    with pytest.raises(libcoop.Closed, match="the listener is closed"):
-        listener.accept()
-    assert listener.closed
-    assert repr(listener).endswith(", closed>")
-    assert listener.local_address
-    wait_until(lambda: not reachable(listener))
-
-
-def reachable(listener: Listener) -> bool:
-    with contextlib.suppress(OSError):
-        dial(listener).close()
-        return True
-    return False
-
-
-def test_unix_addresses(running_loop: EventLoop, tmp_path: Path) -> None:
-    path = tmp_path / "here"
-    with running_loop.listen_unix(path) as listener:
-        assert listener.local_address == str(path)
-        with pytest.raises(libcoop.Exists, match="the file exists"):
-            running_loop.listen_unix(path)
-        with (
-            running_loop.connect_unix(path).result(DEADLINE) as stream,
-            listener.accept().result(DEADLINE) as accepted,
-        ):
-            assert (stream.peer_address, accepted.peer_address) == (str(path), "")
-    assert not path.exists()
-    name = f"\0libcoop-test-{os.getpid()}"
-    with running_loop.listen_unix(name) as listener:
-        assert listener.local_address == name.encode()
 
 
 def test_asyncio_serves_and_asks(running_loop: EventLoop) -> None:
@@ -355,20 +220,6 @@ def test_nothing_is_left_of_it(running_loop: EventLoop) -> None:
     wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 
-def test_many_connections_at_once(running_loop: EventLoop) -> None:
-    with running_loop.listen("127.0.0.1", 0) as listener, contextlib.ExitStack() as stack:
-        assert isinstance(listener.local_address, tuple)
-        port = listener.local_address[1]
-        accepts = [listener.accept() for _ in range(200)]
-        connects = [running_loop.connect("127.0.0.1", port) for _ in range(200)]
-        near = [stack.enter_context(future.result(DEADLINE)) for future in connects]
-        far = [stack.enter_context(future.result(DEADLINE)) for future in accepts]
-        reads = [stream.read_exactly(4) for stream in far]
-        for number, stream in enumerate(near):
-            stream.write(struct.pack("!I", number))
-        assert sorted(read.result(DEADLINE) for read in reads) == [struct.pack("!I", number) for number in range(200)]
-
-
 def test_exit_and_fork_with_open_streams(program: Program) -> None:
     program(
         """
@@ -397,113 +248,3 @@ def test_exit_and_fork_with_open_streams(program: Program) -> None:
         waiting = [client.read(), listener.accept(), server.write(b"x" * 10_000_000)]
         """
     )
-
-
-def test_descriptors_are_passed(running_loop: EventLoop, tmp_path: Path) -> None:
-    with (
-        running_loop.listen_unix(tmp_path / "socket") as listener,
-        running_loop.connect_unix(tmp_path / "socket").result(DEADLINE) as near,
-        listener.accept().result(DEADLINE) as far,
-    ):
-        reader, writer = os.pipe()
-        receive = far.receive_descriptors(100, 4)
-        assert near.send_descriptors(b"two", [reader, writer]).result(DEADLINE) is None
-        data, (got_reader, got_writer) = receive.result(DEADLINE)
-        assert data == b"two"
-        os.write(got_writer, b"through")
-        assert os.read(reader, 100) == b"through"
-        for fd in (reader, writer, got_reader, got_writer):
-            os.close(fd)
-        near.send_descriptors(b"none", []).result(DEADLINE)
-        assert far.receive_descriptors().result(DEADLINE) == (b"none", [])
-        near.send_descriptors(b"too many", [0, 1, 2]).result(DEADLINE)
-        with pytest.raises(libcoop.Failed, match="more than 1 descriptors"):
-            far.receive_descriptors(100, 1).result(DEADLINE)
-        with pytest.raises(libcoop.Os, match="send fd"):
-            near.send_descriptors(b"x", [1 << 20])
-        near.close()
-        assert far.receive_descriptors().result(DEADLINE) == (b"", [])
-
-
-def test_descriptors_that_came_as_it_was_cancelled_are_the_next_ones(running_loop: EventLoop) -> None:
-    near, far = map(running_loop.adopt, socket.socketpair())
-    reader, writer = os.pipe()
-    with near, far:
-        before = len(os.listdir("/proc/self/fd"))
-        for number in range(1000):
-            future = far.receive_descriptors(100, 4)
-            near.send_descriptors(b"x", [writer]).result(DEADLINE)
-            time.sleep(0 if number % 2 else 1e-5)
-            if future.cancel():
-                future = far.receive_descriptors(100, 4)
-            data, (got,) = future.result(DEADLINE)
-            assert data == b"x"
-            os.close(got)
-        running_loop.post_and_wait(bool)
-        assert len(os.listdir("/proc/self/fd")) == before
-    os.close(reader)
-    os.close(writer)
-
-
-def test_a_connection_that_came_as_accept_was_cancelled_is_the_next_ones(running_loop: EventLoop) -> None:
-    with running_loop.listen("127.0.0.1", 0) as listener:
-        for number in range(1000):
-            future = listener.accept()
-            with dial(listener) as plain:
-                time.sleep(0 if number % 2 else 1e-5)
-                if future.cancel():
-                    future = listener.accept()
-                with future.result(DEADLINE) as stream:
-                    assert stream.peer_address == plain.getsockname()
-
-
-def test_a_socket_is_adopted(running_loop: EventLoop) -> None:
-    left, right = socket.socketpair()
-    stream = running_loop.adopt(left)
-    assert left.fileno() == -1
-    with right, stream, running_loop.adopt(right.detach()) as other:
-        other.write(b"hello").result(DEADLINE)
-        assert stream.read().result(DEADLINE) == b"hello"
-        with pytest.raises(libcoop.Exists):
-            running_loop.adopt(stream.fileno())
-
-
-def test_what_is_not_adopted_stays_the_callers(running_loop: EventLoop, tmp_path: Path) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        with pytest.raises(libcoop.Invalid, match="a stream's is needed"):
-            running_loop.adopt(udp)
-        assert udp.fileno() >= 0
-    with open(tmp_path / "file", "wb") as file:
-        with pytest.raises(TypeError, match="or the number of a descriptor"):
-            running_loop.adopt(file)  # type: ignore[arg-type]
-        with pytest.raises(libcoop.Os, match="fd"):
-            running_loop.adopt(file.fileno())
-        file.write(b"still open")
-    with pytest.raises(ValueError, match="-1"):
-        running_loop.adopt(-1)
-    with pytest.raises(libcoop.Os, match=str(1 << 20)):
-        running_loop.adopt(1 << 20)
-    left, right = socket.socketpair()
-    with left, right:
-        running_loop.stop()
-        with pytest.raises(libcoop.Closed):
-            running_loop.adopt(left)
-        right.send(b"x")
-        assert left.recv(1) == b"x"
-
-
-def test_linger_is_set_on_a_stream(running_loop: EventLoop) -> None:
-    with running_loop.listen("127.0.0.1", 0) as listener:
-        for linger, end in ((0, ConnectionResetError), (None, None), (5, None)):
-            with dial(listener) as plain, listener.accept().result(DEADLINE) as stream:
-                stream.set_linger(linger)
-                stream.close()
-                if end is None:
-                    assert plain.recv(1) == b""
-                else:
-                    with pytest.raises(end):
-                        plain.recv(1)
-                with pytest.raises(libcoop.Closed):
-                    stream.set_linger(0)
-        with dial(listener), listener.accept().result(DEADLINE) as stream, pytest.raises(ValueError, match="-1"):
-            stream.set_linger(-1)

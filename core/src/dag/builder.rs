@@ -310,6 +310,11 @@ impl Builder {
         Ok(index)
     }
 
+    /// The node that [`Builder::add`] has answered, for another one to read or to wait for.
+    pub fn dependency(&self, index: u32) -> Dependency {
+        Dependency::Index { index, builder: self.id }
+    }
+
     /// `later` begins when `earlier` has ended, and does not read its result. If that one fails or is skipped, `later` is not run, as
     /// if it read it.
     pub fn after(&mut self, later: impl Into<Dependency>, earlier: impl Into<Dependency>) -> &mut Self {

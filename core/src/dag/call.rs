@@ -7,6 +7,7 @@ use std::fmt;
 use super::{
     block::{Block, Token},
     builder::Answer,
+    graph::Graph,
     run::Head,
     value::{Arg, Failure, Value},
     work::{self, Right},
@@ -51,6 +52,19 @@ impl Call<'_> {
     /// The node's name.
     pub fn name(&self) -> &str {
         self.head().graph.name(self.node()).unwrap_or_default()
+    }
+
+    /// The graph that is run.
+    pub fn graph(&self) -> &Graph {
+        &self.head().graph
+    }
+
+    /// Tells this run from others while it goes on; of no other meaning.
+    pub fn run(&self) -> usize {
+        match &self.args {
+            Args::Slots(token) => token.address(),
+            Args::Owned(block, ..) => block.address(),
+        }
     }
 
     /// 0 for the first attempt.

@@ -132,6 +132,11 @@ impl Graph {
         self.0.described.get(index as usize).map(|node| &*node.name)
     }
 
+    /// The nodes that wait for this one, by their places.
+    pub fn successors(&self, index: u32) -> &[u32] {
+        if (index as usize) < self.len() { self.links().successors(index) } else { &[] }
+    }
+
     /// The names of its inputs.
     pub fn inputs(&self) -> impl Iterator<Item = &str> {
         self.0.inputs.iter().map(|node| &*self.0.described[*node as usize].name)

@@ -22,7 +22,7 @@
 //! let graph = builder.build()?;
 //!
 //! let inputs = dag::Inputs::new().with("name", String::from("world"));
-//! let mut run = graph.run(&(&runtime).into(), inputs, &dag::RunOptions::default())?;
+//! let run = graph.run(&(&runtime).into(), inputs, &dag::RunOptions::default())?;
 //! let outcome = run.join(Some(Duration::from_secs(60)))?.ok()?;
 //! assert_eq!(outcome.take::<(usize, String)>("result")?, (5, "hello world".into()));
 //! # Ok::<(), coop_core::Error>(())

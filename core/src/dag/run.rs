@@ -370,7 +370,7 @@ impl Run {
     /// Why it could not be waited for; how the run ended is the outcome's. [`Error::Timeout`] changes nothing, and it may be called again.
     /// [`Error::WouldDeadlock`] from one of the run's own nodes, from the only worker of its pool, and from the thread of the loop that it needs.
     /// [`Error::Forked`].
-    pub fn join(&mut self, timeout: Option<Duration>) -> Result<Outcome> {
+    pub fn join(&self, timeout: Option<Duration>) -> Result<Outcome> {
         let head = &*self.0;
         self.check()?;
         let deadline = Deadline::after(timeout);

@@ -66,6 +66,24 @@ impl Hold {
     }
 }
 
+/// A batch of numbers behind a task that keeps the worker which has claimed them all, until what this gives is dropped: the other worker
+/// has run them when this returns.
+fn taken_over(pool: &Pool, numbers: usize) -> (Vec<usize>, mpsc::Sender<()>) {
+    let hold = Hold::all(pool);
+    let (release, released) = mpsc::channel::<()>();
+    let (say, said) = mpsc::channel();
+    pool.submit(move || {
+        let _ = released.recv();
+    })
+    .unwrap();
+    for number in 0..numbers {
+        let say = say.clone();
+        pool.submit(move || say.send(number).unwrap()).unwrap();
+    }
+    drop(hold);
+    (said.iter().take(numbers).collect(), release)
+}
+
 /// Counts its drops, and whether it was dropped by a run.
 #[derive(Clone, Default)]
 struct Tally {

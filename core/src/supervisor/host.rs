@@ -80,7 +80,7 @@ impl Host {
         Ok(Self { event_loop: Some(event_loop), root: Supervisor { shared, id } })
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.root.shared
     }
 
@@ -165,7 +165,7 @@ impl Host {
     }
 
     /// Refuses a wait for the end that the caller is in the way of.
-    fn check_outside(&self) -> Result<()> {
+    pub(super) fn check_outside(&self) -> Result<()> {
         self.shared().may_wait()?;
         if context::current(self.shared()).is_some() {
             return Err(Error::WouldDeadlock("a service cannot wait for its own host to end: use stop()"));
@@ -222,6 +222,8 @@ impl Drop for Host {
             drop(event_loop);
             let tree = shared.take_tree();
             shared.journal.close();
+            #[cfg(target_os = "linux")]
+            shared.hub.close();
             drop(tree);
         };
         if self.check_outside().is_ok() {

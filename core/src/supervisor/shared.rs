@@ -31,6 +31,8 @@ use crate::{
 pub enum Finish {
     /// It was asked to stop.
     Stopped,
+    /// This signal asked it to stop: see [`Host::wait`](super::Host::wait).
+    Signal(i32),
     /// Its significant children have ended.
     AutoShutdown,
     /// More restarts than its root allows; the text says which supervisor and what ended last.
@@ -51,9 +53,13 @@ pub(super) struct Shared {
     event_loop: WeakHandle,
     pub(super) main_loop: Option<WeakHandle>,
     pub(super) journal: Arc<Journal>,
+    #[cfg(target_os = "linux")]
+    pub(super) hub: super::remote::Hub,
     tree: Mutex<Option<Box<Tree>>>,
     phase: Mutex<Phase>,
     changed: Condvar,
+    /// To be called when it has ended.
+    enders: Mutex<Vec<Job>>,
 }
 
 impl fmt::Debug for Shared {
@@ -70,9 +76,12 @@ impl Shared {
             event_loop: event_loop.downgrade(),
             main_loop: main_loop.map(Handle::downgrade),
             journal: Arc::new(Journal::new(history)),
+            #[cfg(target_os = "linux")]
+            hub: super::remote::Hub::default(),
             tree: Mutex::new(None),
             phase: Mutex::new(Phase::New),
             changed: Condvar::new(),
+            enders: Mutex::default(),
         })
     }
 
@@ -180,11 +189,31 @@ impl Shared {
     }
 
     pub(super) fn set_phase(&self, phase: Phase) {
+        let ended = matches!(phase, Phase::Ended(_));
         *self.lock_phase() = phase;
         self.changed.notify_all();
-        // Whoever runs it may be waiting for this.
-        if let Some(main_loop) = self.main_loop.as_ref().and_then(WeakHandle::upgrade) {
-            let _ = main_loop.interrupt();
+        if ended {
+            self.call_enders();
+        }
+    }
+
+    /// Has `f` called when it has ended, on the host's thread; at once if it has.
+    pub(super) fn on_ended(&self, f: impl FnOnce() + Send + 'static) {
+        self.lock_enders().push(Job::new(f));
+        // Whoever ended it may not have seen this one.
+        if matches!(self.phase(), Phase::Ended(_)) {
+            self.call_enders();
+        }
+    }
+
+    fn lock_enders(&self) -> MutexGuard<'_, Vec<Job>> {
+        self.enders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn call_enders(&self) {
+        let enders = std::mem::take(&mut *self.lock_enders());
+        for ender in enders {
+            ender.run_caught("host");
         }
     }
 

@@ -166,6 +166,8 @@ pub struct ChildSpec {
     pub ready: Ready,
     /// It must beat at least so often.
     pub watchdog: Option<Duration>,
+    /// The library must beat for it at least so often.
+    pub liveness: Option<Duration>,
     /// How its restarts are delayed.
     pub backoff: Option<Backoff>,
     /// See [`Service::park`].

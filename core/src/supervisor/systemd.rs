@@ -102,6 +102,28 @@ impl Systemd {
         self.tell(&[NotifyState::ExtendTimeoutUsec(u32::try_from(time.as_micros()).unwrap_or(u32::MAX))])
     }
 
+    /// A socket that sends to it.
+    ///
+    /// # Errors
+    /// As [`Systemd::ready`].
+    pub(crate) fn connect(&self) -> Result<UnixDatagram> {
+        let connected = UnixDatagram::unbound().and_then(|socket| {
+            socket.set_write_timeout(Some(PATIENCE))?;
+            socket.connect_addr(&self.address)?;
+            Ok(socket)
+        });
+        connected.map_err(|error| self.failed(&error))
+    }
+
+    /// A message that is this library's own.
+    pub(crate) fn custom(&self, message: &str) -> Result<()> {
+        self.tell(&[NotifyState::Custom(message)])
+    }
+
+    fn failed(&self, error: &io::Error) -> Error {
+        Error::os(format!("tell the service manager at {:?}", self.address), error)
+    }
+
     /// Any message of the protocol.
     fn tell(&self, states: &[NotifyState<'_>]) -> Result<()> {
         let mut text = String::new();
@@ -109,11 +131,7 @@ impl Systemd {
             // Writing to a String does not fail.
             let _ = writeln!(text, "{state}");
         }
-        let sent = UnixDatagram::unbound().and_then(|socket| {
-            socket.set_write_timeout(Some(PATIENCE))?;
-            socket.send_to_addr(text.as_bytes(), &self.address)
-        });
-        sent.map(drop).map_err(|error| Error::os(format!("tell the service manager at {:?}", self.address), &error))
+        self.connect()?.send(text.as_bytes()).map(drop).map_err(|error| self.failed(&error))
     }
 }
 

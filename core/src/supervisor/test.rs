@@ -1,6 +1,14 @@
 //! Hosts as programs see them. The names of OTP's own suite are kept where a case is one of its.
 
 mod basic;
+mod children;
+mod escalation;
+mod inside;
+mod observers;
+mod places;
+mod processes;
+mod stopping;
+mod verbs;
 
 use std::{
     sync::{
@@ -88,6 +96,16 @@ impl Puppet {
         let _ = last.send(what);
     }
 
+    /// To the run of this number, from 0.
+    pub(super) fn tell_run(&self, run: usize, what: Do) {
+        let run = self.runs.lock().unwrap()[run].clone();
+        let _ = run.send(what);
+    }
+
+    pub(super) fn alive(&self) -> u64 {
+        self.alive.load(Ordering::SeqCst)
+    }
+
     pub(super) fn wait_runs(&self, count: usize) {
         wait_until(&format!("{count} runs"), || self.runs() >= count && self.alive.load(Ordering::SeqCst) > 0);
     }
@@ -125,6 +143,44 @@ pub(super) fn state_of(supervisor: &Supervisor, name: &str) -> Option<ChildState
 /// Waits until the host has handled all that was told to it so far, and more.
 pub(super) fn wait_state(supervisor: &Supervisor, name: &str, state: Option<ChildState>) {
     wait_until(&format!("{name} is {state:?}"), || state_of(supervisor, name) == state);
+}
+
+/// Three services, a to c, under this strategy, started; and what they are.
+pub(super) fn three(root: SupervisorOptions) -> (Host, [Puppet; 3]) {
+    let host = host(root);
+    let puppets: [Puppet; 3] = Default::default();
+    for (name, puppet) in ["a", "b", "c"].into_iter().zip(&puppets) {
+        host.add(puppet.service(name)).unwrap();
+    }
+    host.start().unwrap();
+    (host, puppets)
+}
+
+pub(super) fn runs(puppets: &[Puppet]) -> Vec<usize> {
+    puppets.iter().map(Puppet::runs).collect()
+}
+
+pub(super) fn wait_all_run(supervisor: &Supervisor) {
+    let all = || {
+        let children = supervisor.which_children().unwrap();
+        children.iter().all(|child| child.state == ChildState::Running)
+    };
+    wait_until("all run", all);
+}
+
+/// A service that ends only when it is let go of, whatever it is asked; the sender lets it.
+pub(super) fn stubborn(id: &str, shutdown: Shutdown) -> (Service, mpsc::Sender<()>) {
+    let (let_go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let entry = move |context: Context| {
+        context.ready();
+        let _ = wait.lock().unwrap().recv();
+        Ok::<_, String>(())
+    };
+    let mut service = Service::new(id, Thread::new(entry));
+    service.ready = Ready::Notify(LONG);
+    service.shutdown = Some(shutdown);
+    (service, let_go)
 }
 
 pub(super) fn invalid<T: std::fmt::Debug>(result: Result<T>, part: &str) {

@@ -70,6 +70,19 @@ impl Latch {
     }
 }
 
+/// Returns when a task is running that holds a worker until what this gives is dropped.
+fn hold_a_worker(pool: &Pool) -> mpsc::Sender<()> {
+    let (release, released) = mpsc::channel::<()>();
+    let (running, runs) = mpsc::channel();
+    pool.submit(move || {
+        running.send(()).unwrap();
+        let _ = released.recv();
+    })
+    .unwrap();
+    runs.recv().unwrap();
+    release
+}
+
 /// Counts its drops.
 #[derive(Clone, Default)]
 struct Drops(Arc<AtomicUsize>);
@@ -87,6 +100,15 @@ impl Drops {
 
     fn guard(&self) -> DropGuard {
         DropGuard(self.0.clone())
+    }
+
+    /// The future, whose drop is counted.
+    fn count_of<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        let guard = self.guard();
+        async move {
+            let _guard = guard;
+            future.await
+        }
     }
 }
 

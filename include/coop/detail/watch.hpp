@@ -64,6 +64,8 @@ private:
     static void drop(void *arg) noexcept {
         take_over(arg);
         auto *self = static_cast<watch *>(arg);
+        // A loop that ends drops what it has just been given, perhaps while `start` is on its way out.
+        { std::lock_guard<std::mutex> until_it_has_begun(self->lock_); }
         void *frame = self->frame_;
         delete self;
         if (frame) std::coroutine_handle<>::from_address(frame).destroy();

@@ -148,7 +148,7 @@ fn a_run_in_a_pool_that_is_freed_ends_once() {
     for round in 0..50 {
         let (pool, graph) = (pool(), &graphs[round as usize % 2]);
         let ends = Arc::new(AtomicUsize::new(0));
-        let mut runs: Vec<Run> = (0..4)
+        let runs: Vec<Run> = (0..4)
             .map(|_| {
                 let run = graph.run(&Engine::new(&pool), Inputs::new(), &RunOptions::default()).unwrap();
                 let ends = ends.clone();
@@ -158,7 +158,7 @@ fn a_run_in_a_pool_that_is_freed_ends_once() {
             .collect();
         std::thread::sleep(Duration::from_micros(round * 20));
         drop(pool);
-        for run in &mut runs {
+        for run in &runs {
             let result = run.join(LONG).unwrap().result();
             assert!(matches!(result, Ok(()) | Err(Error::Closed("pool"))), "{result:?}");
         }
@@ -170,7 +170,7 @@ fn a_run_in_a_pool_that_is_freed_ends_once() {
 fn a_pool_that_drains_runs_its_runs_to_their_ends() {
     let (pool, ran) = (pool(), Arc::default());
     let graph = chain(100_000, &ran);
-    let mut run = graph.run(&Engine::new(&pool), Inputs::new(), &RunOptions::default()).unwrap();
+    let run = graph.run(&Engine::new(&pool), Inputs::new(), &RunOptions::default()).unwrap();
     pool.shutdown(ShutdownMode::Drain, LONG).unwrap();
     run.join(LONG).unwrap().ok().unwrap();
     assert_eq!(ran.load(Ordering::Relaxed), 100_000);
@@ -182,7 +182,7 @@ fn a_long_run_does_not_starve_another() {
     let (engine, stop) = (Engine::new(&pool), Arc::new(AtomicUsize::new(0)));
     let long = chain(1_000_000, &stop);
     let short = chain(10, &Arc::default());
-    let mut first = long.run(&engine, Inputs::new(), &RunOptions::default()).unwrap();
+    let first = long.run(&engine, Inputs::new(), &RunOptions::default()).unwrap();
     run(&short, &engine).ok().unwrap();
     assert!(stop.load(Ordering::Relaxed) < 1_000_000 || first.is_ended());
     first.join(LONG).unwrap().ok().unwrap();

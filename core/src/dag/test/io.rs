@@ -136,7 +136,7 @@ fn runs_end_with_their_runtime() {
             builder.cpu("last", plain(), (), |()| Ok(())).unwrap();
             let graph = builder.build().unwrap();
             let ends = Arc::new(AtomicUsize::new(0));
-            let mut runs: Vec<Run> = (0..20)
+            let runs: Vec<Run> = (0..20)
                 .map(|_| {
                     let run = graph.run(&(&runtime).into(), Inputs::new(), &RunOptions::default()).unwrap();
                     let ends = ends.clone();
@@ -148,7 +148,7 @@ fn runs_end_with_their_runtime() {
                 runtime.stop(LONG).unwrap();
             }
             drop(runtime);
-            for run in &mut runs {
+            for run in &runs {
                 let result = run.join(LONG).unwrap().result();
                 assert!(matches!(result, Err(Error::Closed(_))), "{result:?}");
             }
@@ -164,7 +164,7 @@ fn a_loops_own_callback_does_not_wait_for_what_needs_the_loop() {
     let mut builder = Builder::new();
     builder.io("waits", plain(), (), |()| std::future::pending::<Result<(), Failure>>()).unwrap();
     let graph = builder.build().unwrap();
-    let mut run = graph.run(&(&runtime).into(), Inputs::new(), &RunOptions::default()).unwrap();
+    let run = graph.run(&(&runtime).into(), Inputs::new(), &RunOptions::default()).unwrap();
     let (tell, told) = mpsc::channel();
     runtime.event_loop().post(move || tell.send((run.join(LONG).unwrap_err(), run)).unwrap()).unwrap();
     let (error, run) = told.recv_timeout(LONG.unwrap()).unwrap();

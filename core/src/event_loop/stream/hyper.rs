@@ -5,8 +5,7 @@
 
 use std::{
     future::Future,
-    io::{self, IoSlice},
-    net::Shutdown,
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -14,7 +13,7 @@ use std::{
 
 use hyper::rt::{Read, ReadBufCursor, Sleep, Timer, Write};
 
-use super::Stream;
+use super::{Stream, traits::writes};
 use crate::event_loop::{Direction, Handle, sleep};
 
 impl Read for Stream {
@@ -31,29 +30,7 @@ impl Read for Stream {
 }
 
 impl Write for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_attempt(Direction::Write, cx, || self.write_now(bytes))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_attempt(Direction::Write, cx, || self.write_vectored_now(buffers))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(self.shutdown(Shutdown::Write)?))
-    }
+    writes!(end: poll_shutdown, is_write_vectored);
 }
 
 /// A time of the loop. When the loop has ended, it does not come.

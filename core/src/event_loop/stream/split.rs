@@ -1,20 +1,11 @@
 //! A stream in two halves, for two tasks: one reads, one writes.
 //!
 //! Both are the stream, by [`Deref`], so two tasks may as well share it in an [`Arc`]; what halves add is that each says what its task does,
-//! and that a dropped [`WriteHalf`] ends its direction.
+//! and that a dropped [`WriteHalf`] ends its direction. Their traits are in `traits.rs`, with the stream's.
 
 #![forbid(unsafe_code)]
 
-use std::{
-    io::{self, IoSlice, IoSliceMut},
-    net::Shutdown,
-    ops::Deref,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
-
-use futures_io::{AsyncRead, AsyncWrite};
+use std::{net::Shutdown, ops::Deref, sync::Arc};
 
 use super::Stream;
 
@@ -75,41 +66,5 @@ impl Deref for WriteHalf {
 
     fn deref(&self) -> &Stream {
         self.shared()
-    }
-}
-
-impl AsyncRead for ReadHalf {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &**self).poll_read(cx, buffer)
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &**self).poll_read_vectored(cx, buffers)
-    }
-}
-
-impl AsyncWrite for WriteHalf {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &**self).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &**self).poll_write_vectored(cx, buffers)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &**self).poll_flush(cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &**self).poll_close(cx)
     }
 }

@@ -1,21 +1,20 @@
 //! The traits that libraries of others ask for: those of `futures-io` always, tokio's with the feature `tokio-io`. hyper's are in
 //! `hyper.rs`.
 //!
-//! They are the same attempts and waits as the stream's own calls. A task that uses them is the one that waits, so one task reads and
+//! They are the same attempts and waits as the stream's own calls, and the same for all of them: what differs is the names, and how a
+//! buffer is told that it was filled. A task that uses them is the one that waits, so one task reads and
 //! one writes: of two that read through the traits, the last is woken.
 
 #![forbid(unsafe_code)]
 
 use std::{
-    io::{self, ErrorKind, IoSlice, IoSliceMut},
-    net::Shutdown,
-    pin::Pin,
+    io::{self, ErrorKind},
     task::{Context, Poll, ready},
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::Stream;
+use super::{ReadHalf, Stream, WriteHalf};
 use crate::{error::Error, event_loop::Direction};
 
 impl From<Error> for io::Error {
@@ -52,83 +51,102 @@ impl Stream {
     }
 }
 
-impl AsyncRead for &Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_attempt(Direction::Read, cx, || self.read_now(buffer))
-    }
+/// The methods of `futures-io`'s `AsyncRead`, for what is a [`Stream`] by `Deref`.
+macro_rules! reads {
+    () => {
+        fn poll_read(
+            self: std::pin::Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            self.poll_attempt(Direction::Read, cx, || self.read_now(buffer))
+        }
 
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_attempt(Direction::Read, cx, || self.read_vectored_now(buffers))
-    }
+        fn poll_read_vectored(
+            self: std::pin::Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffers: &mut [io::IoSliceMut<'_>],
+        ) -> Poll<io::Result<usize>> {
+            self.poll_attempt(Direction::Read, cx, || self.read_vectored_now(buffers))
+        }
+    };
+}
+
+/// The methods of a trait that writes, for what is a [`Stream`] by `Deref`: all have these, and each a name of its own for the end. Those
+/// that ask whether writes of several buffers are one call are told so.
+macro_rules! writes {
+    (end: $end:ident, $asks:ident) => {
+        $crate::event_loop::stream::traits::writes!(end: $end);
+
+        fn $asks(&self) -> bool {
+            true
+        }
+    };
+    (end: $end:ident) => {
+        fn poll_write(
+            self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+            bytes: &[u8],
+        ) -> std::task::Poll<std::io::Result<usize>> {
+            self.poll_attempt($crate::event_loop::Direction::Write, cx, || self.write_now(bytes))
+        }
+
+        fn poll_write_vectored(
+            self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+            buffers: &[std::io::IoSlice<'_>],
+        ) -> std::task::Poll<std::io::Result<usize>> {
+            self.poll_attempt($crate::event_loop::Direction::Write, cx, || self.write_vectored_now(buffers))
+        }
+
+        fn poll_flush(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            std::task::Poll::Ready(Ok(()))
+        }
+
+        fn $end(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            std::task::Poll::Ready(Ok(self.shutdown(std::net::Shutdown::Write)?))
+        }
+    };
+}
+pub(super) use writes;
+
+impl AsyncRead for &Stream {
+    reads!();
 }
 
 impl AsyncWrite for &Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_attempt(Direction::Write, cx, || self.write_now(bytes))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_attempt(Direction::Write, cx, || self.write_vectored_now(buffers))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(self.shutdown(Shutdown::Write)?))
-    }
+    writes!(end: poll_close);
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read(cx, buffer)
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read_vectored(cx, buffers)
-    }
+    reads!();
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write(cx, bytes)
-    }
+    writes!(end: poll_close);
+}
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write_vectored(cx, buffers)
-    }
+impl AsyncRead for ReadHalf {
+    reads!();
+}
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self).poll_flush(cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self).poll_close(cx)
-    }
+impl AsyncWrite for WriteHalf {
+    writes!(end: poll_close);
 }
 
 #[cfg(feature = "tokio-io")]
 mod of_tokio {
+    use std::pin::Pin;
+
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-    use super::{Context, Direction, IoSlice, Pin, Poll, Shutdown, Stream, io, ready};
+    use super::{Context, Direction, Poll, Stream, io, ready};
 
     impl AsyncRead for Stream {
         fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -139,28 +157,6 @@ mod of_tokio {
     }
 
     impl AsyncWrite for Stream {
-        fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            self.poll_attempt(Direction::Write, cx, || self.write_now(bytes))
-        }
-
-        fn poll_write_vectored(
-            self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buffers: &[IoSlice<'_>],
-        ) -> Poll<io::Result<usize>> {
-            self.poll_attempt(Direction::Write, cx, || self.write_vectored_now(buffers))
-        }
-
-        fn is_write_vectored(&self) -> bool {
-            true
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(self.shutdown(Shutdown::Write)?))
-        }
+        super::writes!(end: poll_shutdown, is_write_vectored);
     }
 }

@@ -1,27 +1,9 @@
 //! What only a whole process shows: fork, and idleness.
-#![allow(unsafe_code, reason = "fork is")]
 
 use std::fs;
 
 use super::*;
-
-/// Runs `child` in a forked child, which ends with it; true if it said so.
-fn in_child(child: impl FnOnce() -> bool) -> bool {
-    // SAFETY: the child runs `child` and ends without exit handlers. The only locks of other threads that it can meet are
-    // the allocator's, which glibc makes usable after fork.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        // SAFETY: a call without preconditions; a child that hangs fails the test instead of holding it.
-        unsafe { libc::alarm(60) };
-        let ok = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(false);
-        // SAFETY: ends the child at once.
-        unsafe { libc::_exit(i32::from(!ok)) };
-    }
-    let mut status = -1;
-    // SAFETY: `status` is a valid place for the child's status.
-    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
-    waited == pid && status == 0
-}
+use crate::fork::run_in_child;
 
 #[test]
 fn a_forked_child_is_refused_may_free_and_may_make_its_own() {
@@ -31,7 +13,7 @@ fn a_forked_child_is_refused_may_free_and_may_make_its_own() {
     let submit = |pool: &Option<Pool>| pool.as_ref().unwrap().submit_with(&SubmitOptions::default(), tally.job());
     (0..10).for_each(|_| submit(&parents).unwrap());
     let task = parents.as_ref().unwrap().submit_task(&SubmitOptions::default(), || 7).unwrap();
-    let ok = in_child(|| {
+    let ok = run_in_child(|| {
         let pool = parents.take().unwrap();
         let forked = Error::Forked("pool");
         let told = pool.submit(|| ()).unwrap_err().error == forked

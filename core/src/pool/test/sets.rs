@@ -67,19 +67,7 @@ fn lanes_of_a_level_take_turns() {
 fn a_stalled_workers_claim_is_taken_over() {
     // The first task of a batch stays; what was claimed behind it runs elsewhere.
     let pool = pool(2);
-    let hold = Hold::all(&pool);
-    let (release, released) = mpsc::channel::<()>();
-    let (say, said) = mpsc::channel();
-    pool.submit(move || {
-        let _ = released.recv();
-    })
-    .unwrap();
-    for number in 0..100 {
-        let say = say.clone();
-        pool.submit(move || say.send(number).unwrap()).unwrap();
-    }
-    drop(hold);
-    let mut ran: Vec<usize> = said.iter().take(100).collect();
+    let (mut ran, release) = taken_over(&pool, 100);
     ran.sort_unstable();
     assert_eq!(ran, (0..100).collect::<Vec<_>>());
     drop(release);

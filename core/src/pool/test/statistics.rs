@@ -49,21 +49,7 @@ fn sleeping_workers_are_counted() {
 #[test]
 fn what_was_taken_from_another_worker_is_counted() {
     let pool = pool(2);
-    let hold = Hold::all(&pool);
-    let (release, released) = mpsc::channel::<()>();
-    let (say, said) = mpsc::channel();
-    // The first of a batch keeps its worker, and the other one takes over what is behind it.
-    pool.submit(move || {
-        let _ = released.recv();
-    })
-    .unwrap();
-    for _ in 0..20 {
-        let say = say.clone();
-        pool.submit(move || say.send(()).unwrap()).unwrap();
-    }
-    drop(hold);
-    said.iter().take(20).count();
-    drop(release);
+    drop(taken_over(&pool, 20));
     let stats = pool.stats().unwrap();
     assert_eq!(stats.depth, [0, 0, 0]);
     assert!(stats.workers.iter().any(|worker| worker.stolen > 0), "{stats:?}");

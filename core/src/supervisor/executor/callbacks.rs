@@ -13,7 +13,10 @@
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use super::{Executor, Running, Start, Stopped, async_::loop_of, thread::outcome};
@@ -65,6 +68,7 @@ impl Callbacks {
 #[derive(Debug)]
 pub struct End {
     context: Context,
+    begun: Arc<Begun>,
 }
 
 impl End {
@@ -76,8 +80,37 @@ impl End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        // Nothing if it was told.
-        self.context.ended(Ended::Lost("it was let go of without a word".into()));
+        // While the first callback runs, its answer may be an error, which says more.
+        if self.begun.0.compare_exchange(BEGINS, DROPPED, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            forgotten(&self.context);
+        }
+    }
+}
+
+/// Nothing if the end was told.
+fn forgotten(context: &Context) {
+    context.ended(Ended::Lost("it was let go of without a word".into()));
+}
+
+const BEGINS: u8 = 0;
+const DROPPED: u8 = 1;
+const HAS_BEGUN: u8 = 2;
+
+/// How far the first callback is, and whether the [`End`] was dropped meanwhile.
+#[derive(Debug)]
+struct Begun(AtomicU8);
+
+/// The first callback on its way; dropped when it has returned, or will never run.
+struct Beginning {
+    context: Context,
+    begun: Arc<Begun>,
+}
+
+impl Drop for Beginning {
+    fn drop(&mut self) {
+        if self.begun.0.swap(HAS_BEGUN, Ordering::AcqRel) == DROPPED {
+            forgotten(&self.context);
+        }
     }
 }
 
@@ -93,12 +126,15 @@ impl Executor for Callbacks {
     fn start(&self, start: Start<'_>) -> Result<Box<dyn Running>> {
         let event_loop = loop_of(self.event_loop.as_ref(), &start)?;
         let context = Context::new(&start);
-        let (begin, inside, end) = (self.begin.clone(), context.clone(), End { context: context.clone() });
+        let begun = Arc::new(Begun(AtomicU8::new(BEGINS)));
+        let end = End { context: context.clone(), begun: begun.clone() };
+        let (begin, beginning) = (self.begin.clone(), Beginning { context: context.clone(), begun });
         let posted = event_loop.post(move || {
-            let context = inside.clone();
-            let begun = context.enter(|| catch_unwind(AssertUnwindSafe(|| begin(inside, end))));
+            let beginning = beginning;
+            let inside = beginning.context.clone();
+            let begun = inside.clone().enter(|| catch_unwind(AssertUnwindSafe(|| begin(inside, end))));
             if !matches!(begun, Ok(Ok(()))) {
-                context.ended(outcome(begun));
+                beginning.context.ended(outcome(begun));
             }
         });
         posted.inspect_err(|_| context.silence())?;

@@ -7,12 +7,13 @@
 //! * A run has one timer at most, for what it may not miss next: being ready, a beat, its end. A beat moves no timer; the timer
 //!   looks at the last beat when it fires.
 //!
-//! `node.rs` what is known of a service or supervisor; `run.rs` runs and their deadlines; `act.rs` what the rules ask for; `verbs.rs` the
+//! `node.rs` what is known of a service or supervisor; `run.rs` runs, `due.rs` what they may not miss; `act.rs` what the rules ask for; `verbs.rs` the
 //! program's calls and questions.
 
 #![forbid(unsafe_code)]
 
 mod act;
+mod due;
 mod node;
 mod run;
 mod verbs;
@@ -61,6 +62,7 @@ pub(super) struct Tree {
     /// Nothing may take as long as it likes any more: the owner has gone.
     bounded: bool,
     stopped: bool,
+    signals: u64,
     killing: bool,
     finish: Finish,
 }
@@ -86,6 +88,7 @@ impl Tree {
             random: RandomState::new().hash_one(0u8),
             bounded: false,
             stopped: false,
+            signals: 0,
             killing: false,
             finish: Finish::Stopped,
         }
@@ -198,6 +201,15 @@ impl Tree {
             Phase::New | Phase::Started => self.stop_child(self.root),
             Phase::Ended(_) => {}
         }
+    }
+
+    /// The first signal stops, the second one ends everything.
+    pub(super) fn signal(&mut self, signum: i32, times: u64) {
+        if self.signals == 0 && !self.stopped {
+            self.finish = Finish::Signal(signum);
+        }
+        self.signals += times;
+        if self.signals > 1 { self.kill() } else { self.stop() }
     }
 
     /// [`Tree::stop`], where nothing may take as long as it likes.

@@ -40,14 +40,7 @@ fn woken_after_its_loop_was_stopped_it_ends_as_closed() {
 #[test]
 fn queued_in_a_pool_or_loop_that_is_discarded_it_ends_as_closed() {
     let (pool, drops) = (pool(1), Drops::default());
-    let (release, released) = mpsc::channel::<()>();
-    let (running, runs) = mpsc::channel();
-    pool.submit(move || {
-        running.send(()).unwrap();
-        let _ = released.recv();
-    })
-    .unwrap();
-    runs.recv().unwrap();
+    let release = hold_a_worker(&pool);
     let guard = drops.guard();
     let mut handle = pool.spawn(async move { drop(guard) }).unwrap();
     assert!(pool.shutdown(ShutdownMode::Discard, Some(Duration::ZERO)).is_err(), "its worker is held");
@@ -390,14 +383,7 @@ fn a_full_pool_refuses_a_spawn_and_takes_what_goes_on() {
     let (pool, latch, drops) = (Pool::new(pool).unwrap(), Latch::default(), Drops::default());
     let mut goes_on = pool.spawn(waiting(&latch, &drops)).unwrap();
     latch.wait_for_waiters(1);
-    let (release, released) = mpsc::channel::<()>();
-    let (running, runs) = mpsc::channel();
-    pool.submit(move || {
-        running.send(()).unwrap();
-        let _ = released.recv();
-    })
-    .unwrap();
-    runs.recv().unwrap();
+    let release = hold_a_worker(&pool);
     let mut fills = pool.spawn(async { 1 }).unwrap();
     let refused = pool.spawn(waiting(&latch, &drops)).map(drop).unwrap_err();
     assert_eq!((refused.error.name(), drops.count()), ("QueueFull", 0));

@@ -19,12 +19,7 @@ fn gives_waker(latch: &Latch) -> (impl Future<Output = usize> + Send + 'static, 
 fn a_waker_kept_for_ever_keeps_no_future_and_wakes_nothing() {
     let (pool, latch, drops) = (pool(2), Latch::default(), Drops::default());
     let (coroutine, given) = gives_waker(&latch);
-    let guard = drops.guard();
-    let coroutine = async move {
-        let _guard = guard;
-        coroutine.await
-    };
-    let mut handle = pool.spawn(coroutine).unwrap();
+    let mut handle = pool.spawn(drops.count_of(coroutine)).unwrap();
     let waker = given.recv_timeout(LONG).unwrap();
     latch.open();
     assert!(handle.join(Some(LONG)).unwrap() >= 1);
@@ -83,12 +78,7 @@ fn a_thread_that_is_ending_wakes_and_drops() {
     for closed in [false, true] {
         let (pool, latch, drops) = (pool(1), Latch::default(), Drops::default());
         let (coroutine, given) = gives_waker(&latch);
-        let guard = drops.guard();
-        let coroutine = async move {
-            let _guard = guard;
-            coroutine.await
-        };
-        let mut handle = pool.spawn(coroutine).unwrap();
+        let mut handle = pool.spawn(drops.count_of(coroutine)).unwrap();
         let waker = given.recv_timeout(LONG).unwrap();
         if closed {
             pool.shutdown(ShutdownMode::Drain, None).unwrap();
