@@ -162,7 +162,7 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("udp", "fd"): {"rust": (None, "AsFd and AsRawFd"), "python": ("fileno", "what selectors ask for")},
 }
 # Where that name is there too, and is something else.
-SOMETHING_ELSE = {("port_context", "send"), ("stream", "write")}
+SOMETHING_ELSE = {("supervisor", "supervisor"), ("port_context", "send"), ("stream", "write")}
 # How objects begin and end: C's two verbs, and those of the languages that have constructors.
 LIFE = {
     "new": {
