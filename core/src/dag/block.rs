@@ -23,6 +23,9 @@
 
 #![allow(unsafe_code, reason = "one allocation for head and slots, and rights instead of counts")]
 
+#[cfg(all(test, loom))]
+mod model;
+
 use std::{
     alloc::{Layout, alloc, dealloc, handle_alloc_error},
     cell::Cell,

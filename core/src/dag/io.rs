@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     attempt,
-    block::{Token, state},
+    block::Token,
     builder::{Answer, AnswerFuture, Function},
     call::{Args, Call},
     run::Head,
@@ -122,7 +122,7 @@ impl Drive {
             out.push(None);
             return false;
         };
-        token.mark(state::RUNNING);
+        work::begin(&token);
         let plain = token.graph.0.ready[token.node() as usize].plain;
         let timeout = token.graph.options(token.node()).timeout;
         let deadline = timeout.and_then(|timeout| token.event_loop.as_ref().map(|on| sleep(on, timeout)));

@@ -5,7 +5,7 @@
 //!
 //! # Where things are
 //!
-//! `service.rs` what is said of a service and of a supervisor, with the defaults; `host.rs` the owner of a tree, `wait.rs` a main thread that waits for it; `supervisor.rs` the
+//! `service.rs` what is said of a service and of a supervisor, with the defaults; `host.rs` the owner of a tree, `wait.rs` a main thread that waits for it, `reap.rs` orphans that come to it; `supervisor.rs` the
 //! verbs; `shared.rs` the way to the host's thread, `asked.rs` an answer on its way; `tree/` what the host's thread does; `decide/` what is done when something happens, as
 //! pure functions, with `backoff.rs`; `executor/` how a service is run; `context.rs` what a run knows of itself, `stop.rs` how it is asked to
 //! stop; `event.rs` what observers are told, `journal.rs` how events are numbered and kept, `filter.rs` and `observer.rs` who gets them; `remote/` observers in
@@ -21,6 +21,7 @@ mod filter;
 mod host;
 mod journal;
 mod observer;
+mod reap;
 #[cfg(target_os = "linux")]
 mod remote;
 pub mod service;

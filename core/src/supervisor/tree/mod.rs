@@ -19,7 +19,7 @@ mod run;
 mod verbs;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::Arc,
     time::{Duration, Instant},
@@ -34,6 +34,7 @@ use super::{
     decide::Input,
     event::What,
     journal::Journal,
+    reap::Orphans,
     service::{ServiceId, SupervisorOptions},
     shared::{Finish, Link, Phase, Shared},
 };
@@ -65,6 +66,9 @@ pub(super) struct Tree {
     signals: u64,
     killing: bool,
     finish: Finish,
+    orphans: Orphans,
+    /// The next look at them.
+    looks: Option<TimerId>,
 }
 
 impl Tree {
@@ -91,6 +95,8 @@ impl Tree {
             signals: 0,
             killing: false,
             finish: Finish::Stopped,
+            orphans: Orphans::default(),
+            looks: None,
         }
     }
 
@@ -191,6 +197,20 @@ impl Tree {
 
     fn phase(&self) -> Phase {
         self.link.upgrade().map_or(Phase::Ended(Finish::Stopped), |shared| shared.phase())
+    }
+
+    /// Reaps orphans, if the host was asked to.
+    pub(super) fn reap(&mut self) {
+        let mut own: HashSet<i32> = self.disowned.values().filter_map(|(_, run)| run.pid()).collect();
+        for id in self.below(self.root) {
+            if let Some(node) = self.node(id) {
+                own.extend(node.current.iter().chain(&node.next).filter_map(Run::pid));
+            }
+        }
+        let next = self.orphans.reap(&own);
+        let before = self.looks.take();
+        self.cancel(before);
+        self.looks = next.and_then(|after| self.timer(after, Self::reap));
     }
 
     /// Asks the root to end.

@@ -119,6 +119,7 @@ impl Tree {
                 let place = if node.current.is_some() { &mut node.next } else { &mut node.current };
                 *place = Some(run);
                 if let Some(pid) = pid {
+                    self.orphans.ran(pid);
                     self.emit(id, What::Spawned { pid });
                 }
                 match service.executor.ready(service) {
