@@ -4,10 +4,12 @@ use std::{env, path::Path};
 
 fn main() {
     println!("cargo::rerun-if-changed=tbb");
+    println!("cargo::rerun-if-changed=dag");
     println!("cargo::rerun-if-changed=loops");
     c().file("loops/client.c").file("loops/socket.c").compile("coop_bench_client");
     if env::var_os("CARGO_FEATURE_TBB").is_some() {
         cpp().file("tbb/side.cpp").compile("coop_bench_tbb");
+        cpp().file("dag/side.cpp").compile("coop_bench_dag");
         println!("cargo::rustc-link-lib=tbb");
     }
     if env::var_os("CARGO_FEATURE_LOOPS").is_some() {

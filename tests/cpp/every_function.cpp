@@ -35,6 +35,7 @@ struct objects {
     coop_stream *stream = nullptr;
     coop_listener *listener = nullptr;
     int peer = -1;
+    coop_host *host = nullptr;
     coop_port_set *port_set = nullptr;
     coop_port_context *port_context = nullptr;
     coop_dag_builder *dag_builder = nullptr;
@@ -66,7 +67,7 @@ struct objects {
         threads.mode = COOP_MODE_THREAD;
         if (coop_pool_new(&small, &pool) != COOP_OK || coop_event_loop_new(nullptr, &event_loop) != COOP_OK ||
             coop_runtime_new(&options, &runtime) != COOP_OK || coop_udp_new(nullptr, &udp) != COOP_OK ||
-            coop_event_new(nullptr, &event) != COOP_OK ||
+            coop_event_new(nullptr, &event) != COOP_OK || coop_host_new(nullptr, &host) != COOP_OK ||
             coop_async_new(event_loop, nullptr, {[](void *) {}, nullptr, nullptr}, &async) != COOP_OK ||
             coop_port_set_new(&threads, &port, 1, &port_set) != COOP_OK || coop_port_set_start(port_set) != COOP_OK)
             fail("the objects", coop_last_error(), 0);
@@ -88,6 +89,7 @@ struct objects {
     ~objects() {
         coop_dag_free(dag);
         coop_dag_builder_free(dag_builder);
+        coop_host_free(host);
         coop_port_set_free(port_set);
         coop_udp_free(udp);
         coop_event_free(event);
@@ -150,6 +152,7 @@ struct argument {
             else if constexpr (std::is_same_v<what, coop_stream>) return c.has.give(c.has.stream, c.frees);
             else if constexpr (std::is_same_v<what, coop_listener>) return c.has.give(c.has.listener, c.frees);
             else if constexpr (std::is_same_v<what, coop_port_set>) return c.has.give(c.has.port_set, c.frees);
+            else if constexpr (std::is_same_v<what, coop_host>) return c.has.give(c.has.host, c.frees);
             else if constexpr (std::is_same_v<what, coop_port_context>) return c.has.port_context;
             else if constexpr (std::is_same_v<what, coop_dag_builder>) return c.has.give(c.has.dag_builder, c.frees);
             else if constexpr (std::is_same_v<what, coop_dag>) return c.has.give(c.has.dag, c.frees);
@@ -213,6 +216,7 @@ void free_made(T made) {
         if constexpr (std::is_same_v<what, coop_dag_builder>) coop_dag_builder_free(*made);
         if constexpr (std::is_same_v<what, coop_dag>) coop_dag_free(*made);
         if constexpr (std::is_same_v<what, coop_dag_outcome>) coop_dag_outcome_free(*made);
+        if constexpr (std::is_same_v<what, coop_host>) coop_host_free(*made);
     }
 }
 

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::{
-    block::{Token, state},
+    block::Token,
     builder::{Answer, Function},
     call::{Args, Call, Completer},
     run::Head,
@@ -89,7 +89,7 @@ pub(super) fn late(timeout: Duration) -> Failure {
 pub(super) fn begin(token: Token<Head>, out: &mut Out) {
     let Some(token) = admit(token, out) else { return };
     let args = collect(&token);
-    token.mark(state::RUNNING);
+    work::begin(&token);
     match limit(token) {
         Ok(right) => run(Attempt { right, args, number: 0 }, out),
         Err(token) => {

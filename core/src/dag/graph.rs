@@ -12,6 +12,7 @@ use super::{
     block::START,
     builder::{Dependency, Described, Function, NodeOptions},
     links::Links,
+    trace::Sums,
 };
 use crate::pool::SubmitOptions;
 
@@ -37,6 +38,8 @@ pub(super) struct Inner {
     pub(super) waits: bool,
     /// All nodes that a run begins with are of the loop, or its inputs'.
     pub(super) starts_on_loop: bool,
+    /// Of its traced runs.
+    pub(super) sums: Sums,
 }
 
 impl Inner {
@@ -75,6 +78,7 @@ impl Inner {
             narrow: narrow.into(),
             waits: described.iter().any(waits),
             starts_on_loop: starts_on_loop(&described, &links),
+            sums: Sums::default(),
             links,
             described: described.into(),
             names,

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     attempt,
-    block::{Token, state},
+    block::Token,
     builder::{Answer, AnswerFuture, Function},
     call::{Args, Call},
     run::Head,
@@ -71,7 +71,7 @@ impl Drop for Waits {
     fn drop(&mut self) {
         if let Some(token) = self.token.take() {
             if token.born.is_forked() {
-                return std::mem::forget(token);
+                return;
             }
             work::closed(token, Error::Closed("event loop"));
         }
@@ -122,7 +122,7 @@ impl Drive {
             out.push(None);
             return false;
         };
-        token.mark(state::RUNNING);
+        work::begin(&token);
         let plain = token.graph.0.ready[token.node() as usize].plain;
         let timeout = token.graph.options(token.node()).timeout;
         let deadline = timeout.and_then(|timeout| token.event_loop.as_ref().map(|on| sleep(on, timeout)));

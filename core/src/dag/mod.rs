@@ -45,7 +45,8 @@
 //!
 //! `builder.rs` nodes and edges as they are told, `reads.rs` what a node reads, as types, `check.rs` what is refused, `links.rs` and `graph.rs` what is
 //! left: the graph. `run.rs` a run and its end, `block.rs` its memory, `work.rs` how a worker goes from node to node, `io.rs` nodes of the loop,
-//! `attempt.rs` predicates, retries and deadlines, `call.rs` what a function is given, `value.rs` what it makes, `outcome.rs` what comes of it.
+//! `attempt.rs` predicates, retries and deadlines, `call.rs` what a function is given, `value.rs` what it makes, `outcome.rs` what comes of it, `trace.rs`
+//! when it came.
 
 // Not forbidden: `block.rs` has a run's memory.
 #![deny(unsafe_code)]
@@ -61,6 +62,7 @@ mod links;
 mod outcome;
 mod reads;
 mod run;
+mod trace;
 mod value;
 mod work;
 
@@ -74,5 +76,6 @@ pub use self::{
     outcome::{NodeState, Outcome},
     reads::{Optional, Reads},
     run::{Engine, Inputs, OnFailure, Run, RunOptions},
+    trace::{NodeStats, NodeTiming, Spread, Trace},
     value::{Arg, Failure, Value},
 };

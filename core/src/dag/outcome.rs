@@ -8,6 +8,7 @@ use super::{
     block::{Block, state},
     graph::Graph,
     run::Head,
+    trace::Trace,
     value::{Failure, Value},
 };
 use crate::error::{Error, Result};
@@ -26,6 +27,18 @@ pub enum NodeState {
     Skipped = 3,
     /// It has failed.
     Failed = 4,
+}
+
+impl NodeState {
+    pub(super) fn of(state: u8) -> Self {
+        match state {
+            state::RUNNING => Self::Running,
+            state::DONE => Self::Done,
+            state::SKIPPED => Self::Skipped,
+            state::FAILED => Self::Failed,
+            _ => Self::Cancelled,
+        }
+    }
 }
 
 /// How a run ended. It keeps the results that nobody has taken.
@@ -81,13 +94,12 @@ impl Outcome {
     }
 
     fn state_at(&self, node: u32) -> NodeState {
-        match self.0.state(node) {
-            state::RUNNING => NodeState::Running,
-            state::DONE => NodeState::Done,
-            state::SKIPPED => NodeState::Skipped,
-            state::FAILED => NodeState::Failed,
-            _ => NodeState::Cancelled,
-        }
+        NodeState::of(self.0.state(node))
+    }
+
+    /// When its nodes ran, if the run was asked to [keep](super::RunOptions::trace) that.
+    pub fn trace(&self) -> Option<Trace> {
+        Trace::of(&self.0)
     }
 
     /// Why a node has failed; `None` if it has not.

@@ -25,6 +25,7 @@ use super::{
     call::Control,
     graph::Graph,
     outcome::Outcome,
+    trace::{self, Clock},
     value::{Failure, Value, named},
     work,
 };
@@ -143,6 +144,8 @@ pub(super) struct Head {
     narrow: Box<[Target]>,
     pub(super) born: Process,
     fail_fast: bool,
+    /// If the run keeps its nodes' times.
+    pub(super) clock: Option<Clock>,
     over: AtomicBool,
     end: Mutex<End>,
     changed: Condvar,
@@ -173,6 +176,8 @@ impl Head {
         if end.result.is_some() {
             return false;
         }
+        // Before anybody is told, so that who was told finds it.
+        trace::sum_up(block);
         end.result = Some(result);
         self.over.store(true, Ordering::Release);
         let (waker, then, timer) = (end.waker.take(), end.then.take(), end.timer.take());
@@ -310,7 +315,7 @@ impl Graph {
             return Err(Error::Invalid(format!("{needs}: an event loop is needed, and the engine has none")));
         }
         for (place, (name, _)) in inputs.0.iter().enumerate() {
-            if !self.index(name).is_some_and(|node| self.0.inputs.binary_search(&node).is_ok()) {
+            if self.index(name).is_none_or(|node| self.0.inputs.binary_search(&node).is_err()) {
                 return Err(Error::Invalid(format!("input {name:?}: the graph has none of this name")));
             }
             if inputs.0[..place].iter().any(|(before, _)| before == name) {
@@ -333,6 +338,7 @@ impl Graph {
             event_loop: engine.event_loop.clone(),
             born: Process::current(),
             fail_fast: options.on_failure == OnFailure::FailFast,
+            clock: options.trace.then(|| Clock::new(self.len())),
             over: AtomicBool::new(false),
             end: Mutex::new(End::default()),
             changed: Condvar::new(),

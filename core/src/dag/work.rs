@@ -1,7 +1,8 @@
 //! How nodes are run: from one that is ready to those that become so by its end.
 //!
 //! A worker runs a node and then one of those that it makes ready, in a loop: the others go to the pool together. So a chain of any length
-//! needs no stack and no queue; after [`IN_PLACE`] nodes the next one is queued, so that one run does not keep a worker from others. What a
+//! needs no stack and no queue; after [`IN_PLACE`] nodes the next one is queued if the worker has anything else to do, so that one run does not keep it
+//! from others. What a
 //! node is not run for (its run has ended, what it depends on has failed or was skipped) is settled on the spot, in a loop too.
 
 #![forbid(unsafe_code)]
@@ -27,7 +28,7 @@ use crate::{
     pool,
 };
 
-/// How many nodes in a row run without the pool between them.
+/// How many nodes in a row run without a look at what else the worker has to do.
 const IN_PLACE: u32 = 64;
 
 thread_local! {
@@ -81,6 +82,8 @@ impl From<Answer> for How {
 /// Nodes that have become ready.
 pub(super) struct Out {
     cpu: List<Head>,
+    /// Whether these go to several places.
+    mixed: bool,
     /// Of the loop.
     waiting: List<Head>,
     /// Those that are not run: their state says why.
@@ -89,12 +92,15 @@ pub(super) struct Out {
 
 impl Out {
     pub(super) const fn new() -> Self {
-        Self { cpu: List::new(), waiting: List::new(), settled: List::new() }
+        Self { cpu: List::new(), mixed: false, waiting: List::new(), settled: List::new() }
     }
 
     #[inline]
     fn sort(&mut self, ready: Token<Head>, flags: u32) {
         let node = &ready.graph.0.ready[ready.node() as usize];
+        if let Some(clock) = &ready.clock {
+            clock.ready(ready.node());
+        }
         if flags & CANCEL != 0 {
             ready.mark(state::CANCELLED);
             return self.settled.push(ready);
@@ -104,7 +110,10 @@ impl Out {
             return self.settled.push(ready);
         }
         match node.function {
-            Function::Cpu(_) => self.cpu.push(ready),
+            Function::Cpu(_) => {
+                self.mixed |= self.cpu.first().is_some_and(|first| class(first) != node.class);
+                self.cpu.push(ready);
+            }
             Function::Io(_) | Function::Callback(_) => self.waiting.push(ready),
             Function::Input => self.settled.push(ready),
         }
@@ -121,6 +130,11 @@ impl Out {
     /// Settles a node, and those that will not run for its sake.
     #[inline]
     pub(super) fn settle(&mut self, token: Token<Head>, how: How) {
+        if let Some(clock) = &token.clock
+            && token.state() == state::RUNNING
+        {
+            clock.ended(token.node());
+        }
         match how {
             How::Done(value) if !token.is_over() => self.spread(token, Some(value), 0),
             How::Done(value) => {
@@ -174,7 +188,7 @@ impl Out {
                     &own
                 }
             };
-            submit(pool, self.cpu);
+            submit(pool, self.cpu, self.mixed);
         }
         if let Some(first) = self.waiting.first()
             && let Some(event_loop) = first.event_loop.clone()
@@ -191,14 +205,19 @@ fn class(token: &Token<Head>) -> u32 {
 }
 
 /// Queues nodes, those of one place together.
-fn submit(pool: &pool::Handle, mut nodes: List<Head>) {
+fn submit(pool: &pool::Handle, mut nodes: List<Head>, mixed: bool) {
     while let Some(first) = nodes.first() {
         let (place, target) = (class(first), first.target(class(first)).clone());
-        let (mut same, mut others) = (List::new(), List::new());
-        while let Some(token) = nodes.pop() {
-            if class(&token) == place { same.push(token) } else { others.push(token) }
+        let mut same = List::new();
+        if mixed {
+            let mut others = List::new();
+            while let Some(token) = nodes.pop() {
+                if class(&token) == place { same.push(token) } else { others.push(token) }
+            }
+            nodes = others;
+        } else {
+            std::mem::swap(&mut same, &mut nodes);
         }
-        nodes = others;
         let count = same.len();
         let pushed = pool.resume_many(&target, count, &mut std::iter::from_fn(|| same.pop().map(node_job)));
         if let Err(error) = pushed {
@@ -216,7 +235,7 @@ impl Drop for Step {
     fn drop(&mut self) {
         if let Some(token) = self.0.take() {
             if token.born.is_forked() {
-                return std::mem::forget(token);
+                return;
             }
             closed(token, Error::Closed("pool"));
         }
@@ -248,13 +267,17 @@ fn run(first: Token<Head>) {
     let _inside = Inside::new(&first);
     let (place, born) = (class(&first), first.born);
     let mut next = Some(first);
-    for left in (0..IN_PLACE).rev() {
-        let Some(token) = next.take() else { return };
+    let mut left = IN_PLACE;
+    while let Some(token) = next.take() {
         let mut out = Out::new();
         execute(token, &mut out);
         if born.is_forked() {
             // A node forked, and this is the child: the rest is the parent's.
-            return std::mem::forget(out);
+            return;
+        }
+        left -= 1;
+        if left == 0 && out.cpu.first().is_some_and(|first| !first.pool.others_wait()) {
+            left = IN_PLACE;
         }
         if left > 0
             && let Some(first) = out.cpu.first()
@@ -280,9 +303,18 @@ fn execute(token: Token<Head>, out: &mut Out) {
         return attempt::begin(token, out);
     }
     let Function::Cpu(function) = &node.function else { unreachable!("only CPU nodes go to the pool") };
-    token.mark(state::RUNNING);
+    begin(&token);
     let answer = answer_of(|| function(&mut Call { args: Args::Slots(&token), attempt: 0 }));
     out.settle(token, answer.into());
+}
+
+/// A node begins.
+#[inline]
+pub(super) fn begin(token: &Token<Head>) {
+    token.mark(state::RUNNING);
+    if let Some(clock) = &token.clock {
+        clock.began(token.node());
+    }
 }
 
 /// What a node's function answers; its panic is a failure.
@@ -398,11 +430,10 @@ pub(super) fn start(start: Token<Head>, inputs: Inputs) -> Result<(), Refused<In
         Some(event_loop) => event_loop.post_made(inputs, make),
         None => pool.submit_made(&target, Some(std::time::Duration::ZERO), inputs, make),
     }
-    .map_err(|refused| {
+    .inspect_err(|refused| {
         if let Some(begin) = start.as_mut().and_then(|begin| begin.0.take()) {
             abandon(begin, &refused.error);
         }
-        refused
     })
 }
 
@@ -424,7 +455,7 @@ impl Drop for Begin {
     fn drop(&mut self) {
         if let Some(token) = self.0.take() {
             if token.born.is_forked() {
-                return std::mem::forget(token);
+                return;
             }
             let closed = if token.graph.0.starts_on_loop { "event loop" } else { "pool" };
             abandon(token, &Error::Closed(closed));

@@ -123,6 +123,11 @@ impl Handle {
         .unwrap_or(false)
     }
 
+    /// Whether the calling worker has something else to run, of any level, or is to stop.
+    pub(crate) fn others_wait(&self) -> bool {
+        worker::here_in(&self.shared, |local| local.has_work_from(lane::LOW)).unwrap_or(true)
+    }
+
     /// Has a worker call `f`, at normal priority, on any worker.
     #[inline]
     pub fn submit<F: FnOnce() + Send + 'static>(&self, f: F) -> Result<(), Refused<Job>> {

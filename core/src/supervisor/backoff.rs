@@ -1,7 +1,6 @@
 //! How long a restart is delayed, and how long a parked service rests.
 
 #![forbid(unsafe_code)]
-#![allow(dead_code, unused_imports, reason = "until the host uses it")]
 
 use std::time::Duration;
 

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    event_loop::{Handle, WeakHandle},
     time::Deadline,
 };
 
@@ -49,6 +50,7 @@ struct Inner {
     ended: AtomicBool,
     stop: Stop,
     supervisor: Option<Supervisor>,
+    event_loop: Option<WeakHandle>,
 }
 
 impl Context {
@@ -66,6 +68,7 @@ impl Context {
             ended: AtomicBool::new(false),
             stop: Stop::default(),
             supervisor: start.supervisor.cloned(),
+            event_loop: start.main_loop.map(Handle::downgrade),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -100,6 +103,14 @@ impl Context {
         self.inner.watchdog
     }
 
+    /// The main loop: the one that the host was given, or that of the run's own process.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] where there is none (any more).
+    pub fn event_loop(&self) -> Result<Handle> {
+        self.inner.event_loop.as_ref().and_then(WeakHandle::upgrade).ok_or(Error::Closed("event loop"))
+    }
+
     /// Its own supervisor, for verbs. Those that wait for this run's own end are refused: [`Supervisor::ask`] does not wait.
     ///
     /// # Errors
@@ -108,12 +119,18 @@ impl Context {
         self.inner.supervisor.as_ref().ok_or(Error::Closed("host"))
     }
 
-    /// Sees the host's events.
+    /// Sees the host's events, also from a process of its own.
     ///
     /// # Errors
-    /// As [`Host::observe`](super::Host::observe).
+    /// As [`Host::observe`](super::Host::observe), and there as [`Observer::of_parent`].
     pub fn observe(&self, filter: Filter, options: &ObserverOptions) -> Result<Observer> {
-        self.supervisor()?.observe(filter, options)
+        match &self.inner.supervisor {
+            Some(supervisor) => supervisor.observe(filter, options),
+            #[cfg(target_os = "linux")]
+            None => Observer::of_parent(filter, options),
+            #[cfg(not(target_os = "linux"))]
+            None => Err(Error::Closed("host")),
+        }
     }
 
     fn tell(&self, report: Report) {

@@ -51,6 +51,8 @@ pub enum Because {
     ReadyDeadline,
     /// It did not beat within its watchdog's time.
     Watchdog,
+    /// Its process did not run, as its liveness asks for.
+    Liveness,
     /// Its successor is ready.
     HandOver,
 }
@@ -198,6 +200,14 @@ impl Kind {
 }
 
 impl What {
+    /// The last lines of the run that it is about, if it has such.
+    pub(super) fn tail_mut(&mut self) -> Option<&mut Vec<String>> {
+        match self {
+            Self::StartFailed { tail, .. } | Self::Ended { tail, .. } => Some(tail),
+            _ => None,
+        }
+    }
+
     /// Its kind.
     pub fn kind(&self) -> Kind {
         match self {
@@ -261,6 +271,7 @@ impl fmt::Display for Because {
             Self::ShutdownDeadline => "it did not stop in time",
             Self::ReadyDeadline => "it was not ready in time",
             Self::Watchdog => "it missed its watchdog's time",
+            Self::Liveness => "it did not beat within its liveness",
             Self::HandOver => "its successor is ready",
         })
     }
@@ -275,10 +286,7 @@ impl fmt::Display for What {
             Self::Spawned { pid } => write!(f, "is process {pid}"),
             Self::Ready => f.write_str("ready"),
             Self::Status(text) => write!(f, "says: {}", one_line(text)),
-            Self::StartFailed { reason, tail } => {
-                write!(f, "did not start: {}", one_line(reason))?;
-                last(f, tail)
-            }
+            Self::StartFailed { reason, .. } => write!(f, "did not start: {}", one_line(reason)),
             Self::Ignored => f.write_str("asked not to be run"),
             Self::Stopping => f.write_str("stopping"),
             Self::Ended { how, because, uptime, restarts, tail, .. } => {

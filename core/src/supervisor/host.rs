@@ -17,6 +17,7 @@ use super::{
     context,
     filter::Filter,
     observer::{Item, Observer, ObserverOptions, Place},
+    reap,
     service::SupervisorOptions,
     shared::{Finish, Phase, Shared},
     supervisor::Supervisor,
@@ -40,11 +41,14 @@ pub struct HostOptions {
     pub history: usize,
     /// The main loop: async services run on it.
     pub event_loop: Option<Handle>,
+    /// Orphans that come to this process, as PID 1 of a container or as a subreaper, are reaped: those that nobody else started, as far
+    /// as can be told. A child that other code in this process started and has not reaped within 10 s counts as one.
+    pub reap: bool,
 }
 
 impl Default for HostOptions {
     fn default() -> Self {
-        Self { name: "root".into(), root: SupervisorOptions::default(), history: 256, event_loop: None }
+        Self { name: "root".into(), root: SupervisorOptions::default(), history: 256, event_loop: None, reap: false }
     }
 }
 
@@ -69,14 +73,21 @@ impl Host {
     /// # Errors
     /// [`Error::Invalid`] for what the options say of the root, [`Error::Os`] if the process has no descriptor or thread left.
     pub fn new(options: HostOptions) -> Result<Self> {
-        let HostOptions { name, root, history, event_loop: main_loop } = options;
+        let HostOptions { name, root, history, event_loop: main_loop, reap: reaps } = options;
         root.check(&name)?;
         let event_loop = EventLoop::new(EventLoopOptions { name: "coop-host".into() })?;
         let shared = Shared::new(name.clone(), &event_loop, main_loop.as_ref(), history);
         let tree = Tree::new(&shared, event_loop.handle(), name, root);
         let id = tree.root();
         shared.put_tree(Box::new(tree));
+        if reaps {
+            reap::begin(&shared)?;
+        }
         event_loop.start()?;
+        if reaps {
+            // What had ended before is told by no signal.
+            shared.post(Tree::reap)?;
+        }
         Ok(Self { event_loop: Some(event_loop), root: Supervisor { shared, id } })
     }
 
@@ -222,6 +233,8 @@ impl Drop for Host {
             drop(event_loop);
             let tree = shared.take_tree();
             shared.journal.close();
+            #[cfg(target_os = "linux")]
+            shared.hub.close();
             drop(tree);
         };
         if self.check_outside().is_ok() {

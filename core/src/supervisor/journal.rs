@@ -18,6 +18,7 @@ use std::{
 use super::{
     event::{Event, What},
     filter::Filter,
+    observer::Item,
 };
 use crate::{job, slots::Slots};
 
@@ -47,33 +48,59 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    pub(super) events: VecDeque<Arc<Event>>,
+    pub(super) items: VecDeque<Item>,
+    /// Before the first of them.
     pub(super) lost: u64,
     pub(super) closed: bool,
     pub(super) waker: Option<Waker>,
 }
 
 impl Queue {
+    /// Of an observer that no journal knows: events come by [`Queue::add`].
+    pub(super) fn apart(capacity: usize) -> Arc<Self> {
+        let filter = Filter::default();
+        Arc::new(Self { filter, capacity, state: Mutex::default(), changed: Condvar::new() })
+    }
+
+    /// An item of somebody else's journal.
+    pub(super) fn add(&self, item: Item) {
+        wake(self.push(item));
+    }
+
+    /// Nothing comes any more.
+    pub(super) fn close(&self) {
+        wake(self.closed());
+    }
+
+    fn closed(&self) -> Option<Waker> {
+        let mut pending = self.lock();
+        pending.closed = true;
+        self.changed.notify_all();
+        pending.waker.take()
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Pending> {
         // Nothing foreign runs under it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, event: &Arc<Event>) -> Option<Waker> {
+    fn push(&self, item: Item) -> Option<Waker> {
         let mut pending = self.lock();
-        pending.push(event, self.capacity);
+        pending.push(item, self.capacity);
         self.changed.notify_one();
         pending.waker.take()
     }
 }
 
 impl Pending {
-    fn push(&mut self, event: &Arc<Event>, capacity: usize) {
-        if self.events.len() >= capacity {
-            self.events.pop_front();
-            self.lost += 1;
+    fn push(&mut self, item: Item, capacity: usize) {
+        if self.items.len() >= capacity {
+            self.lost += match self.items.pop_front() {
+                Some(Item::Lost(count)) => count,
+                _ => 1,
+            };
         }
-        self.events.push_back(event.clone());
+        self.items.push_back(item);
     }
 }
 
@@ -112,7 +139,7 @@ impl Journal {
             for at in 0..state.ids.len() {
                 let id = state.ids[at];
                 if let Some(queue) = state.queues.get_mut(id).filter(|queue| queue.filter.wants(&event)) {
-                    wakers.extend(queue.push(&event));
+                    wakers.extend(queue.push(Item::Event(event.clone())));
                 }
             }
             event
@@ -130,7 +157,7 @@ impl Journal {
             pending.closed = state.closed;
             let wanted = state.kept.iter().rev().filter(|event| queue.filter.wants(event));
             let wanted: Vec<_> = wanted.take(replay).cloned().collect();
-            wanted.iter().rev().for_each(|event| pending.push(event, capacity));
+            wanted.into_iter().rev().for_each(|event| pending.push(Item::Event(event), capacity));
         }
         let queue = Arc::new(queue);
         if state.closed {
@@ -139,6 +166,12 @@ impl Journal {
         let id = state.queues.insert(queue.clone());
         state.ids.push(id);
         (id, queue)
+    }
+
+    /// How many observe.
+    #[cfg(test)]
+    pub(super) fn observers(&self) -> usize {
+        self.lock().ids.len()
     }
 
     pub(super) fn leave(&self, id: u64) {
@@ -157,10 +190,7 @@ impl Journal {
             state.closed = true;
             state.ids.clear();
             for (_, queue) in state.queues.take_all() {
-                let mut pending = queue.lock();
-                pending.closed = true;
-                queue.changed.notify_all();
-                wakers.extend(pending.waker.take());
+                wakers.extend(queue.closed());
             }
         }
         wake(wakers);

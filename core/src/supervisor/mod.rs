@@ -5,11 +5,11 @@
 //!
 //! # Where things are
 //!
-//! `service.rs` what is said of a service and of a supervisor, with the defaults; `host.rs` the owner of a tree, `wait.rs` a main thread that waits for it; `supervisor.rs` the
+//! `service.rs` what is said of a service and of a supervisor, with the defaults; `host.rs` the owner of a tree, `wait.rs` a main thread that waits for it, `reap.rs` orphans that come to it; `supervisor.rs` the
 //! verbs; `shared.rs` the way to the host's thread, `asked.rs` an answer on its way; `tree/` what the host's thread does; `decide/` what is done when something happens, as
 //! pure functions, with `backoff.rs`; `executor/` how a service is run; `context.rs` what a run knows of itself, `stop.rs` how it is asked to
-//! stop; `event.rs` what observers are told, `journal.rs` how events are numbered and kept, `filter.rs` and `observer.rs` who gets them; `systemd.rs` the host as a
-//! service of another manager.
+//! stop; `event.rs` what observers are told, `journal.rs` how events are numbered and kept, `filter.rs` and `observer.rs` who gets them; `remote/` observers in
+//! other processes; `systemd.rs` the host as a service of another manager; `worker/` a program that enters itself to be a service.
 
 mod asked;
 mod backoff;
@@ -21,6 +21,9 @@ mod filter;
 mod host;
 mod journal;
 mod observer;
+mod reap;
+#[cfg(target_os = "linux")]
+mod remote;
 pub mod service;
 mod shared;
 mod stop;
@@ -29,9 +32,16 @@ mod supervisor;
 pub mod systemd;
 mod tree;
 mod wait;
+#[cfg(target_os = "linux")]
+pub mod worker;
 
 #[cfg(target_os = "linux")]
-pub use self::executor::process::{Command, Process};
+pub use self::executor::{
+    async_process::AsyncProcess,
+    process::{Command, Process},
+};
+#[cfg(target_os = "linux")]
+pub use self::worker::Workers;
 pub use self::{
     asked::Asked,
     context::{Context, Stopping},

@@ -121,8 +121,11 @@ pub struct Service {
     pub significant: bool,
     /// When it counts as started.
     pub ready: Ready,
-    /// It must beat at least so often, or is ended.
+    /// It must beat at least so often, or is ended: a service that makes no progress.
     pub watchdog: Option<Duration>,
+    /// The library must beat for it at least so often, or it is ended: a process that does not run. For executors that can
+    /// tell this apart from a service that is busy.
+    pub liveness: Option<Duration>,
     /// How its restarts are delayed.
     pub backoff: Option<Backoff>,
     /// Where its supervisor would give up, it rests for its longest backoff and is tried again.
@@ -144,6 +147,7 @@ impl Service {
             significant: false,
             ready: Ready::default(),
             watchdog: None,
+            liveness: None,
             backoff: None,
             park: false,
             park_at_start: false,

@@ -53,6 +53,8 @@ pub(super) struct Shared {
     event_loop: WeakHandle,
     pub(super) main_loop: Option<WeakHandle>,
     pub(super) journal: Arc<Journal>,
+    #[cfg(target_os = "linux")]
+    pub(super) hub: super::remote::Hub,
     tree: Mutex<Option<Box<Tree>>>,
     phase: Mutex<Phase>,
     changed: Condvar,
@@ -74,6 +76,8 @@ impl Shared {
             event_loop: event_loop.downgrade(),
             main_loop: main_loop.map(Handle::downgrade),
             journal: Arc::new(Journal::new(history)),
+            #[cfg(target_os = "linux")]
+            hub: super::remote::Hub::default(),
             tree: Mutex::new(None),
             phase: Mutex::new(Phase::New),
             changed: Condvar::new(),

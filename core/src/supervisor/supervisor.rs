@@ -166,6 +166,8 @@ pub struct ChildSpec {
     pub ready: Ready,
     /// It must beat at least so often.
     pub watchdog: Option<Duration>,
+    /// The library must beat for it at least so often.
+    pub liveness: Option<Duration>,
     /// How its restarts are delayed.
     pub backoff: Option<Backoff>,
     /// See [`Service::park`].
@@ -223,6 +225,11 @@ impl Supervisor {
     pub fn of(&self, id: ServiceId) -> Result<Self> {
         self.read(move |tree| tree.check_supervisor(id))?;
         Ok(Self { shared: self.shared.clone(), id })
+    }
+
+    /// The supervisor of this id, if there is one: what is called of it otherwise answers [`Error::Stale`].
+    pub fn at(&self, id: ServiceId) -> Self {
+        Self { shared: self.shared.clone(), id }
     }
 
     /// Starts a child and waits until it is ready. It lives as long as this run of the supervisor.

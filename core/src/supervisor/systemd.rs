@@ -99,7 +99,31 @@ impl Systemd {
     /// # Errors
     /// As [`Systemd::ready`].
     pub fn extend(&self, time: Duration) -> Result<()> {
-        self.tell(&[NotifyState::ExtendTimeoutUsec(u32::try_from(time.as_micros()).unwrap_or(u32::MAX))])
+        // The crate's own word for it ends at 71 minutes.
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.custom(&format!("EXTEND_TIMEOUT_USEC={micros}"))
+    }
+
+    /// A socket that sends to it.
+    ///
+    /// # Errors
+    /// As [`Systemd::ready`].
+    pub(crate) fn connect(&self) -> Result<UnixDatagram> {
+        let connected = UnixDatagram::unbound().and_then(|socket| {
+            socket.set_write_timeout(Some(PATIENCE))?;
+            socket.connect_addr(&self.address)?;
+            Ok(socket)
+        });
+        connected.map_err(|error| self.failed(&error))
+    }
+
+    /// A message that is this library's own.
+    pub(crate) fn custom(&self, message: &str) -> Result<()> {
+        self.tell(&[NotifyState::Custom(message)])
+    }
+
+    fn failed(&self, error: &io::Error) -> Error {
+        Error::os(format!("tell the service manager at {:?}", self.address), error)
     }
 
     /// Any message of the protocol.
@@ -109,11 +133,7 @@ impl Systemd {
             // Writing to a String does not fail.
             let _ = writeln!(text, "{state}");
         }
-        let sent = UnixDatagram::unbound().and_then(|socket| {
-            socket.set_write_timeout(Some(PATIENCE))?;
-            socket.send_to_addr(text.as_bytes(), &self.address)
-        });
-        sent.map(drop).map_err(|error| Error::os(format!("tell the service manager at {:?}", self.address), &error))
+        self.connect()?.send(text.as_bytes()).map(drop).map_err(|error| self.failed(&error))
     }
 }
 
@@ -172,7 +192,7 @@ mod test {
             systemd.beat().unwrap();
             assert_eq!(heard(), "WATCHDOG=1\n");
             systemd.extend(Duration::MAX).unwrap();
-            assert_eq!(heard(), format!("EXTEND_TIMEOUT_USEC={}\n", u32::MAX));
+            assert_eq!(heard(), format!("EXTEND_TIMEOUT_USEC={}\n", u64::MAX));
         }
         std::fs::remove_file(&path).unwrap();
         let gone = Systemd::at(&listening[0].1).unwrap().ready().unwrap_err();

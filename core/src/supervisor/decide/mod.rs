@@ -31,7 +31,6 @@
 //! `view.rs` what can be asked.
 
 #![forbid(unsafe_code)]
-#![allow(dead_code, unused_imports, reason = "until the host uses it")]
 
 mod child;
 mod count;
@@ -51,7 +50,7 @@ use self::{child::Children, count::Counted};
 use super::service::{AutoShutdown, Backoff, Restart, ServiceId, Strategy};
 use crate::error::{Error, Result};
 
-pub(crate) use self::view::{ChildState, ChildView, Counts};
+pub(crate) use self::view::{ChildState, Counts};
 
 /// What the rules ask of a supervisor.
 #[derive(Debug, Clone)]

@@ -31,8 +31,6 @@ pub(crate) struct ChildView<'a> {
     pub(crate) id: ServiceId,
     pub(crate) rules: &'a Rules,
     pub(crate) state: ChildState,
-    /// It comes back when the supervisor is started again.
-    pub(crate) kept: bool,
 }
 
 /// `count_children`.
@@ -84,5 +82,5 @@ fn view(child: &Child) -> ChildView<'_> {
         (None, Next::Wait { parked: true }) => ChildState::Parked,
         (None, Next::Rest | Next::Forget) => ChildState::Stopped,
     };
-    ChildView { id: child.id, rules: &child.rules, state, kept: child.kept }
+    ChildView { id: child.id, rules: &child.rules, state }
 }

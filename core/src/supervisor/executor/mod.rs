@@ -12,6 +12,8 @@
 #![deny(unsafe_code)]
 
 pub mod async_;
+#[cfg(target_os = "linux")]
+pub mod async_process;
 pub mod callbacks;
 #[cfg(target_os = "linux")]
 pub mod process;
@@ -22,7 +24,7 @@ use std::{fmt, sync::Arc};
 use super::{
     Supervisor,
     event::{Because, Ended},
-    service::{Args, Service, ServiceId},
+    service::{Args, Ready, Service, ServiceId},
 };
 use crate::{error::Result, event_loop::Handle};
 
@@ -36,6 +38,16 @@ pub trait Executor: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid), with the value and what is allowed.
     fn check(&self, service: &Service) -> Result<()>;
+
+    /// When a run of this service is ready.
+    fn ready(&self, service: &Service) -> Ready {
+        service.ready
+    }
+
+    /// Whether its runs tell [`Report::Alive`] when the service asks for liveness.
+    fn beats(&self) -> bool {
+        false
+    }
 
     /// Begins a run.
     ///
@@ -72,7 +84,7 @@ pub trait Running: fmt::Debug + Send {
     /// Asks it to stop. Called at most once.
     fn ask(&mut self);
 
-    /// Ends it, as its time is over (or was none): [`Because::Watchdog`] may be worth a core dump.
+    /// Ends it, as its time is over (or was none). Called again after [`Stopped::Dumps`].
     fn kill(&mut self, because: Because) -> Stopped;
 
     /// Its process, if it has one of its own.
@@ -86,6 +98,8 @@ pub trait Running: fmt::Debug + Send {
 pub enum Stopped {
     /// It ends; its report comes.
     Ends,
+    /// It was told to end with a dump of its state, which it may take its time to stop for; then it is ended.
+    Dumps,
     /// It cannot be ended, and goes on until it returns; its report comes then.
     GoesOn,
 }
@@ -101,8 +115,10 @@ pub struct Reporter {
 pub enum Report {
     /// It can do its work.
     Ready,
-    /// It is alive.
+    /// It makes progress.
     Beat,
+    /// It runs, whether it makes progress or not: told by the library.
+    Alive,
     /// It needs more time, counted from now, to get ready, to stop, or to beat again.
     Extend(std::time::Duration),
     /// What it does, in words.

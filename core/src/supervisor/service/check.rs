@@ -42,6 +42,13 @@ impl Service {
         if self.watchdog == Some(Duration::ZERO) {
             return refuse("watchdog of 0 s; allowed are a longer time, and none".into());
         }
+        if self.liveness == Some(Duration::ZERO) {
+            return refuse("liveness of 0 s; allowed are a longer time, and none".into());
+        }
+        if self.liveness.is_some() && !self.executor.beats() {
+            let executor = self.executor.name();
+            return refuse(format!("liveness with the {executor} executor; allowed with async process, and none"));
+        }
         if self.park && self.restart == Restart::Temporary {
             return refuse(
                 "park with restart temporary, which is never tried again; allowed with permanent and transient".into(),

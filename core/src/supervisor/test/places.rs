@@ -244,3 +244,42 @@ fn a_host_with_nothing_to_do_does_nothing() {
         true
     }));
 }
+
+#[test]
+fn a_main_thread_that_waits_takes_the_signals_and_gives_them_back() {
+    use nix::sys::signal::Signal;
+    // A forked child's only thread is its main thread.
+    assert!(run_in_child(|| {
+        let kill = |which: Signal| nix::sys::signal::kill(nix::unistd::getpid(), which).unwrap();
+        for (which, twice) in [(Signal::SIGTERM, false), (Signal::SIGINT, false), (Signal::SIGTERM, true)] {
+            let host = host(strategy(Strategy::OneForOne));
+            let (service, let_go) = stubborn("a", Shutdown::Infinity);
+            host.add(service).unwrap();
+            host.start().unwrap();
+            let observer = host.observe(Filter::kinds([Kind::Stopping]), &ObserverOptions::default()).unwrap();
+            let sends = std::thread::spawn(move || {
+                // Until they are taken the signals would end the process.
+                wait_until("the signals are taken", || taken(which));
+                kill(which);
+                events_until(&observer, |event| event.path == "root/a");
+                if twice {
+                    kill(Signal::SIGINT);
+                } else {
+                    let_go.send(()).unwrap();
+                }
+                let_go
+            });
+            assert_eq!(host.wait().unwrap(), Finish::Signal(which as i32));
+            assert!(!taken(which), "given back");
+            drop(sends.join().unwrap());
+        }
+        true
+    }));
+}
+
+/// Whether the process has a handler of this signal, by what the system says.
+fn taken(signal: nix::sys::signal::Signal) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+    u64::from_str_radix(caught, 16).unwrap() & (1 << (signal as i32 - 1)) != 0
+}

@@ -3,6 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::*;
+use crate::fork::run_in_child;
 
 fn sleeper(id: &str) -> Service {
     Service::new(id, Arc::new(Process::new(Command::new("sleep").arg("100000"))))
@@ -64,4 +65,29 @@ fn a_child_of_a_template_has_its_own_arguments() {
     let events = events_until(&observer, |_| true);
     assert!(matches!(&events[0].what, What::Ended { how: Ended::Exited(7), normal: false, .. }));
     assert!(host.start_child_with(Args::Value(Arc::new(7))).is_err());
+}
+
+#[test]
+fn orphans_are_reaped_and_what_others_started_is_left() {
+    assert!(run_in_child(|| {
+        rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1)).unwrap();
+        let root = strategy(Strategy::OneForOne);
+        let host = Host::new(HostOptions { root, reap: true, ..HostOptions::default() }).unwrap();
+        // Somebody else's, whose status is wanted later.
+        let mut others = std::process::Command::new("sh").arg("-c").arg("exit 3").spawn().unwrap();
+        // An orphan in the session of a service that is over, and in a group of nobody.
+        let leaves = "set -m; sleep 0.3 & echo $! >&3; exit 0";
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let command = Command::new("sh").arg("-c").arg(leaves).new_session().descriptor(3, writer);
+        let service = Service::new("leaves", Arc::new(Process::new(command)));
+        host.start().unwrap();
+        host.start_child(Service { restart: Restart::Temporary, ..service }).unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(std::fs::File::from(reader)), &mut line).unwrap();
+        let orphan = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
+        wait_until("the orphan has been reaped", || test_kill_process(orphan).is_err());
+        let code = others.wait().unwrap().code();
+        host.shutdown(Some(LONG)).unwrap();
+        code == Some(3)
+    }));
 }

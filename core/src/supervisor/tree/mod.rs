@@ -7,18 +7,19 @@
 //! * A run has one timer at most, for what it may not miss next: being ready, a beat, its end. A beat moves no timer; the timer
 //!   looks at the last beat when it fires.
 //!
-//! `node.rs` what is known of a service or supervisor; `run.rs` runs and their deadlines; `act.rs` what the rules ask for; `verbs.rs` the
+//! `node.rs` what is known of a service or supervisor; `run.rs` runs, `due.rs` what they may not miss; `act.rs` what the rules ask for; `verbs.rs` the
 //! program's calls and questions.
 
 #![forbid(unsafe_code)]
 
 mod act;
+mod due;
 mod node;
 mod run;
 mod verbs;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::Arc,
     time::{Duration, Instant},
@@ -33,6 +34,7 @@ use super::{
     decide::Input,
     event::What,
     journal::Journal,
+    reap::Orphans,
     service::{ServiceId, SupervisorOptions},
     shared::{Finish, Link, Phase, Shared},
 };
@@ -64,6 +66,9 @@ pub(super) struct Tree {
     signals: u64,
     killing: bool,
     finish: Finish,
+    orphans: Orphans,
+    /// The next look at them.
+    looks: Option<TimerId>,
 }
 
 impl Tree {
@@ -90,6 +95,8 @@ impl Tree {
             signals: 0,
             killing: false,
             finish: Finish::Stopped,
+            orphans: Orphans::default(),
+            looks: None,
         }
     }
 
@@ -192,6 +199,20 @@ impl Tree {
         self.link.upgrade().map_or(Phase::Ended(Finish::Stopped), |shared| shared.phase())
     }
 
+    /// Reaps orphans, if the host was asked to.
+    pub(super) fn reap(&mut self) {
+        let mut own: HashSet<i32> = self.disowned.values().filter_map(|(_, run)| run.pid()).collect();
+        for id in self.below(self.root) {
+            if let Some(node) = self.node(id) {
+                own.extend(node.current.iter().chain(&node.next).filter_map(Run::pid));
+            }
+        }
+        let next = self.orphans.reap(&own);
+        let before = self.looks.take();
+        self.cancel(before);
+        self.looks = next.and_then(|after| self.timer(after, Self::reap));
+    }
+
     /// Asks the root to end.
     pub(super) fn stop(&mut self) {
         self.stopped = true;
@@ -224,6 +245,11 @@ impl Tree {
         self.stop();
         self.drive();
         self.kill_below(self.root);
+    }
+
+    /// Whether the host has ended: nothing is added or started any more.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.phase(), Phase::Ended(_))
     }
 
     fn set_ended(&mut self) {

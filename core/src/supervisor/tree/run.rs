@@ -5,14 +5,15 @@
 use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{Tree, node::Kind};
+use super::{
+    Tree,
+    due::{Beats, reporter},
+    node::Kind,
+};
 use crate::{
     error::{Error, Result},
     event_loop::{TimerId, WeakHandle},
@@ -21,9 +22,8 @@ use crate::{
         Supervisor,
         decide::Input,
         event::{Because, Ended, What},
-        executor::{Report, Reporter, Running, Start, Stopped},
+        executor::{Report, Running, Start, Stopped},
         service::{Ready, Service, ServiceId, Shutdown},
-        shared::Link,
     },
 };
 
@@ -36,42 +36,26 @@ pub(super) struct Run {
     began: Instant,
     /// None for a supervisor, and until the executor has answered.
     life: Option<Box<dyn Running>>,
-    beat: Arc<Beat>,
-    phase: Phase,
+    pub(super) beats: Arc<Beats>,
+    /// It need not beat before.
+    pub(super) extended: Option<Instant>,
+    pub(super) phase: Phase,
     pub(super) ready: bool,
     ignored: bool,
-    because: Option<Because>,
+    pub(super) because: Option<Because>,
     /// What it may not miss; the timer may fire before.
-    deadline: Option<Instant>,
-    timer: Option<TimerId>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) timer: Option<TimerId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// It begins, or works.
     Up,
     /// It was asked to stop.
     Asked,
     /// It was ended, and is not gone yet.
     Killed,
-}
-
-/// When a run last beat.
-#[derive(Debug)]
-struct Beat {
-    began: Instant,
-    /// Nanoseconds since then.
-    last: AtomicU64,
-}
-
-impl Beat {
-    fn beat(&self) {
-        self.last.store(u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    fn last(&self) -> Instant {
-        self.began + Duration::from_nanos(self.last.load(Ordering::Relaxed))
-    }
 }
 
 impl Run {
@@ -81,7 +65,8 @@ impl Run {
             number,
             began,
             life: None,
-            beat: Arc::new(Beat { began, last: AtomicU64::new(0) }),
+            beats: Beats::new(began),
+            extended: None,
             phase: Phase::Up,
             ready: false,
             ignored: false,
@@ -101,19 +86,6 @@ impl Run {
     }
 }
 
-fn reporter(link: &Link, id: ServiceId, run: u64, beat: Arc<Beat>) -> Reporter {
-    let link = link.clone();
-    Reporter::new(move |report| {
-        if let Report::Beat = report {
-            return beat.beat();
-        }
-        if let Some(shared) = link.upgrade() {
-            // Refused when the host has gone: nobody cares any more.
-            let _ = shared.post(move |tree| tree.report(id, run, report));
-        }
-    })
-}
-
 impl Tree {
     pub(super) fn start_service(&mut self, id: ServiceId, service: &Arc<Service>) {
         let Some(node) = self.nodes.get_mut(id.0) else { return };
@@ -122,7 +94,7 @@ impl Tree {
         let (number, path, args) = (run.number, node.path.clone(), node.args.clone());
         let parent = node.parent.unwrap_or(id);
         self.emit(id, What::Starting);
-        let reporter = reporter(&self.link, id, number, run.beat.clone());
+        let reporter = reporter(&self.link, id, number, run.beats.clone());
         let main_loop = self.main_loop.as_ref().and_then(WeakHandle::upgrade);
         let supervisor = self.link.upgrade().map(|shared| Supervisor { shared, id: parent });
         let begun = catch_unwind(AssertUnwindSafe(|| {
@@ -147,9 +119,10 @@ impl Tree {
                 let place = if node.current.is_some() { &mut node.next } else { &mut node.current };
                 *place = Some(run);
                 if let Some(pid) = pid {
+                    self.orphans.ran(pid);
                     self.emit(id, What::Spawned { pid });
                 }
-                match service.ready {
+                match service.executor.ready(service) {
                     Ready::AtOnce => self.ready(id, number),
                     Ready::Notify(within) => self.arm(id, number, Some(within)),
                 }
@@ -161,30 +134,10 @@ impl Tree {
         }
     }
 
-    /// Sets the run's timer; `None`: nothing is waited for.
-    fn arm(&mut self, id: ServiceId, number: u64, within: Option<Duration>) {
-        // A deadline past what the clock can hold is none.
-        let deadline = within.and_then(|within| Instant::now().checked_add(within));
-        self.arm_at(id, number, deadline);
-    }
-
-    fn arm_at(&mut self, id: ServiceId, number: u64, deadline: Option<Instant>) {
-        let Some(run) = self.nodes.get_mut(id.0).and_then(|node| node.run_mut(number)) else { return };
-        run.deadline = deadline;
-        let before = run.timer.take();
-        self.cancel(before);
-        let Some(deadline) = deadline else { return };
-        let after = deadline.saturating_duration_since(Instant::now());
-        let timer = self.timer(after, move |tree| tree.overdue(id, number));
-        if let Some(run) = self.nodes.get_mut(id.0).and_then(|node| node.run_mut(number)) {
-            run.timer = timer;
-        }
-    }
-
-    fn report(&mut self, id: ServiceId, number: u64, report: Report) {
+    pub(super) fn report(&mut self, id: ServiceId, number: u64, report: Report) {
         match report {
             Report::Ready => self.ready(id, number),
-            Report::Beat => {}
+            Report::Beat | Report::Alive => {}
             Report::Extend(by) => self.extend(id, number, by),
             Report::Status(text) => {
                 if self.is_known(id, number) {
@@ -209,60 +162,15 @@ impl Tree {
 
     fn ready(&mut self, id: ServiceId, number: u64) {
         let Some(node) = self.nodes.get_mut(id.0) else { return };
-        let watchdog = match &node.kind {
-            Kind::Service(service) => service.watchdog,
-            Kind::Supervisor(_) => None,
-        };
         let Some(run) = node.run_mut(number) else { return };
         if run.ready || run.phase != Phase::Up || run.ignored {
             return;
         }
         run.ready = true;
-        run.beat.beat();
-        self.arm(id, number, watchdog);
+        run.beats.begin();
+        self.arm_beats(id, number);
         self.emit_run(id, number, What::Ready);
         self.input_of(id, Input::Ready(id));
-    }
-
-    /// More time, counted from now, for what is waited for.
-    fn extend(&mut self, id: ServiceId, number: u64, by: Duration) {
-        let Some(run) = self.node(id).and_then(|node| node.run_mut(number)) else { return };
-        let (Some(before), Phase::Up | Phase::Asked) = (run.deadline, run.phase) else { return };
-        let deadline = Instant::now().checked_add(by);
-        if deadline.is_none_or(|deadline| deadline > before) {
-            self.arm_at(id, number, deadline);
-        }
-    }
-
-    /// A run's timer has fired.
-    fn overdue(&mut self, id: ServiceId, number: u64) {
-        let Some(node) = self.nodes.get_mut(id.0) else { return };
-        let watchdog = match &node.kind {
-            Kind::Service(service) => service.watchdog,
-            Kind::Supervisor(_) => None,
-        };
-        let Some(run) = node.run_mut(number) else { return };
-        run.timer = None;
-        let mut due = run.deadline;
-        if let (Phase::Up, true, Some(watchdog)) = (run.phase, run.ready, watchdog) {
-            due = due.max(run.beat.last().checked_add(watchdog));
-        }
-        let Some(due) = due else { return };
-        if due > Instant::now() {
-            return self.arm_at(id, number, Some(due));
-        }
-        match run.phase {
-            Phase::Up if run.ready => self.kill_run(id, number, Because::Watchdog),
-            Phase::Up => self.stop_run(id, number, Because::ReadyDeadline),
-            Phase::Asked => {
-                let because = match run.because {
-                    Some(Because::ReadyDeadline) => Because::ReadyDeadline,
-                    _ => Because::ShutdownDeadline,
-                };
-                self.kill_run(id, number, because);
-            }
-            Phase::Killed => self.disown(id, number),
-        }
     }
 
     /// Ends a run by its `shutdown`.
@@ -325,8 +233,29 @@ impl Tree {
         job::caught("executor", || stopped = life.kill(because));
         match stopped {
             Stopped::Ends => self.arm(id, number, Some(GONE_WITHIN)),
+            Stopped::Dumps => self.await_dump(id, number, because),
             Stopped::GoesOn => self.disown(id, number),
         }
+    }
+
+    /// It was told to end with a dump: its `shutdown` is how long that may take.
+    fn await_dump(&mut self, id: ServiceId, number: u64, because: Because) {
+        let killing = self.killing;
+        let Some(node) = self.node(id) else { return };
+        let within = match node.shutdown() {
+            _ if killing => Duration::ZERO,
+            Shutdown::Kill => Duration::ZERO,
+            Shutdown::After(within) => within,
+            // It does not even beat: not for ever.
+            Shutdown::Infinity => super::node::SHUTDOWN,
+        };
+        if let Some(run) = node.run_mut(number) {
+            run.phase = Phase::Asked;
+        }
+        if within.is_zero() {
+            return self.kill_run(id, number, because);
+        }
+        self.arm(id, number, Some(within));
     }
 
     /// Ends every run below a supervisor.
@@ -354,7 +283,7 @@ impl Tree {
     }
 
     /// It cannot be ended: its supervisor goes on without it.
-    fn disown(&mut self, id: ServiceId, number: u64) {
+    pub(super) fn disown(&mut self, id: ServiceId, number: u64) {
         let Some((run, is_next)) = self.take_run(id, number) else { return };
         let Some(node) = self.node(id) else { return };
         let path = node.path.clone();
@@ -386,7 +315,7 @@ impl Tree {
                 let normal = run.by_us();
                 ended(&run, how, normal, tail)
             } else {
-                What::StartFailed { reason: not_ready(&run, &how), tail }
+                What::StartFailed { reason: not_ready(&run, &how, &tail), tail }
             };
             self.journal.add(id.0, &path, number, what);
             // What it counts for was counted when it was let go of.
@@ -415,7 +344,7 @@ impl Tree {
             self.emit_run(id, number, ended(&run, how, true, tail));
             Input::Ignored(id)
         } else {
-            let reason = not_ready(&run, &how);
+            let reason = not_ready(&run, &how, &tail);
             self.note_fault(id, &reason);
             self.emit_run(id, number, What::StartFailed { reason: reason.clone(), tail });
             Input::StartFailed(id, Error::Failed(reason))
@@ -481,9 +410,8 @@ fn ended(run: &Run, how: Ended, normal: bool, tail: Vec<String>) -> What {
     What::Ended { how, normal, because, uptime, restarts: run.number - 1, tail }
 }
 
-fn not_ready(run: &Run, how: &Ended) -> String {
-    match run.because {
-        Some(because) => format!("{how} before it was ready, since {because}"),
-        None => format!("{how} before it was ready"),
-    }
+fn not_ready(run: &Run, how: &Ended, tail: &[String]) -> String {
+    let since = run.because.map(|because| format!(", since {because}")).unwrap_or_default();
+    let last = tail.last().map(|line| format!("; its last line: {line}")).unwrap_or_default();
+    format!("{how} before it was ready{since}{last}")
 }

@@ -50,6 +50,9 @@ impl Tree {
     }
 
     fn prepare(&mut self, id: ServiceId, verb: Verb, caller: Option<ServiceId>) -> Result<(ServiceId, decide::Verb)> {
+        if self.is_over() {
+            return Err(Error::Closed("host"));
+        }
         self.check_supervisor(id)?;
         match verb {
             Verb::Add(service) => {
@@ -193,8 +196,10 @@ impl Tree {
         let child = self.child(id, child)??;
         let node = self.node(child).ok_or(Error::Stale("service"))?;
         let (name, executor, shutdown, rules) = (node.name.clone(), node.executor(), node.shutdown(), node.rules());
-        let (ready, watchdog, normal_exits, supervisor) = match &node.kind {
-            Kind::Service(service) => (service.ready, service.watchdog, service.normal_exits.clone(), None),
+        let (ready, watchdog, liveness, normal_exits, supervisor) = match &node.kind {
+            Kind::Service(service) => {
+                (service.ready, service.watchdog, service.liveness, service.normal_exits.clone(), None)
+            }
             Kind::Supervisor(sup) => {
                 let options = &sup.options;
                 let flags = Flags {
@@ -203,7 +208,7 @@ impl Tree {
                     period: options.period,
                     auto_shutdown: options.auto_shutdown,
                 };
-                (Ready::AtOnce, None, Vec::new(), Some(flags))
+                (Ready::AtOnce, None, None, Vec::new(), Some(flags))
             }
         };
         Ok(ChildSpec {
@@ -214,6 +219,7 @@ impl Tree {
             significant: rules.significant,
             ready,
             watchdog,
+            liveness,
             backoff: rules.backoff,
             park: rules.park,
             park_at_start: rules.park_at_start,

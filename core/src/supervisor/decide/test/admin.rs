@@ -131,9 +131,8 @@ fn which_children() {
     world.ends("b", true);
     world.post(Verb::TerminateChild(world.id("c")));
     world.settle();
-    let seen: Vec<_> = world.state.children().map(|child| (child.rules.id.as_str(), child.state, child.kept)).collect();
-    let expected =
-        [("a", ChildState::Running, true), ("b", ChildState::Stopped, true), ("c", ChildState::Stopping, true)];
+    let seen: Vec<_> = world.state.children().map(|child| (child.rules.id.as_str(), child.state)).collect();
+    let expected = [("a", ChildState::Running), ("b", ChildState::Stopped), ("c", ChildState::Stopping)];
     assert_eq!(seen, expected);
 }
 

@@ -352,7 +352,7 @@ impl Model {
             }
             Action::CancelDelay(id) => {
                 let place = self.place(*id).expect("delayed, and not there");
-                assert!(std::mem::replace(&mut self.kids[place].delayed, false), "no delay");
+                assert!(mem::replace(&mut self.kids[place].delayed, false), "no delay");
             }
             Action::Forget(id) => {
                 // One that was refused may never have been started.
@@ -440,7 +440,7 @@ impl Model {
         let ending = self.ending;
         let (kid, later) = self.kids[place..].split_first_mut().expect("it is there");
         let life = kid.run.as_mut().expect("stopped, and no run");
-        assert!(!std::mem::replace(&mut life.asked, true), "asked twice");
+        assert!(!mem::replace(&mut life.asked, true), "asked twice");
         if ending {
             assert!(simple || !later.iter().any(Kid::runs), "one after it still runs");
         } else if kid.doomed {

@@ -147,6 +147,22 @@ fn a_parked_child_stops_no_sibling() {
     }
 }
 
+/// Also when what had been counted is out of sight by then: a try that fails is no restart.
+#[test]
+fn a_try_that_fails_counts_nothing() {
+    let children = [Rules { park: true, ..permanent("a") }, permanent("b")];
+    let mut world = started(Flags { period: SECOND, ..flags(Strategy::OneForAll, 1) }, children);
+    world.crash("a");
+    world.crash("a");
+    world.saw("stop b, start a, start b, park a 60s");
+    world.script("a", &[Begin::Fail]);
+    world.pass(SECOND * 60);
+    world.saw("start a, park a 60s");
+    // So the next fault of another is within the intensity.
+    world.crash("b");
+    world.saw("start b");
+}
+
 /// It is in no restart of its siblings.
 #[test]
 fn a_parked_child_is_left_alone() {

@@ -98,6 +98,7 @@ fn step() -> impl Gen<Value = Step> {
         1 => child().prop_map(Step::Delete),
         3 => child().prop_map(Step::Replace),
         3 => (0..3000u32).prop_map(Step::Pass),
+        1 => (0..200_000u32).prop_map(Step::Pass),
         4 => (1..4usize).prop_map(Step::Hear),
         6 => Just(Step::Settle),
         1 => Just(Step::Stop),

@@ -101,8 +101,11 @@ impl Child {
 
     /// Sends its group a signal; and one that continues it, as a stopped process would not hear the first. Nothing once it has ended.
     pub(super) fn ask(&self, signal: i32) {
-        let gone = self.gone();
-        if !*gone && !self.fork.is_forked() {
+        // Looked at first: in a forked child the lock may be held for ever.
+        if !self.fork.is_forked()
+            && let gone = self.gone()
+            && !*gone
+        {
             self.signal_group(signal);
             if signal != libc::SIGKILL {
                 self.signal_group(libc::SIGCONT);
@@ -112,8 +115,10 @@ impl Child {
 
     /// Kills it and its group. Nothing once it has ended.
     pub(super) fn kill(&self) {
-        let gone = self.gone();
-        if !*gone && !self.fork.is_forked() {
+        if !self.fork.is_forked()
+            && let gone = self.gone()
+            && !*gone
+        {
             self.signal_group(libc::SIGKILL);
             // It may have joined another group of its session.
             match (&self.pidfd, Pid::from_raw(self.pid)) {

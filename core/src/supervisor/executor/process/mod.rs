@@ -26,6 +26,7 @@ mod spawn;
 mod test;
 
 use std::{
+    ffi::OsString,
     fmt,
     os::fd::OwnedFd,
     sync::{Arc, OnceLock, Weak},
@@ -40,6 +41,7 @@ use self::{
 };
 use super::{
     super::{
+        Supervisor,
         event::{Because, Ended},
         service::{Args, Ready, Service, ServiceId},
     },
@@ -63,6 +65,9 @@ pub struct Process {
     /// It has a notification socket even if nobody waits for its READY or its beats.
     pub notify: bool,
     on_observer: Option<OnObserver>,
+    /// What its environment says beside; with the process's id as their value, the second ones.
+    env: Vec<(&'static str, OsString)>,
+    pid_env: Vec<&'static str>,
 }
 
 impl fmt::Debug for Process {
@@ -75,10 +80,18 @@ impl fmt::Debug for Process {
 impl Process {
     /// Runs this command, with its output written to this process's error output, each line after the service's name.
     pub fn new(command: Command) -> Self {
-        Self { command, output: Output::default(), notify: false, on_observer: None }
+        let (output, env, pid_env) = (Output::default(), Vec::new(), Vec::new());
+        Self { command, output, notify: false, on_observer: None, env, pid_env }
     }
 
-    /// Has observers in its children handed over.
+    /// Has its environment say this too, the second ones with the process's id; and has a notification socket.
+    #[must_use]
+    pub(super) fn told(mut self, env: Vec<(&'static str, OsString)>, pid_env: &[&'static str]) -> Self {
+        (self.env, self.pid_env, self.notify) = (env, pid_env.to_vec(), true);
+        self
+    }
+
+    /// Has observers in its children handed over, instead of to the host.
     #[must_use]
     pub fn on_observer(mut self, hand_over: OnObserver) -> Self {
         (self.on_observer, self.notify) = (Some(hand_over), true);
@@ -111,26 +124,31 @@ impl Executor for Process {
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn Running>> {
-        let Start { service, id, path, args, event_loop, reporter, .. } = start;
+        let Start { service, id, path, args, event_loop, supervisor, reporter, .. } = start;
         let command = match args {
             Args::None => self.command.clone(),
             Args::Strings(more) => self.command.clone().args(more),
             Args::Value(_) => return Err(Error::Invalid("a process is given text, not a value of this one's".into())),
         };
         let (capture, writers) = Capture::new(&self.output, path, event_loop)?;
-        let notifies = self.notify || service.ready != Ready::AtOnce || service.watchdog.is_some();
+        // Below a host, also for observers in it and in what it starts.
+        let notifies =
+            self.notify || supervisor.is_some() || service.ready != Ready::AtOnce || service.watchdog.is_some();
         let trigger = Arc::new(OnceLock::<Weak<Child>>::new());
         let notify = notifies.then(|| {
             let hears = Hears {
                 id,
                 reporter: reporter.clone(),
                 trigger: trigger.clone(),
-                on_observer: self.on_observer.clone(),
+                on_observer: self.on_observer.clone().or_else(|| to_host(supervisor?, path)),
             };
             Notify::new(path, command.uid, event_loop, move |notice| hears.tell(notice))
         });
         let run = Arc::new(Run { capture, notify: notify.transpose()?, reporter });
-        let mut plan = Plan::new(&command, &say(service, run.notify.as_ref(), &writers))?;
+        let mut extras = say(service, run.notify.as_ref(), &writers);
+        extras.env.extend(self.env.iter().cloned());
+        extras.pid_env.extend(&self.pid_env);
+        let mut plan = Plan::new(&command, &extras)?;
         let its = run.clone();
         let child = Child::start(&mut plan, event_loop, Box::new(move |how| its.ended(how)))?;
         let begun = run.capture.begin(child.pid(), writers);
@@ -141,7 +159,7 @@ impl Executor for Process {
         }
         // Set once; a notice is read on this thread, after this.
         let _ = trigger.set(Arc::downgrade(&child));
-        Ok(Box::new(One { child, stop_signal: command.stop_signal }))
+        Ok(Box::new(One { child, stop_signal: command.stop_signal, aborted: false }))
     }
 }
 
@@ -169,6 +187,16 @@ impl Run {
     }
 }
 
+/// Hands observers over to the host.
+fn to_host(supervisor: &Supervisor, path: &str) -> Option<OnObserver> {
+    let (host, path) = (Arc::downgrade(&supervisor.shared), path.to_owned());
+    Some(Arc::new(move |_, request, socket| {
+        if let Some(host) = host.upgrade() {
+            host.hub.serve(&host.journal, &path, &request, socket);
+        }
+    }))
+}
+
 /// What becomes of a notice.
 struct Hears {
     id: ServiceId,
@@ -181,6 +209,8 @@ impl Hears {
     fn tell(&self, notice: Notice) {
         match notice {
             Notice::Ready => self.reporter.tell(Report::Ready),
+            Notice::Alive => self.reporter.tell(Report::Alive),
+            Notice::Ignore => self.reporter.tell(Report::Ignore),
             Notice::Beat => self.reporter.tell(Report::Beat),
             Notice::Extend(time) => self.reporter.tell(Report::Extend(time)),
             Notice::Status(text) => self.reporter.tell(Report::Status(text)),
@@ -209,6 +239,7 @@ impl Hears {
 struct One {
     child: Arc<Child>,
     stop_signal: i32,
+    aborted: bool,
 }
 
 impl Running for One {
@@ -216,7 +247,12 @@ impl Running for One {
         self.child.ask(self.stop_signal);
     }
 
-    fn kill(&mut self, _: Because) -> Stopped {
+    fn kill(&mut self, because: Because) -> Stopped {
+        // What hangs is worth a look at, as systemd thinks too: it dumps its stack, if it can, or its core, if it may.
+        if matches!(because, Because::Watchdog | Because::Liveness) && !std::mem::replace(&mut self.aborted, true) {
+            self.child.ask(libc::SIGABRT);
+            return Stopped::Dumps;
+        }
         self.child.kill();
         Stopped::Ends
     }

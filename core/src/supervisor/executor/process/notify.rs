@@ -61,8 +61,12 @@ pub(crate) enum Notice {
     Status(String),
     /// An error number that describes its state.
     Errno(i32),
-    /// It is alive.
+    /// It is alive, and makes progress.
     Beat,
+    /// It runs, whatever it does.
+    Alive,
+    /// Its start asks not to be run.
+    Ignore,
     /// It wants to be treated as if it were not.
     Trigger,
     /// It needs so much more time, from now.
@@ -240,6 +244,8 @@ impl Heard {
                 Field::Status(text) => Notice::Status(text),
                 Field::Errno(number) => Notice::Errno(number),
                 Field::Beat => Notice::Beat,
+                Field::Alive => Notice::Alive,
+                Field::Ignore => Notice::Ignore,
                 Field::Trigger => Notice::Trigger,
                 Field::Extend(time) => Notice::Extend(time),
                 Field::MainPid(pid) => {

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     CpuSet, cpu,
     error::{Error, Result},
+    supervisor::worker::about,
 };
 
 /// Where programs are if the child's environment does not say.
@@ -144,7 +145,7 @@ fn environment(command: &Command, extras: &Extras<'_>) -> BTreeMap<OsString, OsS
     let mut env: BTreeMap<OsString, OsString> = BTreeMap::new();
     if !command.env_clear {
         env.extend(std::env::vars_os());
-        for name in OURS {
+        for name in OURS.into_iter().chain(about::VARIABLES) {
             env.remove(OsStr::new(name));
         }
     }

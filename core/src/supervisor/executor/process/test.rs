@@ -2,6 +2,7 @@
 
 mod ending;
 mod hearing;
+mod hosted;
 #[allow(unsafe_code)]
 mod raw;
 mod roles;

@@ -18,6 +18,10 @@ pub(super) enum Field {
     Extend(Duration),
     MainPid(String),
     Barrier,
+    /// Of this library: its runtime runs.
+    Alive,
+    /// Of this library: its start asks not to be run.
+    Ignore,
     /// Of this library: which events an observer in the child wants, as JSON.
     Observe(String),
 }
@@ -37,6 +41,8 @@ fn field(line: &[u8]) -> Option<Field> {
         (b"RELOADING", b"1") => Some(Field::Reloading),
         (b"WATCHDOG", b"1") => Some(Field::Beat),
         (b"WATCHDOG", b"trigger") => Some(Field::Trigger),
+        (b"X_COOP_ALIVE", b"1") => Some(Field::Alive),
+        (b"X_COOP_IGNORE", b"1") => Some(Field::Ignore),
         (b"BARRIER", b"1") => Some(Field::Barrier),
         (b"STATUS", _) => Some(Field::Status(text())),
         (b"MAINPID", _) => Some(Field::MainPid(text())),
@@ -68,7 +74,7 @@ mod test {
 
     #[test]
     fn each_field_is_read() {
-        let text = b"READY=1\nSTATUS=a = b\nERRNO=2\nWATCHDOG=1\nWATCHDOG=trigger\nWATCHDOG_USEC=20\nEXTEND_TIMEOUT_USEC=0\nMAINPID=7\nBARRIER=1\nSTOPPING=1\nRELOADING=1\nX_COOP_OBSERVE={}\n";
+        let text = b"READY=1\nSTATUS=a = b\nERRNO=2\nWATCHDOG=1\nWATCHDOG=trigger\nWATCHDOG_USEC=20\nEXTEND_TIMEOUT_USEC=0\nMAINPID=7\nBARRIER=1\nSTOPPING=1\nRELOADING=1\nX_COOP_OBSERVE={}\nX_COOP_ALIVE=1\nX_COOP_IGNORE=1\n";
         let wanted = [
             Field::Ready,
             Field::Status("a = b".into()),
@@ -82,6 +88,8 @@ mod test {
             Field::Stopping,
             Field::Reloading,
             Field::Observe("{}".into()),
+            Field::Alive,
+            Field::Ignore,
         ];
         assert_eq!(parsed(text), wanted);
     }

@@ -24,7 +24,8 @@ use crate::{
     event_loop::{Handle, Interest, On, WatchId, WatchOptions},
 };
 
-/// What a pipe is to hold, where that is allowed: a child that writes in bursts does not wait for the loop.
+/// What a pipe is to hold, where that is allowed: a child that writes in bursts does not wait for the loop. A user may have 64 MiB of them before
+/// the system gives out small ones only, to every program of that user: so others than root have a quarter of it.
 const PIPE: usize = 1 << 20;
 /// What is read at once, and in one turn of the loop.
 const PIECE: usize = 32 * 1024;
@@ -152,7 +153,8 @@ fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     // The child's end blocks, as programs expect.
     fcntl_setfl(&reader, OFlags::NONBLOCK).map_err(failed)?;
     // More than this user may have is no reason not to run a child.
-    let _ = fcntl_setpipe_size(&reader, PIPE);
+    let size = if rustix::process::geteuid().is_root() { PIPE } else { PIPE / 4 };
+    let _ = fcntl_setpipe_size(&reader, size);
     Ok((reader, writer))
 }
 

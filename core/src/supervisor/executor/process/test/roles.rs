@@ -26,6 +26,7 @@ const ROLES: &[Role] = &[
     ("tells", tells),
     ("tells-nonsense", tells_nonsense),
     ("tells-a-stranger", tells_a_stranger),
+    ("is-ready-and-waits", is_ready_and_waits),
 ];
 
 #[test]
@@ -208,4 +209,11 @@ fn tells_a_stranger() -> String {
     let (socket, address) = manager();
     socket.send_to_addr(b"READY=1", &address).unwrap();
     "told".into()
+}
+
+fn is_ready_and_waits() -> String {
+    Systemd::from_environment().unwrap().unwrap().ready().unwrap();
+    loop {
+        std::thread::park();
+    }
 }

@@ -174,7 +174,8 @@ fn a_gigabyte_at_full_speed_leaves_the_loop_and_the_memory_alone() {
     };
     assert_eq!(lines, 1_000_000_000_u64.div_ceil(LINE as u64));
     assert!(posts > 100, "only {posts} posts ran meanwhile");
-    assert!(grown < 64 * 1024, "{grown} KiB more");
+    // A sanitizer keeps 256 MiB of what was freed.
+    assert!(grown < 320 * 1024, "{grown} KiB more");
 }
 
 /// In a process of its own, whose memory is this test's: lines told or dropped, posts meanwhile, KiB more.

@@ -1,0 +1,102 @@
+//! Reaping orphans, for a host that is asked to: where this process is PID 1 of a container, or a subreaper, children of children come to
+//! it when their own parents end.
+//!
+//! # What holds
+//!
+//! * Only what nobody else started is reaped. The host's own children are their executors'. What is in the group or the session of a
+//!   child that the host ran cannot be anybody else's: it is reaped at once. Any other zombie may have been started by other code
+//!   in this process, which has [`GRACE`] to reap it; it is reaped after that.
+//! * Nothing wakes the host while no child ends.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use nix::sys::signal::Signal;
+use rustix::process::{Pid, WaitOptions, getpid, waitpid};
+
+use super::shared::Shared;
+use crate::{error::Result, event_loop::On};
+
+/// How long other code may take to reap a child of its own.
+pub(super) const GRACE: Duration = Duration::from_secs(10);
+
+/// What is known of children and zombies.
+#[derive(Debug, Default)]
+pub(super) struct Orphans {
+    /// They are reaped here.
+    wanted: bool,
+    /// Every process that the host ran.
+    ran: HashSet<i32>,
+    /// Zombies that may be somebody's, and when they were first seen.
+    suspects: HashMap<i32, Instant>,
+}
+
+/// Looks whenever a child of the process ends, until the loop does.
+pub(super) fn begin(shared: &Arc<Shared>) -> Result<()> {
+    let told = Arc::downgrade(shared);
+    shared.event_loop()?.signal(Signal::SIGCHLD as i32, On::Loop, move |_, _| {
+        if let Some(shared) = told.upgrade() {
+            shared.turn(super::tree::Tree::reap);
+        }
+    })?;
+    Ok(())
+}
+
+impl Orphans {
+    pub(super) fn ran(&mut self, pid: i32) {
+        if self.wanted {
+            self.ran.insert(pid);
+        }
+    }
+
+    /// Reaps what may be; answers when to look again. `own`: the host's children that are still its executors'.
+    pub(super) fn reap(&mut self, own: &HashSet<i32>) -> Option<Duration> {
+        self.wanted = true;
+        let zombies: Vec<_> = zombies().into_iter().filter(|zombie| !own.contains(&zombie.pid)).collect();
+        self.suspects.retain(|pid, _| zombies.iter().any(|zombie| zombie.pid == *pid));
+        let mut next: Option<Duration> = None;
+        for zombie in zombies {
+            let ours = self.ran.contains(&zombie.group) || self.ran.contains(&zombie.session);
+            let seen = self.suspects.entry(zombie.pid).or_insert_with(Instant::now).elapsed();
+            if ours || seen >= GRACE {
+                self.suspects.remove(&zombie.pid);
+                if let Some(pid) = Pid::from_raw(zombie.pid) {
+                    // Gone, if somebody was faster.
+                    let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+                }
+            } else {
+                let left = GRACE.saturating_sub(seen);
+                next = Some(next.map_or(left, |next| next.min(left)));
+            }
+        }
+        next
+    }
+}
+
+struct Zombie {
+    pid: i32,
+    group: i32,
+    session: i32,
+}
+
+/// This process's children that have ended and were not reaped.
+fn zombies() -> Vec<Zombie> {
+    let parent = getpid().as_raw_nonzero().get();
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let stats = entries.flatten().filter_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        // The name, in parentheses, may hold anything; what follows it does not.
+        let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+        let (state, its_parent) = (fields.next()?, fields.next()?);
+        let (group, session) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        (state == "Z" && its_parent.parse() == Ok(parent)).then_some(Zombie { pid, group, session })
+    });
+    stats.collect()
+}
