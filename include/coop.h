@@ -1990,6 +1990,835 @@ typedef struct {
 typedef uint64_t coop_dag_run_id;
 
 /*
+ What a supervisor is. Zero in any field but size is the default, which is OTP's.
+ */
+typedef struct {
+    /*
+     sizeof(coop_supervisor_options).
+     */
+    size_t size;
+    /*
+     One of COOP_STRATEGY_*.
+     */
+    int32_t strategy;
+    /*
+     One of COOP_AUTO_SHUTDOWN_*.
+     */
+    int32_t auto_shutdown;
+    /*
+     More restarts than this within period_ns, and it stops its children and ends. 0: 1. COOP_NONE: any number.
+     */
+    int32_t intensity;
+    /*
+     1: the first restart is one too many; intensity must be 0.
+     */
+    int32_t no_restarts;
+    /*
+     Nanoseconds. 0: 5 s.
+     */
+    int64_t period_ns;
+    /*
+     How long it may take to stop, in nanoseconds; COOP_BRUTAL_KILL does not ask. 0 and COOP_FOREVER: as long as it takes.
+     */
+    int64_t shutdown_ns;
+    /*
+     Whether its own supervisor restarts it: one of COOP_RESTART_*. Of no meaning for a host's root.
+     */
+    int32_t restart;
+    /*
+     1: its end counts for its own supervisor's auto_shutdown.
+     */
+    int32_t significant;
+} coop_supervisor_options;
+
+/*
+ How a host is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_host_options).
+     */
+    size_t size;
+    /*
+     The root's name, which every path begins with: UTF-8, without '/'; copied. NULL: "root".
+     */
+    const char *name;
+    /*
+     The bytes of name.
+     */
+    size_t name_length;
+    /*
+     The root, with its own size; NULL is all defaults.
+     */
+    const coop_supervisor_options *root;
+    /*
+     The main loop, which async services run on; NULL: there are none. It stays the caller's, who frees it after the host.
+     */
+    coop_event_loop *event_loop;
+    /*
+     How many events are kept for observers that come late. 0: 256. COOP_NONE: none.
+     */
+    int64_t history;
+} coop_host_options;
+
+/*
+ How to observe. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_observer_options).
+     */
+    size_t size;
+    /*
+     Events of these services and supervisors, and of what is below them; NULL is all. In a name '*' stands for any text and '?' for one
+     character: "root/web*" is root/web and root/web-2, and what is below each.
+     */
+    const char *path;
+    /*
+     The bytes of path.
+     */
+    size_t path_length;
+    /*
+     How many events may wait for the function, or to be asked for; the oldest go first, and are counted. 0: 1024.
+     */
+    size_t queue;
+    /*
+     How many of the events before are told first, as far as the host has kept them.
+     */
+    size_t replay;
+    /*
+     The function is called on this loop's thread; NULL: on a thread of the observer's own.
+     */
+    coop_event_loop *event_loop;
+    /*
+     COOP_SERVICE_* or'ed: events of these kinds. 0: of all.
+     */
+    int32_t kinds;
+    /*
+     1: each event has itself as JSON, too.
+     */
+    int32_t json;
+} coop_observer_options;
+
+/*
+ A text of the library's: UTF-8, a NUL follows its last byte.
+ */
+typedef struct {
+    /*
+     Its bytes; never NULL.
+     */
+    const char *data;
+    /*
+     How many, without the NUL.
+     */
+    size_t length;
+} coop_text;
+
+/*
+ A change of a service or a supervisor. What it points to is there as long as it is. Later versions may add fields at its end.
+ */
+typedef struct {
+    /*
+     The bytes of this struct that the library has filled in.
+     */
+    size_t size;
+    /*
+     From 1, without a gap in one host.
+     */
+    uint64_t number;
+    /*
+     When: nanoseconds since 1970, by the system's clock.
+     */
+    int64_t time_ns;
+    /*
+     Of which service or supervisor.
+     */
+    uint64_t id;
+    /*
+     Which run of it, from 1; 0 before the first.
+     */
+    uint64_t run;
+    /*
+     Its names from the root down, joined by '/'.
+     */
+    coop_text path;
+    /*
+     What changed, in words: "ended by signal 9".
+     */
+    coop_text text;
+    /*
+     All of it as JSON, one line; empty unless the observer asked for it.
+     */
+    coop_text json;
+    /*
+     The last lines that the run wrote.
+     */
+    const coop_text *tail;
+    /*
+     How many.
+     */
+    size_t tail_count;
+    /*
+     How long the run went, in nanoseconds.
+     */
+    int64_t uptime_ns;
+    /*
+     When it starts again, in nanoseconds from then.
+     */
+    int64_t delay_ns;
+    /*
+     Its restarts so far.
+     */
+    uint64_t restarts;
+    /*
+     Beside COOP_SERVICE_EVENTS_LOST: how many.
+     */
+    uint64_t lost;
+    /*
+     What changed: one of COOP_SERVICE_*.
+     */
+    int32_t kind;
+    /*
+     How a run ended: one of COOP_EXIT_*; 0 unless kind is COOP_SERVICE_ENDED, as all that follow but pid.
+     */
+    int32_t exit;
+    /*
+     What the process gave to exit(), 0 to 255; -1 if it did not.
+     */
+    int32_t code;
+    /*
+     The signal that ended the process.
+     */
+    int32_t signal;
+    /*
+     1: it left a core dump.
+     */
+    int32_t core_dumped;
+    /*
+     1: that was a normal end.
+     */
+    int32_t normal;
+    /*
+     What the library had to do with it: one of COOP_BECAUSE_*, or 0.
+     */
+    int32_t because;
+    /*
+     Beside COOP_SERVICE_SPAWNED: the process.
+     */
+    int32_t pid;
+} coop_service_event;
+
+/*
+ Called with one event after another. drop(arg) is called once, after the last. See coop_callback.
+ */
+typedef struct {
+    /*
+     event: there until the function returns.
+     */
+    void (*fn)(void *arg, const coop_service_event *event);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_service_event_callback;
+
+/*
+ Names an observer of one host; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_observer_id;
+
+/*
+ Names a service, or a supervisor, of one host; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_service_id;
+
+/*
+ A limit of a process: setrlimit(2).
+ */
+typedef struct {
+    /*
+     RLIMIT_NOFILE, RLIMIT_CORE, ...
+     */
+    int32_t resource;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+    /*
+     What holds; COOP_NONE is unlimited.
+     */
+    int64_t soft;
+    /*
+     How far the process may raise it; COOP_NONE is unlimited.
+     */
+    int64_t hard;
+} coop_limit;
+
+/*
+ A descriptor that a process is given.
+ */
+typedef struct {
+    /*
+     The caller's: duplicated by the call, and still the caller's.
+     */
+    int32_t fd;
+    /*
+     Its number in the process. As 0 it is its input; 1 and 2 are then not captured.
+     */
+    int32_t number;
+} coop_descriptor;
+
+/*
+ A socket that a process is to serve, told to it as systemd tells it.
+ */
+typedef struct {
+    /*
+     What it is called in LISTEN_FDNAMES: printable ASCII without ':' and spaces.
+     */
+    const char *name;
+    /*
+     The bytes of name.
+     */
+    size_t name_length;
+    /*
+     The caller's: duplicated by the call, and still the caller's.
+     */
+    int32_t fd;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+} coop_listen_socket;
+
+/*
+ A line that a process has written. It is there until the function returns. Later versions may add fields at its end.
+ */
+typedef struct {
+    /*
+     The bytes of this struct that the library has filled in.
+     */
+    size_t size;
+    /*
+     When it was read: nanoseconds since 1970, by the system's clock.
+     */
+    int64_t time_ns;
+    /*
+     The service's names from the root down, joined by '/'.
+     */
+    coop_text service;
+    /*
+     Without its newline; what is no UTF-8 is replaced.
+     */
+    coop_text text;
+    /*
+     So many lines were dropped here, as on_line was too slow, which text says too; 0 for a line of the process's.
+     */
+    uint64_t dropped;
+    /*
+     The process.
+     */
+    int32_t pid;
+    /*
+     1 for its output, 2 for its error output.
+     */
+    int32_t stream;
+    /*
+     1: it was cut here, and the next line of this stream goes on with it.
+     */
+    int32_t goes_on;
+    /*
+     0.
+     */
+    int32_t reserved;
+} coop_line;
+
+/*
+ Called with each line of a process, from a thread of the library's, one after another. drop(arg) is called once, when the service was
+ forgotten; never when the call that took it failed. See coop_callback.
+ */
+typedef struct {
+    /*
+     line: there until the function returns.
+     */
+    void (*fn)(void *arg, const coop_line *line);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_line_callback;
+
+/*
+ A program to be run as a process. All of it is copied. Zero in any field but size and argv is the default.
+
+ Unless told otherwise the process has this one's environment at the time of each start, its directory, identity and limits, the
+ CPUs that it had at first, no signal blocked or ignored, /dev/null as its input, and no other descriptor than those named here.
+ It leads a process group of its own, and ends with the host.
+ */
+typedef struct {
+    /*
+     sizeof(coop_command).
+     */
+    size_t size;
+    /*
+     As execv(3) takes it: C strings, the last followed by NULL. The first is the program: a path if it has a '/' in it, else looked
+     for in the PATH of the process's environment. Must not be NULL.
+     */
+    const char *const *argv;
+    /*
+     "NAME=VALUE" sets a variable, "NAME" takes it away; the last followed by NULL. NULL: as it is.
+     */
+    const char *const *env;
+    /*
+     Its working directory; NULL is this process's.
+     */
+    const char *directory;
+    /*
+     The bytes of directory.
+     */
+    size_t directory_length;
+    /*
+     Its supplementary groups, if has says so.
+     */
+    const uint32_t *groups;
+    /*
+     How many.
+     */
+    size_t groups_count;
+    /*
+     Its limits.
+     */
+    const coop_limit *limits;
+    /*
+     How many.
+     */
+    size_t limits_count;
+    /*
+     Descriptors that it is given.
+     */
+    const coop_descriptor *descriptors;
+    /*
+     How many.
+     */
+    size_t descriptors_count;
+    /*
+     Sockets that it is to serve: in their order from number 3, with LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES in its environment.
+     */
+    const coop_listen_socket *listen;
+    /*
+     How many.
+     */
+    size_t listen_count;
+    /*
+     Which CPUs it may use; words NULL is any that this process had at first.
+     */
+    coop_cpu_set cpus;
+    /*
+     Which of the next fields (and groups) hold, where zero has a meaning: COOP_COMMAND_* or'ed.
+     */
+    uint32_t has;
+    /*
+     Run it as this user; then it has no supplementary groups unless they are given.
+     */
+    uint32_t uid;
+    /*
+     Run it as this group.
+     */
+    uint32_t gid;
+    /*
+     Which permissions its new files do not get.
+     */
+    uint32_t umask;
+    /*
+     How nice it is to others: -20 to 19.
+     */
+    int32_t nice;
+    /*
+     The signal that asks it to stop. 0: SIGTERM.
+     */
+    int32_t stop_signal;
+    /*
+     1: its environment holds what env sets, and nothing else.
+     */
+    int32_t env_clear;
+    /*
+     1: it leads a session of its own, without a terminal.
+     */
+    int32_t new_session;
+    /*
+     What becomes of what it writes: one of COOP_OUTPUT_*.
+     */
+    int32_t output;
+    /*
+     How many of its last lines the event of its end has. 0: 20. COOP_NONE: none.
+     */
+    int32_t tail;
+    /*
+     Beside COOP_OUTPUT_PREFIXED and COOP_OUTPUT_JSON: where to, duplicated by the call. 0: this process's error output.
+     */
+    int32_t output_fd;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+    /*
+     Beside COOP_OUTPUT_LINES: what is called with each line.
+     */
+    coop_line_callback on_line;
+} coop_command;
+
+/*
+ A service that is a function, on a thread of its own for each run.
+ */
+typedef struct {
+    /*
+     Runs until it returns, which it should when coop_service_context_is_stopping. context: this run's, until it returns. During
+     a hand-over two runs go at once.
+     */
+    void (*fn)(void *arg, coop_service_context *context);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     Called once, when the service was forgotten and its last run has returned; never when the call that took it failed. May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_thread_service;
+
+/*
+ A service that lives on the host's main loop: it begins in one call, is told to stop in another, and ends when it says so.
+ */
+typedef struct {
+    /*
+     Called on the main loop's thread to begin a run, and returns at once. context: this run's, until coop_service_context_end ends it.
+     */
+    void (*start)(void *arg, coop_service_context *context);
+    /*
+     Called on the main loop's thread, once, to ask a run to end. May be NULL: then a run that is to stop has ended at once.
+     */
+    void (*stop)(void *arg, coop_service_context *context);
+    /*
+     Handed to all functions; may be NULL.
+     */
+    void *arg;
+    /*
+     Called once, when the service was forgotten and its last run has ended; never when the call that took it failed. May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_async_service;
+
+/*
+ A delay before a restart; all zeros: none.
+ */
+typedef struct {
+    /*
+     Before the first restart, in nanoseconds.
+     */
+    int64_t delay_ns;
+    /*
+     At most so long. 0: a minute, or delay_ns if that is longer.
+     */
+    int64_t cap_ns;
+    /*
+     After so long without an end, the first delay again. 0: a minute.
+     */
+    int64_t calm_ns;
+    /*
+     One of COOP_GROWTH_*.
+     */
+    int32_t growth;
+    /*
+     Each delay is shortened by a random part of itself, up to this many thousandths: 0 to 1000.
+     */
+    int32_t jitter_per_mille;
+} coop_backoff;
+
+/*
+ What is said of a service. All but arguments is copied. Zero in any field but size and id is the default, which is OTP's. Exactly one of
+ command, thread and async must be there.
+ */
+typedef struct {
+    /*
+     sizeof(coop_service_options).
+     */
+    size_t size;
+    /*
+     Its name among its siblings: UTF-8, without '/'. Must be there.
+     */
+    const char *id;
+    /*
+     The bytes of id.
+     */
+    size_t id_length;
+    /*
+     It is a process; or NULL.
+     */
+    const coop_command *command;
+    /*
+     It is a function on a thread; or fn is NULL.
+     */
+    coop_thread_service thread;
+    /*
+     It lives on the host's main loop; or start is NULL.
+     */
+    coop_async_service async;
+    /*
+     Exit statuses beside 0 that are a normal end of its process.
+     */
+    const int32_t *normal_exits;
+    /*
+     How many.
+     */
+    size_t normal_exits_count;
+    /*
+     How long it may take to stop, in nanoseconds; then it is ended. 0: 5 s. COOP_FOREVER: as long as it takes. COOP_BRUTAL_KILL: it is not
+     asked. A thread and an async service cannot be ended: one that ignores this goes on, is told of as unresponsive, and is not
+     started again before it ends.
+     */
+    int64_t shutdown_ns;
+    /*
+     Beside COOP_READY_NOTIFY: how long it may take, in nanoseconds. 0: 60 s.
+     */
+    int64_t ready_timeout_ns;
+    /*
+     It must beat (coop_service_context_beat, sd_notify("WATCHDOG=1")) at least so often, in nanoseconds, or is ended. 0: it need not.
+     */
+    int64_t watchdog_ns;
+    /*
+     How its restarts are delayed.
+     */
+    coop_backoff backoff;
+    /*
+     One of COOP_RESTART_*.
+     */
+    int32_t restart;
+    /*
+     1: its end counts for its supervisor's auto_shutdown; then restart is not COOP_RESTART_PERMANENT.
+     */
+    int32_t significant;
+    /*
+     One of COOP_READY_*.
+     */
+    int32_t ready;
+    /*
+     1: where its supervisor would give up, it rests for its longest backoff and is tried again.
+     */
+    int32_t park;
+    /*
+     1: so it does when its first start fails.
+     */
+    int32_t park_at_start;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+} coop_service_options;
+
+/*
+ How many children a supervisor has.
+ */
+typedef struct {
+    /*
+     sizeof(coop_child_counts), set by the caller: at most that many bytes are written.
+     */
+    size_t size;
+    /*
+     Specifications; one under simple one for one.
+     */
+    uint64_t specs;
+    /*
+     Children that run.
+     */
+    uint64_t active;
+    /*
+     Children that are supervisors, running or not.
+     */
+    uint64_t supervisors;
+    /*
+     Children that are not, running or not.
+     */
+    uint64_t workers;
+} coop_child_counts;
+
+/*
+ What a supervisor knows of a child, with every default filled in. Later versions may add fields at its end.
+ */
+typedef struct {
+    /*
+     The bytes of this struct that the library has filled in.
+     */
+    size_t size;
+    /*
+     Its name among its siblings.
+     */
+    coop_text name;
+    /*
+     What runs it: "process", "thread", "async", ...; "supervisor" for a supervisor.
+     */
+    coop_text executor;
+    /*
+     Exit statuses beside 0 that are a normal end.
+     */
+    const int32_t *normal_exits;
+    /*
+     How many.
+     */
+    size_t normal_exits_count;
+    /*
+     How long it may take to stop, in nanoseconds; COOP_FOREVER, COOP_BRUTAL_KILL.
+     */
+    int64_t shutdown_ns;
+    /*
+     How long it may take to say that it is ready; 0: it counts as ready at once.
+     */
+    int64_t ready_timeout_ns;
+    /*
+     It must beat at least so often; 0: it need not.
+     */
+    int64_t watchdog_ns;
+    /*
+     How its restarts are delayed; all 0: not at all.
+     */
+    coop_backoff backoff;
+    /*
+     Of a supervisor: nanoseconds that intensity counts in; else 0.
+     */
+    int64_t period_ns;
+    /*
+     Of a supervisor: so many restarts are allowed within period_ns; COOP_NONE: any number.
+     */
+    int64_t intensity;
+    /*
+     One of COOP_RESTART_*.
+     */
+    int32_t restart;
+    /*
+     1: its end counts for its supervisor's auto_shutdown.
+     */
+    int32_t significant;
+    /*
+     1: it rests where its supervisor would give up.
+     */
+    int32_t park;
+    /*
+     1: it rests also when its first start fails.
+     */
+    int32_t park_at_start;
+    /*
+     Of a supervisor: one of COOP_STRATEGY_*; else COOP_NONE.
+     */
+    int32_t strategy;
+    /*
+     Of a supervisor: one of COOP_AUTO_SHUTDOWN_*; else 0.
+     */
+    int32_t auto_shutdown;
+} coop_child_spec;
+
+/*
+ Called with a child's specification. drop(arg) is called once, after that. See coop_callback.
+ */
+typedef struct {
+    /*
+     spec: there until the function returns. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_child_spec *spec);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_child_spec_callback;
+
+/*
+ What one child of a template is given. Zero in any field but size is nothing.
+ */
+typedef struct {
+    /*
+     sizeof(coop_child_args).
+     */
+    size_t size;
+    /*
+     For a process: behind the arguments of the template's command; C strings, the last followed by NULL. Copied.
+     */
+    const char *const *argv;
+    /*
+     For a function, in the place of argv: what coop_service_context_value answers.
+     */
+    void *value;
+    /*
+     Called once with value, when the child is forgotten; never when the call that took it failed. May be NULL.
+     */
+    void (*drop)(void *value);
+} coop_child_args;
+
+/*
+ A child of a supervisor. Later versions may add fields at its end.
+ */
+typedef struct {
+    /*
+     The bytes of this struct that the library has filled in.
+     */
+    size_t size;
+    /*
+     Its id.
+     */
+    uint64_t id;
+    /*
+     Its name among its siblings.
+     */
+    coop_text name;
+    /*
+     Its names from the root down, joined by '/'.
+     */
+    coop_text path;
+    /*
+     What runs it: "process", "thread", "async", ...; "supervisor" for a supervisor.
+     */
+    coop_text executor;
+    /*
+     Which run of it this is, or was the last; 0 before the first.
+     */
+    uint64_t run;
+    /*
+     What it does: one of COOP_CHILD_*.
+     */
+    int32_t state;
+    /*
+     Its process, if it has one of its own; else 0.
+     */
+    int32_t pid;
+} coop_child_info;
+
+/*
+ Called for each child. drop(arg) is called once, after the last. See coop_callback.
+ */
+typedef struct {
+    /*
+     child: there until the function returns. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_child_info *child);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_child_info_callback;
+
+/*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
  function of that name with coop_ before it.
 
@@ -2777,836 +3606,187 @@ typedef struct {
      coop_dag_run_then.
      */
     coop_status (*dag_run_then)(const coop_dag *dag, coop_dag_run_id id, coop_dag_run_callback callback);
+    /*
+     coop_host_free.
+     */
+    void (*host_free)(coop_host *host);
+    /*
+     coop_host_join.
+     */
+    coop_status (*host_join)(coop_host *host, int64_t timeout_ns);
+    /*
+     coop_host_kill.
+     */
+    coop_status (*host_kill)(coop_host *host);
+    /*
+     coop_host_new.
+     */
+    coop_status (*host_new)(const coop_host_options *options, coop_host **out);
+    /*
+     coop_host_observe.
+     */
+    coop_status (*host_observe)(coop_host *host,
+                                const coop_observer_options *options,
+                                coop_service_event_callback callback,
+                                coop_observer_id *id);
+    /*
+     coop_host_root.
+     */
+    coop_service_id (*host_root)(const coop_host *host);
+    /*
+     coop_host_shutdown.
+     */
+    coop_status (*host_shutdown)(coop_host *host, int64_t timeout_ns);
+    /*
+     coop_host_start.
+     */
+    coop_status (*host_start)(coop_host *host);
+    /*
+     coop_host_stop.
+     */
+    coop_status (*host_stop)(coop_host *host);
+    /*
+     coop_host_wait.
+     */
+    coop_status (*host_wait)(coop_host *host);
+    /*
+     coop_observer_cancel.
+     */
+    coop_status (*observer_cancel)(coop_host *host, coop_observer_id id);
+    /*
+     coop_observer_next.
+     */
+    coop_status (*observer_next)(coop_host *host,
+                                 coop_observer_id id,
+                                 int64_t timeout_ns,
+                                 const coop_service_event **out);
+    /*
+     coop_service_context_beat.
+     */
+    coop_status (*service_context_beat)(coop_service_context *context);
+    /*
+     coop_service_context_end.
+     */
+    coop_status (*service_context_end)(coop_service_context *context,
+                                       coop_status status,
+                                       const char *message,
+                                       size_t message_length);
+    /*
+     coop_service_context_extend.
+     */
+    coop_status (*service_context_extend)(coop_service_context *context, int64_t time_ns);
+    /*
+     coop_service_context_id.
+     */
+    coop_service_id (*service_context_id)(const coop_service_context *context);
+    /*
+     coop_service_context_ignore.
+     */
+    coop_status (*service_context_ignore)(coop_service_context *context);
+    /*
+     coop_service_context_is_stopping.
+     */
+    bool (*service_context_is_stopping)(const coop_service_context *context);
+    /*
+     coop_service_context_ready.
+     */
+    coop_status (*service_context_ready)(coop_service_context *context);
+    /*
+     coop_service_context_run.
+     */
+    uint64_t (*service_context_run)(const coop_service_context *context);
+    /*
+     coop_service_context_status.
+     */
+    coop_status (*service_context_status)(coop_service_context *context, const char *text, size_t text_length);
+    /*
+     coop_service_context_stopping_fd.
+     */
+    int32_t (*service_context_stopping_fd)(coop_service_context *context);
+    /*
+     coop_service_context_value.
+     */
+    void *(*service_context_value)(const coop_service_context *context);
+    /*
+     coop_service_context_wait_stopping.
+     */
+    coop_status (*service_context_wait_stopping)(coop_service_context *context, int64_t timeout_ns);
+    /*
+     coop_supervisor_add.
+     */
+    coop_status (*supervisor_add)(coop_host *host,
+                                  coop_service_id supervisor,
+                                  const coop_service_options *options,
+                                  coop_service_id *id);
+    /*
+     coop_supervisor_count_children.
+     */
+    coop_status (*supervisor_count_children)(coop_host *host, coop_service_id supervisor, coop_child_counts *out);
+    /*
+     coop_supervisor_delete_child.
+     */
+    coop_status (*supervisor_delete_child)(coop_host *host, coop_service_id supervisor, coop_service_id child);
+    /*
+     coop_supervisor_find.
+     */
+    coop_status (*supervisor_find)(coop_host *host,
+                                   coop_service_id supervisor,
+                                   const char *name,
+                                   size_t name_length,
+                                   coop_service_id *id);
+    /*
+     coop_supervisor_get_childspec.
+     */
+    coop_status (*supervisor_get_childspec)(coop_host *host,
+                                            coop_service_id supervisor,
+                                            coop_service_id child,
+                                            coop_child_spec_callback callback);
+    /*
+     coop_supervisor_replace_child.
+     */
+    coop_status (*supervisor_replace_child)(coop_host *host, coop_service_id supervisor, coop_service_id child);
+    /*
+     coop_supervisor_restart_child.
+     */
+    coop_status (*supervisor_restart_child)(coop_host *host, coop_service_id supervisor, coop_service_id child);
+    /*
+     coop_supervisor_start_child.
+     */
+    coop_status (*supervisor_start_child)(coop_host *host,
+                                          coop_service_id supervisor,
+                                          const coop_service_options *options,
+                                          coop_service_id *id);
+    /*
+     coop_supervisor_start_child_with.
+     */
+    coop_status (*supervisor_start_child_with)(coop_host *host,
+                                               coop_service_id supervisor,
+                                               const coop_child_args *args,
+                                               coop_service_id *id);
+    /*
+     coop_supervisor_supervisor.
+     */
+    coop_status (*supervisor_supervisor)(coop_host *host,
+                                         coop_service_id supervisor,
+                                         const char *name,
+                                         size_t name_length,
+                                         const coop_supervisor_options *options,
+                                         coop_service_id *id);
+    /*
+     coop_supervisor_template.
+     */
+    coop_status (*supervisor_template)(coop_host *host, coop_service_id supervisor, const coop_service_options *options);
+    /*
+     coop_supervisor_terminate_child.
+     */
+    coop_status (*supervisor_terminate_child)(coop_host *host, coop_service_id supervisor, coop_service_id child);
+    /*
+     coop_supervisor_which_children.
+     */
+    coop_status (*supervisor_which_children)(coop_host *host,
+                                             coop_service_id supervisor,
+                                             coop_child_info_callback callback);
 } coop_api;
-
-/*
- What a supervisor is. Zero in any field but size is the default, which is OTP's.
- */
-typedef struct {
-    /*
-     sizeof(coop_supervisor_options).
-     */
-    size_t size;
-    /*
-     One of COOP_STRATEGY_*.
-     */
-    int32_t strategy;
-    /*
-     One of COOP_AUTO_SHUTDOWN_*.
-     */
-    int32_t auto_shutdown;
-    /*
-     More restarts than this within period_ns, and it stops its children and ends. 0: 1. COOP_NONE: any number.
-     */
-    int32_t intensity;
-    /*
-     1: the first restart is one too many; intensity must be 0.
-     */
-    int32_t no_restarts;
-    /*
-     Nanoseconds. 0: 5 s.
-     */
-    int64_t period_ns;
-    /*
-     How long it may take to stop, in nanoseconds; COOP_BRUTAL_KILL does not ask. 0 and COOP_FOREVER: as long as it takes.
-     */
-    int64_t shutdown_ns;
-    /*
-     Whether its own supervisor restarts it: one of COOP_RESTART_*. Of no meaning for a host's root.
-     */
-    int32_t restart;
-    /*
-     1: its end counts for its own supervisor's auto_shutdown.
-     */
-    int32_t significant;
-} coop_supervisor_options;
-
-/*
- How a host is made. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_host_options).
-     */
-    size_t size;
-    /*
-     The root's name, which every path begins with: UTF-8, without '/'; copied. NULL: "root".
-     */
-    const char *name;
-    /*
-     The bytes of name.
-     */
-    size_t name_length;
-    /*
-     The root, with its own size; NULL is all defaults.
-     */
-    const coop_supervisor_options *root;
-    /*
-     The main loop, which async services run on; NULL: there are none. It stays the caller's, who frees it after the host.
-     */
-    coop_event_loop *event_loop;
-    /*
-     How many events are kept for observers that come late. 0: 256. COOP_NONE: none.
-     */
-    int64_t history;
-} coop_host_options;
-
-/*
- Names a service, or a supervisor, of one host; never 0, and never used again for another one.
- */
-typedef uint64_t coop_service_id;
-
-/*
- How to observe. Zero in any field but size is the default.
- */
-typedef struct {
-    /*
-     sizeof(coop_observer_options).
-     */
-    size_t size;
-    /*
-     Events of these services and supervisors, and of what is below them; NULL is all. In a name '*' stands for any text and '?' for one
-     character: "root/web*" is root/web and root/web-2, and what is below each.
-     */
-    const char *path;
-    /*
-     The bytes of path.
-     */
-    size_t path_length;
-    /*
-     How many events may wait for the function, or to be asked for; the oldest go first, and are counted. 0: 1024.
-     */
-    size_t queue;
-    /*
-     How many of the events before are told first, as far as the host has kept them.
-     */
-    size_t replay;
-    /*
-     The function is called on this loop's thread; NULL: on a thread of the observer's own.
-     */
-    coop_event_loop *event_loop;
-    /*
-     COOP_SERVICE_* or'ed: events of these kinds. 0: of all.
-     */
-    int32_t kinds;
-    /*
-     1: each event has itself as JSON, too.
-     */
-    int32_t json;
-} coop_observer_options;
-
-/*
- A text of the library's: UTF-8, a NUL follows its last byte.
- */
-typedef struct {
-    /*
-     Its bytes; never NULL.
-     */
-    const char *data;
-    /*
-     How many, without the NUL.
-     */
-    size_t length;
-} coop_text;
-
-/*
- A change of a service or a supervisor. What it points to is there as long as it is. Later versions may add fields at its end.
- */
-typedef struct {
-    /*
-     The bytes of this struct that the library has filled in.
-     */
-    size_t size;
-    /*
-     From 1, without a gap in one host.
-     */
-    uint64_t number;
-    /*
-     When: nanoseconds since 1970, by the system's clock.
-     */
-    int64_t time_ns;
-    /*
-     Of which service or supervisor.
-     */
-    uint64_t id;
-    /*
-     Which run of it, from 1; 0 before the first.
-     */
-    uint64_t run;
-    /*
-     Its names from the root down, joined by '/'.
-     */
-    coop_text path;
-    /*
-     What changed, in words: "ended by signal 9".
-     */
-    coop_text text;
-    /*
-     All of it as JSON, one line; empty unless the observer asked for it.
-     */
-    coop_text json;
-    /*
-     The last lines that the run wrote.
-     */
-    const coop_text *tail;
-    /*
-     How many.
-     */
-    size_t tail_count;
-    /*
-     How long the run went, in nanoseconds.
-     */
-    int64_t uptime_ns;
-    /*
-     When it starts again, in nanoseconds from then.
-     */
-    int64_t delay_ns;
-    /*
-     Its restarts so far.
-     */
-    uint64_t restarts;
-    /*
-     Beside COOP_SERVICE_EVENTS_LOST: how many.
-     */
-    uint64_t lost;
-    /*
-     What changed: one of COOP_SERVICE_*.
-     */
-    int32_t kind;
-    /*
-     How a run ended: one of COOP_EXIT_*; 0 unless kind is COOP_SERVICE_ENDED, as all that follow but pid.
-     */
-    int32_t exit;
-    /*
-     What the process gave to exit(), 0 to 255; -1 if it did not.
-     */
-    int32_t code;
-    /*
-     The signal that ended the process.
-     */
-    int32_t signal;
-    /*
-     1: it left a core dump.
-     */
-    int32_t core_dumped;
-    /*
-     1: that was a normal end.
-     */
-    int32_t normal;
-    /*
-     What the library had to do with it: one of COOP_BECAUSE_*, or 0.
-     */
-    int32_t because;
-    /*
-     Beside COOP_SERVICE_SPAWNED: the process.
-     */
-    int32_t pid;
-} coop_service_event;
-
-/*
- Called with one event after another. drop(arg) is called once, after the last. See coop_callback.
- */
-typedef struct {
-    /*
-     event: there until the function returns.
-     */
-    void (*fn)(void *arg, const coop_service_event *event);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_service_event_callback;
-
-/*
- Names an observer of one host; never 0, and never used again for another one.
- */
-typedef uint64_t coop_observer_id;
-
-/*
- A limit of a process: setrlimit(2).
- */
-typedef struct {
-    /*
-     RLIMIT_NOFILE, RLIMIT_CORE, ...
-     */
-    int32_t resource;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-    /*
-     What holds; COOP_NONE is unlimited.
-     */
-    int64_t soft;
-    /*
-     How far the process may raise it; COOP_NONE is unlimited.
-     */
-    int64_t hard;
-} coop_limit;
-
-/*
- A descriptor that a process is given.
- */
-typedef struct {
-    /*
-     The caller's: duplicated by the call, and still the caller's.
-     */
-    int32_t fd;
-    /*
-     Its number in the process. As 0 it is its input; 1 and 2 are then not captured.
-     */
-    int32_t number;
-} coop_descriptor;
-
-/*
- A socket that a process is to serve, told to it as systemd tells it.
- */
-typedef struct {
-    /*
-     What it is called in LISTEN_FDNAMES: printable ASCII without ':' and spaces.
-     */
-    const char *name;
-    /*
-     The bytes of name.
-     */
-    size_t name_length;
-    /*
-     The caller's: duplicated by the call, and still the caller's.
-     */
-    int32_t fd;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-} coop_listen_socket;
-
-/*
- A line that a process has written. It is there until the function returns. Later versions may add fields at its end.
- */
-typedef struct {
-    /*
-     The bytes of this struct that the library has filled in.
-     */
-    size_t size;
-    /*
-     When it was read: nanoseconds since 1970, by the system's clock.
-     */
-    int64_t time_ns;
-    /*
-     The service's names from the root down, joined by '/'.
-     */
-    coop_text service;
-    /*
-     Without its newline; what is no UTF-8 is replaced.
-     */
-    coop_text text;
-    /*
-     So many lines were dropped here, as on_line was too slow, which text says too; 0 for a line of the process's.
-     */
-    uint64_t dropped;
-    /*
-     The process.
-     */
-    int32_t pid;
-    /*
-     1 for its output, 2 for its error output.
-     */
-    int32_t stream;
-    /*
-     1: it was cut here, and the next line of this stream goes on with it.
-     */
-    int32_t goes_on;
-    /*
-     0.
-     */
-    int32_t reserved;
-} coop_line;
-
-/*
- Called with each line of a process, from a thread of the library's, one after another. drop(arg) is called once, when the service was
- forgotten; never when the call that took it failed. See coop_callback.
- */
-typedef struct {
-    /*
-     line: there until the function returns.
-     */
-    void (*fn)(void *arg, const coop_line *line);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_line_callback;
-
-/*
- A program to be run as a process. All of it is copied. Zero in any field but size and argv is the default.
-
- Unless told otherwise the process has this one's environment at the time of each start, its directory, identity and limits, the
- CPUs that it had at first, no signal blocked or ignored, /dev/null as its input, and no other descriptor than those named here.
- It leads a process group of its own, and ends with the host.
- */
-typedef struct {
-    /*
-     sizeof(coop_command).
-     */
-    size_t size;
-    /*
-     As execv(3) takes it: C strings, the last followed by NULL. The first is the program: a path if it has a '/' in it, else looked
-     for in the PATH of the process's environment. Must not be NULL.
-     */
-    const char *const *argv;
-    /*
-     "NAME=VALUE" sets a variable, "NAME" takes it away; the last followed by NULL. NULL: as it is.
-     */
-    const char *const *env;
-    /*
-     Its working directory; NULL is this process's.
-     */
-    const char *directory;
-    /*
-     The bytes of directory.
-     */
-    size_t directory_length;
-    /*
-     Its supplementary groups, if has says so.
-     */
-    const uint32_t *groups;
-    /*
-     How many.
-     */
-    size_t groups_count;
-    /*
-     Its limits.
-     */
-    const coop_limit *limits;
-    /*
-     How many.
-     */
-    size_t limits_count;
-    /*
-     Descriptors that it is given.
-     */
-    const coop_descriptor *descriptors;
-    /*
-     How many.
-     */
-    size_t descriptors_count;
-    /*
-     Sockets that it is to serve: in their order from number 3, with LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES in its environment.
-     */
-    const coop_listen_socket *listen;
-    /*
-     How many.
-     */
-    size_t listen_count;
-    /*
-     Which CPUs it may use; words NULL is any that this process had at first.
-     */
-    coop_cpu_set cpus;
-    /*
-     Which of the next fields (and groups) hold, where zero has a meaning: COOP_COMMAND_* or'ed.
-     */
-    uint32_t has;
-    /*
-     Run it as this user; then it has no supplementary groups unless they are given.
-     */
-    uint32_t uid;
-    /*
-     Run it as this group.
-     */
-    uint32_t gid;
-    /*
-     Which permissions its new files do not get.
-     */
-    uint32_t umask;
-    /*
-     How nice it is to others: -20 to 19.
-     */
-    int32_t nice;
-    /*
-     The signal that asks it to stop. 0: SIGTERM.
-     */
-    int32_t stop_signal;
-    /*
-     1: its environment holds what env sets, and nothing else.
-     */
-    int32_t env_clear;
-    /*
-     1: it leads a session of its own, without a terminal.
-     */
-    int32_t new_session;
-    /*
-     What becomes of what it writes: one of COOP_OUTPUT_*.
-     */
-    int32_t output;
-    /*
-     How many of its last lines the event of its end has. 0: 20. COOP_NONE: none.
-     */
-    int32_t tail;
-    /*
-     Beside COOP_OUTPUT_PREFIXED and COOP_OUTPUT_JSON: where to, duplicated by the call. 0: this process's error output.
-     */
-    int32_t output_fd;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-    /*
-     Beside COOP_OUTPUT_LINES: what is called with each line.
-     */
-    coop_line_callback on_line;
-} coop_command;
-
-/*
- A service that is a function, on a thread of its own for each run.
- */
-typedef struct {
-    /*
-     Runs until it returns, which it should when coop_service_context_is_stopping. context: this run's, until it returns. During
-     a hand-over two runs go at once.
-     */
-    void (*fn)(void *arg, coop_service_context *context);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     Called once, when the service was forgotten and its last run has returned; never when the call that took it failed. May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_thread_service;
-
-/*
- A service that lives on the host's main loop: it begins in one call, is told to stop in another, and ends when it says so.
- */
-typedef struct {
-    /*
-     Called on the main loop's thread to begin a run, and returns at once. context: this run's, until coop_service_context_end ends it.
-     */
-    void (*start)(void *arg, coop_service_context *context);
-    /*
-     Called on the main loop's thread, once, to ask a run to end. May be NULL: then a run that is to stop has ended at once.
-     */
-    void (*stop)(void *arg, coop_service_context *context);
-    /*
-     Handed to all functions; may be NULL.
-     */
-    void *arg;
-    /*
-     Called once, when the service was forgotten and its last run has ended; never when the call that took it failed. May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_async_service;
-
-/*
- A delay before a restart; all zeros: none.
- */
-typedef struct {
-    /*
-     Before the first restart, in nanoseconds.
-     */
-    int64_t delay_ns;
-    /*
-     At most so long. 0: a minute, or delay_ns if that is longer.
-     */
-    int64_t cap_ns;
-    /*
-     After so long without an end, the first delay again. 0: a minute.
-     */
-    int64_t calm_ns;
-    /*
-     One of COOP_GROWTH_*.
-     */
-    int32_t growth;
-    /*
-     Each delay is shortened by a random part of itself, up to this many thousandths: 0 to 1000.
-     */
-    int32_t jitter_per_mille;
-} coop_backoff;
-
-/*
- What is said of a service. All but arguments is copied. Zero in any field but size and id is the default, which is OTP's. Exactly one of
- command, thread and async must be there.
- */
-typedef struct {
-    /*
-     sizeof(coop_service_options).
-     */
-    size_t size;
-    /*
-     Its name among its siblings: UTF-8, without '/'. Must be there.
-     */
-    const char *id;
-    /*
-     The bytes of id.
-     */
-    size_t id_length;
-    /*
-     It is a process; or NULL.
-     */
-    const coop_command *command;
-    /*
-     It is a function on a thread; or fn is NULL.
-     */
-    coop_thread_service thread;
-    /*
-     It lives on the host's main loop; or start is NULL.
-     */
-    coop_async_service async;
-    /*
-     Exit statuses beside 0 that are a normal end of its process.
-     */
-    const int32_t *normal_exits;
-    /*
-     How many.
-     */
-    size_t normal_exits_count;
-    /*
-     How long it may take to stop, in nanoseconds; then it is ended. 0: 5 s. COOP_FOREVER: as long as it takes. COOP_BRUTAL_KILL: it is not
-     asked. A thread and an async service cannot be ended: one that ignores this goes on, is told of as unresponsive, and is not
-     started again before it ends.
-     */
-    int64_t shutdown_ns;
-    /*
-     Beside COOP_READY_NOTIFY: how long it may take, in nanoseconds. 0: 60 s.
-     */
-    int64_t ready_timeout_ns;
-    /*
-     It must beat (coop_service_context_beat, sd_notify("WATCHDOG=1")) at least so often, in nanoseconds, or is ended. 0: it need not.
-     */
-    int64_t watchdog_ns;
-    /*
-     How its restarts are delayed.
-     */
-    coop_backoff backoff;
-    /*
-     One of COOP_RESTART_*.
-     */
-    int32_t restart;
-    /*
-     1: its end counts for its supervisor's auto_shutdown; then restart is not COOP_RESTART_PERMANENT.
-     */
-    int32_t significant;
-    /*
-     One of COOP_READY_*.
-     */
-    int32_t ready;
-    /*
-     1: where its supervisor would give up, it rests for its longest backoff and is tried again.
-     */
-    int32_t park;
-    /*
-     1: so it does when its first start fails.
-     */
-    int32_t park_at_start;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-} coop_service_options;
-
-/*
- What one child of a template is given. Zero in any field but size is nothing.
- */
-typedef struct {
-    /*
-     sizeof(coop_child_args).
-     */
-    size_t size;
-    /*
-     For a process: behind the arguments of the template's command; C strings, the last followed by NULL. Copied.
-     */
-    const char *const *argv;
-    /*
-     For a function, in the place of argv: what coop_service_context_value answers.
-     */
-    void *value;
-    /*
-     Called once with value, when the child is forgotten; never when the call that took it failed. May be NULL.
-     */
-    void (*drop)(void *value);
-} coop_child_args;
-
-/*
- A child of a supervisor. Later versions may add fields at its end.
- */
-typedef struct {
-    /*
-     The bytes of this struct that the library has filled in.
-     */
-    size_t size;
-    /*
-     Its id.
-     */
-    uint64_t id;
-    /*
-     Its name among its siblings.
-     */
-    coop_text name;
-    /*
-     Its names from the root down, joined by '/'.
-     */
-    coop_text path;
-    /*
-     What runs it: "process", "thread", "async", ...; "supervisor" for a supervisor.
-     */
-    coop_text executor;
-    /*
-     Which run of it this is, or was the last; 0 before the first.
-     */
-    uint64_t run;
-    /*
-     What it does: one of COOP_CHILD_*.
-     */
-    int32_t state;
-    /*
-     Its process, if it has one of its own; else 0.
-     */
-    int32_t pid;
-} coop_child_info;
-
-/*
- Called for each child. drop(arg) is called once, after the last. See coop_callback.
- */
-typedef struct {
-    /*
-     child: there until the function returns. Must not be NULL.
-     */
-    void (*fn)(void *arg, const coop_child_info *child);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_child_info_callback;
-
-/*
- How many children a supervisor has.
- */
-typedef struct {
-    /*
-     sizeof(coop_child_counts), set by the caller: at most that many bytes are written.
-     */
-    size_t size;
-    /*
-     Specifications; one under simple one for one.
-     */
-    uint64_t specs;
-    /*
-     Children that run.
-     */
-    uint64_t active;
-    /*
-     Children that are supervisors, running or not.
-     */
-    uint64_t supervisors;
-    /*
-     Children that are not, running or not.
-     */
-    uint64_t workers;
-} coop_child_counts;
-
-/*
- What a supervisor knows of a child, with every default filled in. Later versions may add fields at its end.
- */
-typedef struct {
-    /*
-     The bytes of this struct that the library has filled in.
-     */
-    size_t size;
-    /*
-     Its name among its siblings.
-     */
-    coop_text name;
-    /*
-     What runs it: "process", "thread", "async", ...; "supervisor" for a supervisor.
-     */
-    coop_text executor;
-    /*
-     Exit statuses beside 0 that are a normal end.
-     */
-    const int32_t *normal_exits;
-    /*
-     How many.
-     */
-    size_t normal_exits_count;
-    /*
-     How long it may take to stop, in nanoseconds; COOP_FOREVER, COOP_BRUTAL_KILL.
-     */
-    int64_t shutdown_ns;
-    /*
-     How long it may take to say that it is ready; 0: it counts as ready at once.
-     */
-    int64_t ready_timeout_ns;
-    /*
-     It must beat at least so often; 0: it need not.
-     */
-    int64_t watchdog_ns;
-    /*
-     How its restarts are delayed; all 0: not at all.
-     */
-    coop_backoff backoff;
-    /*
-     Of a supervisor: nanoseconds that intensity counts in; else 0.
-     */
-    int64_t period_ns;
-    /*
-     Of a supervisor: so many restarts are allowed within period_ns; COOP_NONE: any number.
-     */
-    int64_t intensity;
-    /*
-     One of COOP_RESTART_*.
-     */
-    int32_t restart;
-    /*
-     1: its end counts for its supervisor's auto_shutdown.
-     */
-    int32_t significant;
-    /*
-     1: it rests where its supervisor would give up.
-     */
-    int32_t park;
-    /*
-     1: it rests also when its first start fails.
-     */
-    int32_t park_at_start;
-    /*
-     Of a supervisor: one of COOP_STRATEGY_*; else COOP_NONE.
-     */
-    int32_t strategy;
-    /*
-     Of a supervisor: one of COOP_AUTO_SHUTDOWN_*; else 0.
-     */
-    int32_t auto_shutdown;
-} coop_child_spec;
-
-/*
- Called with a child's specification. drop(arg) is called once, after that. See coop_callback.
- */
-typedef struct {
-    /*
-     spec: there until the function returns. Must not be NULL.
-     */
-    void (*fn)(void *arg, const coop_child_spec *spec);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_child_spec_callback;
 
 /*
  What a shared library exports, under any name, to make a handler of a port: "lib.so:symbol".

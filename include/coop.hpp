@@ -17,6 +17,7 @@
  * - coop::task<T> is a coroutine, and pools, loops, timers and descriptors are awaited.    coop/coroutine.hpp
  * - Events, the ends of children and datagrams are awaited, too.                           coop/source_awaitable.hpp
  * - coop::stream and coop::listener are connections; coop::connect makes them.            coop/stream.hpp, coop/listener.hpp
+ * - coop::dag is a graph of tasks, in the pool and on the loop.                            coop/dag.hpp
  * - coop::host keeps services alive: programs, and functions.                            coop/host.hpp, coop/service.hpp
  * - Objects are move-only and free what they own. One that was moved from answers errc::null.
  *
@@ -34,6 +35,10 @@
 #include <coop/connect.hpp>
 #include <coop/coroutine.hpp>
 #include <coop/cpu_set.hpp>
+#include <coop/dag.hpp>
+#include <coop/dag_builder.hpp>
+#include <coop/dag_node.hpp>
+#include <coop/dag_run.hpp>
 #include <coop/datagram.hpp>
 #include <coop/errc.hpp>
 #include <coop/event_loop.hpp>
