@@ -290,10 +290,9 @@ pub unsafe extern "C" fn coop_service_context_end(
             return Ok(());
         }
         // SAFETY: `on_loop` made it as an Arc, whose count is C's until the end.
-        let run = unsafe {
-            Arc::increment_strong_count(context);
-            Arc::from_raw(context.cast_const())
-        };
+        unsafe { Arc::increment_strong_count(context) };
+        // SAFETY: the count that was added.
+        let run = unsafe { Arc::from_raw(context.cast_const()) };
         coop_service_context::end(run, failed.map_or(Ended::Returned, Ended::Failed));
         Ok(())
     })
