@@ -217,6 +217,7 @@ fn run_options(options: coop_dag_run_options) -> Result<RunOptions> {
         timeout: Some(duration(options.timeout_ns, "timeout_ns")?).filter(|timeout: &Duration| !timeout.is_zero()),
         on_failure: OnFailure::try_from(options.on_failure)?,
         trace: flag(options.trace, "trace")?,
+        ..RunOptions::default()
     })
 }
 
