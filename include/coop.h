@@ -34,6 +34,91 @@
 #define COOP_ADDRESS_TEXT 64
 
 /*
+ It does not run: not started yet, terminated, or one that is not restarted.
+ */
+#define COOP_CHILD_TERMINATED 0
+
+/*
+ It is not ready yet.
+ */
+#define COOP_CHILD_STARTING 1
+
+/*
+ It is ready.
+ */
+#define COOP_CHILD_RUNNING 2
+
+/*
+ It was asked to stop.
+ */
+#define COOP_CHILD_STOPPING 3
+
+/*
+ It waits for its restart.
+ */
+#define COOP_CHILD_RESTARTING 4
+
+/*
+ It rests: coop_service_options.park.
+ */
+#define COOP_CHILD_PARKED 5
+
+/*
+ It ignored its deadline, and goes on by itself.
+ */
+#define COOP_CHILD_UNRESPONSIVE 6
+
+/*
+ coop_command.uid holds.
+ */
+#define COOP_COMMAND_UID 1
+
+/*
+ coop_command.gid holds.
+ */
+#define COOP_COMMAND_GID 2
+
+/*
+ coop_command.groups holds, also if there are none.
+ */
+#define COOP_COMMAND_GROUPS 4
+
+/*
+ coop_command.umask holds.
+ */
+#define COOP_COMMAND_UMASK 8
+
+/*
+ coop_command.nice holds.
+ */
+#define COOP_COMMAND_NICE 16
+
+/*
+ What a process writes goes to output_fd, each line after its service's name: "root/web | text".
+ */
+#define COOP_OUTPUT_PREFIXED 0
+
+/*
+ What a process writes goes to output_fd, each line as an object of JSON.
+ */
+#define COOP_OUTPUT_JSON 1
+
+/*
+ What a process writes goes nowhere; the last lines are kept for the event of its end.
+ */
+#define COOP_OUTPUT_NULL 2
+
+/*
+ A process writes where this one does, and nothing is kept.
+ */
+#define COOP_OUTPUT_INHERIT 3
+
+/*
+ Each line that a process writes is handed to on_line.
+ */
+#define COOP_OUTPUT_LINES 4
+
+/*
  What depends on a node that fails is cancelled, and the rest runs; the run then ends with the first failure.
  */
 #define COOP_DAG_CANCEL_DEPENDENTS 0
@@ -215,6 +300,176 @@
 #define COOP_START_RETURN 1
 
 /*
+ A service is ready as soon as it runs.
+ */
+#define COOP_READY_AT_ONCE 0
+
+/*
+ A service is ready when it says so: coop_service_context_ready, sd_notify("READY=1") of a process.
+ */
+#define COOP_READY_NOTIFY 1
+
+/*
+ The same delay before each restart.
+ */
+#define COOP_GROWTH_FIXED 0
+
+/*
+ One more delay_ns before each restart.
+ */
+#define COOP_GROWTH_LINEAR 1
+
+/*
+ Twice as long before each restart.
+ */
+#define COOP_GROWTH_EXPONENTIAL 2
+
+/*
+ Its specification was added.
+ */
+#define COOP_SERVICE_ADDED 1
+
+/*
+ Its specification was removed.
+ */
+#define COOP_SERVICE_REMOVED 2
+
+/*
+ A run begins.
+ */
+#define COOP_SERVICE_STARTING 4
+
+/*
+ Its process is there: pid.
+ */
+#define COOP_SERVICE_SPAWNED 8
+
+/*
+ It is ready.
+ */
+#define COOP_SERVICE_READY 16
+
+/*
+ What it says of itself: text.
+ */
+#define COOP_SERVICE_STATUS 32
+
+/*
+ A run did not get ready: text, tail.
+ */
+#define COOP_SERVICE_START_FAILED 64
+
+/*
+ Its start asked not to be run.
+ */
+#define COOP_SERVICE_IGNORED 128
+
+/*
+ It is asked to stop.
+ */
+#define COOP_SERVICE_STOPPING 256
+
+/*
+ A run ended: exit, code, signal, core_dumped, normal, because, uptime_ns, restarts, tail.
+ */
+#define COOP_SERVICE_ENDED 512
+
+/*
+ It is started again after delay_ns.
+ */
+#define COOP_SERVICE_BACKOFF 1024
+
+/*
+ It rests for delay_ns, where its supervisor would give up.
+ */
+#define COOP_SERVICE_PARKED 2048
+
+/*
+ It ignored its deadline and cannot be ended: it goes on, and is not restarted before it ends.
+ */
+#define COOP_SERVICE_UNRESPONSIVE 4096
+
+/*
+ A supervisor had more restarts than its intensity allows, and ends.
+ */
+#define COOP_SERVICE_GAVE_UP 8192
+
+/*
+ A supervisor shuts itself down, since significant children have ended.
+ */
+#define COOP_SERVICE_AUTO_SHUTDOWN 16384
+
+/*
+ The observer was too slow: lost events are missing before the next one. Of no service; its number is 0.
+ */
+#define COOP_SERVICE_EVENTS_LOST 32768
+
+/*
+ Its function returned.
+ */
+#define COOP_EXIT_RETURNED 1
+
+/*
+ Its process exited: code.
+ */
+#define COOP_EXIT_EXITED 2
+
+/*
+ A signal ended its process: signal, core_dumped.
+ */
+#define COOP_EXIT_SIGNALED 3
+
+/*
+ Its function ended with an error: text.
+ */
+#define COOP_EXIT_FAILED 4
+
+/*
+ Its function panicked: text.
+ */
+#define COOP_EXIT_PANICKED 5
+
+/*
+ Reason shutdown: a supervisor that gave up or shut itself down, a service that was cancelled.
+ */
+#define COOP_EXIT_SHUTDOWN 6
+
+/*
+ How is not known: somebody else has taken its status.
+ */
+#define COOP_EXIT_LOST 7
+
+/*
+ It was asked to stop: by its supervisor, or by a verb.
+ */
+#define COOP_BECAUSE_ASKED 1
+
+/*
+ It did not stop within its shutdown_ns.
+ */
+#define COOP_BECAUSE_SHUTDOWN_DEADLINE 2
+
+/*
+ It was not ready within its ready_timeout_ns.
+ */
+#define COOP_BECAUSE_READY_DEADLINE 3
+
+/*
+ It did not beat within its watchdog_ns.
+ */
+#define COOP_BECAUSE_WATCHDOG 4
+
+/*
+ Its successor is ready.
+ */
+#define COOP_BECAUSE_HAND_OVER 5
+
+/*
+ Its runtime has not shown that it is alive.
+ */
+#define COOP_BECAUSE_LIVENESS 6
+
+/*
  Zero or off, where a field's zero means "the default" and off has a meaning.
  */
 #define COOP_NONE -1
@@ -228,6 +483,61 @@
  How many descriptors go with one coop_stream_send_descriptors.
  */
 #define COOP_STREAM_DESCRIPTORS 253
+
+/*
+ A child is restarted whenever it ends.
+ */
+#define COOP_RESTART_PERMANENT 0
+
+/*
+ A child is restarted when it ends otherwise than normally.
+ */
+#define COOP_RESTART_TRANSIENT 1
+
+/*
+ A child is never restarted, and forgotten when it ends.
+ */
+#define COOP_RESTART_TEMPORARY 2
+
+/*
+ No sibling goes with a child that has ended.
+ */
+#define COOP_STRATEGY_ONE_FOR_ONE 0
+
+/*
+ All siblings go with it, and are started again with it.
+ */
+#define COOP_STRATEGY_ONE_FOR_ALL 1
+
+/*
+ Those that were started after it go with it.
+ */
+#define COOP_STRATEGY_REST_FOR_ONE 2
+
+/*
+ As one for one; all children are made of one template, by coop_supervisor_start_child_with.
+ */
+#define COOP_STRATEGY_SIMPLE_ONE_FOR_ONE 3
+
+/*
+ A supervisor does not end by itself.
+ */
+#define COOP_AUTO_SHUTDOWN_NEVER 0
+
+/*
+ A supervisor ends when any significant child has ended by itself.
+ */
+#define COOP_AUTO_SHUTDOWN_ANY_SIGNIFICANT 1
+
+/*
+ A supervisor ends when the last significant child has ended by itself.
+ */
+#define COOP_AUTO_SHUTDOWN_ALL_SIGNIFICANT 2
+
+/*
+ For shutdown_ns: it is not asked to stop, but ended at once.
+ */
+#define COOP_BRUTAL_KILL -2
 
 /*
  In coop_datagram.flags, of one that came: it was longer than the library takes and is cut.
@@ -292,6 +602,11 @@ typedef struct coop_event coop_event;
 typedef struct coop_event_loop coop_event_loop;
 
 /*
+ A tree of supervisors and services, on a thread of its own.
+ */
+typedef struct coop_host coop_host;
+
+/*
  A listening socket, TCP or Unix, that accepts what comes.
  */
 typedef struct coop_listener coop_listener;
@@ -317,6 +632,11 @@ typedef struct coop_port_set coop_port_set;
  otherwise, posts run on the loop's thread.
  */
 typedef struct coop_runtime coop_runtime;
+
+/*
+ A run of a service, to the service itself.
+ */
+typedef struct coop_service_context coop_service_context;
 
 /*
  A connected stream socket, TCP or Unix. It never blocks; its descriptor is closed on exec.
@@ -1670,6 +1990,835 @@ typedef struct {
 typedef uint64_t coop_dag_run_id;
 
 /*
+ What a supervisor is. Zero in any field but size is the default, which is OTP's.
+ */
+typedef struct {
+    /*
+     sizeof(coop_supervisor_options).
+     */
+    size_t size;
+    /*
+     One of COOP_STRATEGY_*.
+     */
+    int32_t strategy;
+    /*
+     One of COOP_AUTO_SHUTDOWN_*.
+     */
+    int32_t auto_shutdown;
+    /*
+     More restarts than this within period_ns, and it stops its children and ends. 0: 1. COOP_NONE: any number.
+     */
+    int32_t intensity;
+    /*
+     1: the first restart is one too many; intensity must be 0.
+     */
+    int32_t no_restarts;
+    /*
+     Nanoseconds. 0: 5 s.
+     */
+    int64_t period_ns;
+    /*
+     How long it may take to stop, in nanoseconds; COOP_BRUTAL_KILL does not ask. 0 and COOP_FOREVER: as long as it takes.
+     */
+    int64_t shutdown_ns;
+    /*
+     Whether its own supervisor restarts it: one of COOP_RESTART_*. Of no meaning for a host's root.
+     */
+    int32_t restart;
+    /*
+     1: its end counts for its own supervisor's auto_shutdown.
+     */
+    int32_t significant;
+} coop_supervisor_options;
+
+/*
+ How a host is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_host_options).
+     */
+    size_t size;
+    /*
+     The root's name, which every path begins with: UTF-8, without '/'; copied. NULL: "root".
+     */
+    const char *name;
+    /*
+     The bytes of name.
+     */
+    size_t name_length;
+    /*
+     The root, with its own size; NULL is all defaults.
+     */
+    const coop_supervisor_options *root;
+    /*
+     The main loop, which async services run on; NULL: there are none. It stays the caller's, who frees it after the host.
+     */
+    coop_event_loop *event_loop;
+    /*
+     How many events are kept for observers that come late. 0: 256. COOP_NONE: none.
+     */
+    int64_t history;
+} coop_host_options;
+
+/*
+ How to observe. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_observer_options).
+     */
+    size_t size;
+    /*
+     Events of these services and supervisors, and of what is below them; NULL is all. In a name '*' stands for any text and '?' for one
+     character: "root/web*" is root/web and root/web-2, and what is below each.
+     */
+    const char *path;
+    /*
+     The bytes of path.
+     */
+    size_t path_length;
+    /*
+     How many events may wait for the function, or to be asked for; the oldest go first, and are counted. 0: 1024.
+     */
+    size_t queue;
+    /*
+     How many of the events before are told first, as far as the host has kept them.
+     */
+    size_t replay;
+    /*
+     The function is called on this loop's thread; NULL: on a thread of the observer's own.
+     */
+    coop_event_loop *event_loop;
+    /*
+     COOP_SERVICE_* or'ed: events of these kinds. 0: of all.
+     */
+    int32_t kinds;
+    /*
+     1: each event has itself as JSON, too.
+     */
+    int32_t json;
+} coop_observer_options;
+
+/*
+ A text of the library's: UTF-8, a NUL follows its last byte.
+ */
+typedef struct {
+    /*
+     Its bytes; never NULL.
+     */
+    const char *data;
+    /*
+     How many, without the NUL.
+     */
+    size_t length;
+} coop_text;
+
+/*
+ A change of a service or a supervisor. What it points to is there as long as it is. Later versions may add fields at its end.
+ */
+typedef struct {
+    /*
+     The bytes of this struct that the library has filled in.
+     */
+    size_t size;
+    /*
+     From 1, without a gap in one host.
+     */
+    uint64_t number;
+    /*
+     When: nanoseconds since 1970, by the system's clock.
+     */
+    int64_t time_ns;
+    /*
+     Of which service or supervisor.
+     */
+    uint64_t id;
+    /*
+     Which run of it, from 1; 0 before the first.
+     */
+    uint64_t run;
+    /*
+     Its names from the root down, joined by '/'.
+     */
+    coop_text path;
+    /*
+     What changed, in words: "ended by signal 9".
+     */
+    coop_text text;
+    /*
+     All of it as JSON, one line; empty unless the observer asked for it.
+     */
+    coop_text json;
+    /*
+     The last lines that the run wrote.
+     */
+    const coop_text *tail;
+    /*
+     How many.
+     */
+    size_t tail_count;
+    /*
+     How long the run went, in nanoseconds.
+     */
+    int64_t uptime_ns;
+    /*
+     When it starts again, in nanoseconds from then.
+     */
+    int64_t delay_ns;
+    /*
+     Its restarts so far.
+     */
+    uint64_t restarts;
+    /*
+     Beside COOP_SERVICE_EVENTS_LOST: how many.
+     */
+    uint64_t lost;
+    /*
+     What changed: one of COOP_SERVICE_*.
+     */
+    int32_t kind;
+    /*
+     How a run ended: one of COOP_EXIT_*; 0 unless kind is COOP_SERVICE_ENDED, as all that follow but pid.
+     */
+    int32_t exit;
+    /*
+     What the process gave to exit(), 0 to 255; -1 if it did not.
+     */
+    int32_t code;
+    /*
+     The signal that ended the process.
+     */
+    int32_t signal;
+    /*
+     1: it left a core dump.
+     */
+    int32_t core_dumped;
+    /*
+     1: that was a normal end.
+     */
+    int32_t normal;
+    /*
+     What the library had to do with it: one of COOP_BECAUSE_*, or 0.
+     */
+    int32_t because;
+    /*
+     Beside COOP_SERVICE_SPAWNED: the process.
+     */
+    int32_t pid;
+} coop_service_event;
+
+/*
+ Called with one event after another. drop(arg) is called once, after the last. See coop_callback.
+ */
+typedef struct {
+    /*
+     event: there until the function returns.
+     */
+    void (*fn)(void *arg, const coop_service_event *event);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_service_event_callback;
+
+/*
+ Names an observer of one host; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_observer_id;
+
+/*
+ Names a service, or a supervisor, of one host; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_service_id;
+
+/*
+ A limit of a process: setrlimit(2).
+ */
+typedef struct {
+    /*
+     RLIMIT_NOFILE, RLIMIT_CORE, ...
+     */
+    int32_t resource;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+    /*
+     What holds; COOP_NONE is unlimited.
+     */
+    int64_t soft;
+    /*
+     How far the process may raise it; COOP_NONE is unlimited.
+     */
+    int64_t hard;
+} coop_limit;
+
+/*
+ A descriptor that a process is given.
+ */
+typedef struct {
+    /*
+     The caller's: duplicated by the call, and still the caller's.
+     */
+    int32_t fd;
+    /*
+     Its number in the process. As 0 it is its input; 1 and 2 are then not captured.
+     */
+    int32_t number;
+} coop_descriptor;
+
+/*
+ A socket that a process is to serve, told to it as systemd tells it.
+ */
+typedef struct {
+    /*
+     What it is called in LISTEN_FDNAMES: printable ASCII without ':' and spaces.
+     */
+    const char *name;
+    /*
+     The bytes of name.
+     */
+    size_t name_length;
+    /*
+     The caller's: duplicated by the call, and still the caller's.
+     */
+    int32_t fd;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+} coop_listen_socket;
+
+/*
+ A line that a process has written. It is there until the function returns. Later versions may add fields at its end.
+ */
+typedef struct {
+    /*
+     The bytes of this struct that the library has filled in.
+     */
+    size_t size;
+    /*
+     When it was read: nanoseconds since 1970, by the system's clock.
+     */
+    int64_t time_ns;
+    /*
+     The service's names from the root down, joined by '/'.
+     */
+    coop_text service;
+    /*
+     Without its newline; what is no UTF-8 is replaced.
+     */
+    coop_text text;
+    /*
+     So many lines were dropped here, as on_line was too slow, which text says too; 0 for a line of the process's.
+     */
+    uint64_t dropped;
+    /*
+     The process.
+     */
+    int32_t pid;
+    /*
+     1 for its output, 2 for its error output.
+     */
+    int32_t stream;
+    /*
+     1: it was cut here, and the next line of this stream goes on with it.
+     */
+    int32_t goes_on;
+    /*
+     0.
+     */
+    int32_t reserved;
+} coop_line;
+
+/*
+ Called with each line of a process, from a thread of the library's, one after another. drop(arg) is called once, when the service was
+ forgotten; never when the call that took it failed. See coop_callback.
+ */
+typedef struct {
+    /*
+     line: there until the function returns.
+     */
+    void (*fn)(void *arg, const coop_line *line);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_line_callback;
+
+/*
+ A program to be run as a process. All of it is copied. Zero in any field but size and argv is the default.
+
+ Unless told otherwise the process has this one's environment at the time of each start, its directory, identity and limits, the
+ CPUs that it had at first, no signal blocked or ignored, /dev/null as its input, and no other descriptor than those named here.
+ It leads a process group of its own, and ends with the host.
+ */
+typedef struct {
+    /*
+     sizeof(coop_command).
+     */
+    size_t size;
+    /*
+     As execv(3) takes it: C strings, the last followed by NULL. The first is the program: a path if it has a '/' in it, else looked
+     for in the PATH of the process's environment. Must not be NULL.
+     */
+    const char *const *argv;
+    /*
+     "NAME=VALUE" sets a variable, "NAME" takes it away; the last followed by NULL. NULL: as it is.
+     */
+    const char *const *env;
+    /*
+     Its working directory; NULL is this process's.
+     */
+    const char *directory;
+    /*
+     The bytes of directory.
+     */
+    size_t directory_length;
+    /*
+     Its supplementary groups, if has says so.
+     */
+    const uint32_t *groups;
+    /*
+     How many.
+     */
+    size_t groups_count;
+    /*
+     Its limits.
+     */
+    const coop_limit *limits;
+    /*
+     How many.
+     */
+    size_t limits_count;
+    /*
+     Descriptors that it is given.
+     */
+    const coop_descriptor *descriptors;
+    /*
+     How many.
+     */
+    size_t descriptors_count;
+    /*
+     Sockets that it is to serve: in their order from number 3, with LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES in its environment.
+     */
+    const coop_listen_socket *listen;
+    /*
+     How many.
+     */
+    size_t listen_count;
+    /*
+     Which CPUs it may use; words NULL is any that this process had at first.
+     */
+    coop_cpu_set cpus;
+    /*
+     Which of the next fields (and groups) hold, where zero has a meaning: COOP_COMMAND_* or'ed.
+     */
+    uint32_t has;
+    /*
+     Run it as this user; then it has no supplementary groups unless they are given.
+     */
+    uint32_t uid;
+    /*
+     Run it as this group.
+     */
+    uint32_t gid;
+    /*
+     Which permissions its new files do not get.
+     */
+    uint32_t umask;
+    /*
+     How nice it is to others: -20 to 19.
+     */
+    int32_t nice;
+    /*
+     The signal that asks it to stop. 0: SIGTERM.
+     */
+    int32_t stop_signal;
+    /*
+     1: its environment holds what env sets, and nothing else.
+     */
+    int32_t env_clear;
+    /*
+     1: it leads a session of its own, without a terminal.
+     */
+    int32_t new_session;
+    /*
+     What becomes of what it writes: one of COOP_OUTPUT_*.
+     */
+    int32_t output;
+    /*
+     How many of its last lines the event of its end has. 0: 20. COOP_NONE: none.
+     */
+    int32_t tail;
+    /*
+     Beside COOP_OUTPUT_PREFIXED and COOP_OUTPUT_JSON: where to, duplicated by the call. 0: this process's error output.
+     */
+    int32_t output_fd;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+    /*
+     Beside COOP_OUTPUT_LINES: what is called with each line.
+     */
+    coop_line_callback on_line;
+} coop_command;
+
+/*
+ A service that is a function, on a thread of its own for each run.
+ */
+typedef struct {
+    /*
+     Runs until it returns, which it should when coop_service_context_is_stopping. context: this run's, until it returns. During
+     a hand-over two runs go at once.
+     */
+    void (*fn)(void *arg, coop_service_context *context);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     Called once, when the service was forgotten and its last run has returned; never when the call that took it failed. May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_thread_service;
+
+/*
+ A service that lives on the host's main loop: it begins in one call, is told to stop in another, and ends when it says so.
+ */
+typedef struct {
+    /*
+     Called on the main loop's thread to begin a run, and returns at once. context: this run's, until coop_service_context_end ends it.
+     */
+    void (*start)(void *arg, coop_service_context *context);
+    /*
+     Called on the main loop's thread, once, to ask a run to end. May be NULL: then a run that is to stop has ended at once.
+     */
+    void (*stop)(void *arg, coop_service_context *context);
+    /*
+     Handed to all functions; may be NULL.
+     */
+    void *arg;
+    /*
+     Called once, when the service was forgotten and its last run has ended; never when the call that took it failed. May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_async_service;
+
+/*
+ A delay before a restart; all zeros: none.
+ */
+typedef struct {
+    /*
+     Before the first restart, in nanoseconds.
+     */
+    int64_t delay_ns;
+    /*
+     At most so long. 0: a minute, or delay_ns if that is longer.
+     */
+    int64_t cap_ns;
+    /*
+     After so long without an end, the first delay again. 0: a minute.
+     */
+    int64_t calm_ns;
+    /*
+     One of COOP_GROWTH_*.
+     */
+    int32_t growth;
+    /*
+     Each delay is shortened by a random part of itself, up to this many thousandths: 0 to 1000.
+     */
+    int32_t jitter_per_mille;
+} coop_backoff;
+
+/*
+ What is said of a service. All but arguments is copied. Zero in any field but size and id is the default, which is OTP's. Exactly one of
+ command, thread and async must be there.
+ */
+typedef struct {
+    /*
+     sizeof(coop_service_options).
+     */
+    size_t size;
+    /*
+     Its name among its siblings: UTF-8, without '/'. Must be there.
+     */
+    const char *id;
+    /*
+     The bytes of id.
+     */
+    size_t id_length;
+    /*
+     It is a process; or NULL.
+     */
+    const coop_command *command;
+    /*
+     It is a function on a thread; or fn is NULL.
+     */
+    coop_thread_service thread;
+    /*
+     It lives on the host's main loop; or start is NULL.
+     */
+    coop_async_service async;
+    /*
+     Exit statuses beside 0 that are a normal end of its process.
+     */
+    const int32_t *normal_exits;
+    /*
+     How many.
+     */
+    size_t normal_exits_count;
+    /*
+     How long it may take to stop, in nanoseconds; then it is ended. 0: 5 s. COOP_FOREVER: as long as it takes. COOP_BRUTAL_KILL: it is not
+     asked. A thread and an async service cannot be ended: one that ignores this goes on, is told of as unresponsive, and is not
+     started again before it ends.
+     */
+    int64_t shutdown_ns;
+    /*
+     Beside COOP_READY_NOTIFY: how long it may take, in nanoseconds. 0: 60 s.
+     */
+    int64_t ready_timeout_ns;
+    /*
+     It must beat (coop_service_context_beat, sd_notify("WATCHDOG=1")) at least so often, in nanoseconds, or is ended. 0: it need not.
+     */
+    int64_t watchdog_ns;
+    /*
+     How its restarts are delayed.
+     */
+    coop_backoff backoff;
+    /*
+     One of COOP_RESTART_*.
+     */
+    int32_t restart;
+    /*
+     1: its end counts for its supervisor's auto_shutdown; then restart is not COOP_RESTART_PERMANENT.
+     */
+    int32_t significant;
+    /*
+     One of COOP_READY_*.
+     */
+    int32_t ready;
+    /*
+     1: where its supervisor would give up, it rests for its longest backoff and is tried again.
+     */
+    int32_t park;
+    /*
+     1: so it does when its first start fails.
+     */
+    int32_t park_at_start;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+} coop_service_options;
+
+/*
+ How many children a supervisor has.
+ */
+typedef struct {
+    /*
+     sizeof(coop_child_counts), set by the caller: at most that many bytes are written.
+     */
+    size_t size;
+    /*
+     Specifications; one under simple one for one.
+     */
+    uint64_t specs;
+    /*
+     Children that run.
+     */
+    uint64_t active;
+    /*
+     Children that are supervisors, running or not.
+     */
+    uint64_t supervisors;
+    /*
+     Children that are not, running or not.
+     */
+    uint64_t workers;
+} coop_child_counts;
+
+/*
+ What a supervisor knows of a child, with every default filled in. Later versions may add fields at its end.
+ */
+typedef struct {
+    /*
+     The bytes of this struct that the library has filled in.
+     */
+    size_t size;
+    /*
+     Its name among its siblings.
+     */
+    coop_text name;
+    /*
+     What runs it: "process", "thread", "async", ...; "supervisor" for a supervisor.
+     */
+    coop_text executor;
+    /*
+     Exit statuses beside 0 that are a normal end.
+     */
+    const int32_t *normal_exits;
+    /*
+     How many.
+     */
+    size_t normal_exits_count;
+    /*
+     How long it may take to stop, in nanoseconds; COOP_FOREVER, COOP_BRUTAL_KILL.
+     */
+    int64_t shutdown_ns;
+    /*
+     How long it may take to say that it is ready; 0: it counts as ready at once.
+     */
+    int64_t ready_timeout_ns;
+    /*
+     It must beat at least so often; 0: it need not.
+     */
+    int64_t watchdog_ns;
+    /*
+     How its restarts are delayed; all 0: not at all.
+     */
+    coop_backoff backoff;
+    /*
+     Of a supervisor: nanoseconds that intensity counts in; else 0.
+     */
+    int64_t period_ns;
+    /*
+     Of a supervisor: so many restarts are allowed within period_ns; COOP_NONE: any number.
+     */
+    int64_t intensity;
+    /*
+     One of COOP_RESTART_*.
+     */
+    int32_t restart;
+    /*
+     1: its end counts for its supervisor's auto_shutdown.
+     */
+    int32_t significant;
+    /*
+     1: it rests where its supervisor would give up.
+     */
+    int32_t park;
+    /*
+     1: it rests also when its first start fails.
+     */
+    int32_t park_at_start;
+    /*
+     Of a supervisor: one of COOP_STRATEGY_*; else COOP_NONE.
+     */
+    int32_t strategy;
+    /*
+     Of a supervisor: one of COOP_AUTO_SHUTDOWN_*; else 0.
+     */
+    int32_t auto_shutdown;
+} coop_child_spec;
+
+/*
+ Called with a child's specification. drop(arg) is called once, after that. See coop_callback.
+ */
+typedef struct {
+    /*
+     spec: there until the function returns. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_child_spec *spec);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_child_spec_callback;
+
+/*
+ What one child of a template is given. Zero in any field but size is nothing.
+ */
+typedef struct {
+    /*
+     sizeof(coop_child_args).
+     */
+    size_t size;
+    /*
+     For a process: behind the arguments of the template's command; C strings, the last followed by NULL. Copied.
+     */
+    const char *const *argv;
+    /*
+     For a function, in the place of argv: what coop_service_context_value answers.
+     */
+    void *value;
+    /*
+     Called once with value, when the child is forgotten; never when the call that took it failed. May be NULL.
+     */
+    void (*drop)(void *value);
+} coop_child_args;
+
+/*
+ A child of a supervisor. Later versions may add fields at its end.
+ */
+typedef struct {
+    /*
+     The bytes of this struct that the library has filled in.
+     */
+    size_t size;
+    /*
+     Its id.
+     */
+    uint64_t id;
+    /*
+     Its name among its siblings.
+     */
+    coop_text name;
+    /*
+     Its names from the root down, joined by '/'.
+     */
+    coop_text path;
+    /*
+     What runs it: "process", "thread", "async", ...; "supervisor" for a supervisor.
+     */
+    coop_text executor;
+    /*
+     Which run of it this is, or was the last; 0 before the first.
+     */
+    uint64_t run;
+    /*
+     What it does: one of COOP_CHILD_*.
+     */
+    int32_t state;
+    /*
+     Its process, if it has one of its own; else 0.
+     */
+    int32_t pid;
+} coop_child_info;
+
+/*
+ Called for each child. drop(arg) is called once, after the last. See coop_callback.
+ */
+typedef struct {
+    /*
+     child: there until the function returns. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_child_info *child);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_child_info_callback;
+
+/*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
  function of that name with coop_ before it.
 
@@ -2457,6 +3606,186 @@ typedef struct {
      coop_dag_run_then.
      */
     coop_status (*dag_run_then)(const coop_dag *dag, coop_dag_run_id id, coop_dag_run_callback callback);
+    /*
+     coop_host_free.
+     */
+    void (*host_free)(coop_host *host);
+    /*
+     coop_host_join.
+     */
+    coop_status (*host_join)(coop_host *host, int64_t timeout_ns);
+    /*
+     coop_host_kill.
+     */
+    coop_status (*host_kill)(coop_host *host);
+    /*
+     coop_host_new.
+     */
+    coop_status (*host_new)(const coop_host_options *options, coop_host **out);
+    /*
+     coop_host_observe.
+     */
+    coop_status (*host_observe)(coop_host *host,
+                                const coop_observer_options *options,
+                                coop_service_event_callback callback,
+                                coop_observer_id *id);
+    /*
+     coop_host_root.
+     */
+    coop_service_id (*host_root)(const coop_host *host);
+    /*
+     coop_host_shutdown.
+     */
+    coop_status (*host_shutdown)(coop_host *host, int64_t timeout_ns);
+    /*
+     coop_host_start.
+     */
+    coop_status (*host_start)(coop_host *host);
+    /*
+     coop_host_stop.
+     */
+    coop_status (*host_stop)(coop_host *host);
+    /*
+     coop_host_wait.
+     */
+    coop_status (*host_wait)(coop_host *host);
+    /*
+     coop_observer_cancel.
+     */
+    coop_status (*observer_cancel)(coop_host *host, coop_observer_id id);
+    /*
+     coop_observer_next.
+     */
+    coop_status (*observer_next)(coop_host *host,
+                                 coop_observer_id id,
+                                 int64_t timeout_ns,
+                                 const coop_service_event **out);
+    /*
+     coop_service_context_beat.
+     */
+    coop_status (*service_context_beat)(coop_service_context *context);
+    /*
+     coop_service_context_end.
+     */
+    coop_status (*service_context_end)(coop_service_context *context,
+                                       coop_status status,
+                                       const char *message,
+                                       size_t message_length);
+    /*
+     coop_service_context_extend.
+     */
+    coop_status (*service_context_extend)(coop_service_context *context, int64_t time_ns);
+    /*
+     coop_service_context_id.
+     */
+    coop_service_id (*service_context_id)(const coop_service_context *context);
+    /*
+     coop_service_context_ignore.
+     */
+    coop_status (*service_context_ignore)(coop_service_context *context);
+    /*
+     coop_service_context_is_stopping.
+     */
+    bool (*service_context_is_stopping)(const coop_service_context *context);
+    /*
+     coop_service_context_ready.
+     */
+    coop_status (*service_context_ready)(coop_service_context *context);
+    /*
+     coop_service_context_run.
+     */
+    uint64_t (*service_context_run)(const coop_service_context *context);
+    /*
+     coop_service_context_status.
+     */
+    coop_status (*service_context_status)(coop_service_context *context, const char *text, size_t text_length);
+    /*
+     coop_service_context_stopping_fd.
+     */
+    int32_t (*service_context_stopping_fd)(coop_service_context *context);
+    /*
+     coop_service_context_value.
+     */
+    void *(*service_context_value)(const coop_service_context *context);
+    /*
+     coop_service_context_wait_stopping.
+     */
+    coop_status (*service_context_wait_stopping)(coop_service_context *context, int64_t timeout_ns);
+    /*
+     coop_supervisor_add.
+     */
+    coop_status (*supervisor_add)(coop_host *host,
+                                  coop_service_id supervisor,
+                                  const coop_service_options *options,
+                                  coop_service_id *id);
+    /*
+     coop_supervisor_count_children.
+     */
+    coop_status (*supervisor_count_children)(coop_host *host, coop_service_id supervisor, coop_child_counts *out);
+    /*
+     coop_supervisor_delete_child.
+     */
+    coop_status (*supervisor_delete_child)(coop_host *host, coop_service_id supervisor, coop_service_id child);
+    /*
+     coop_supervisor_find.
+     */
+    coop_status (*supervisor_find)(coop_host *host,
+                                   coop_service_id supervisor,
+                                   const char *name,
+                                   size_t name_length,
+                                   coop_service_id *id);
+    /*
+     coop_supervisor_get_childspec.
+     */
+    coop_status (*supervisor_get_childspec)(coop_host *host,
+                                            coop_service_id supervisor,
+                                            coop_service_id child,
+                                            coop_child_spec_callback callback);
+    /*
+     coop_supervisor_replace_child.
+     */
+    coop_status (*supervisor_replace_child)(coop_host *host, coop_service_id supervisor, coop_service_id child);
+    /*
+     coop_supervisor_restart_child.
+     */
+    coop_status (*supervisor_restart_child)(coop_host *host, coop_service_id supervisor, coop_service_id child);
+    /*
+     coop_supervisor_start_child.
+     */
+    coop_status (*supervisor_start_child)(coop_host *host,
+                                          coop_service_id supervisor,
+                                          const coop_service_options *options,
+                                          coop_service_id *id);
+    /*
+     coop_supervisor_start_child_with.
+     */
+    coop_status (*supervisor_start_child_with)(coop_host *host,
+                                               coop_service_id supervisor,
+                                               const coop_child_args *args,
+                                               coop_service_id *id);
+    /*
+     coop_supervisor_supervisor.
+     */
+    coop_status (*supervisor_supervisor)(coop_host *host,
+                                         coop_service_id supervisor,
+                                         const char *name,
+                                         size_t name_length,
+                                         const coop_supervisor_options *options,
+                                         coop_service_id *id);
+    /*
+     coop_supervisor_template.
+     */
+    coop_status (*supervisor_template)(coop_host *host, coop_service_id supervisor, const coop_service_options *options);
+    /*
+     coop_supervisor_terminate_child.
+     */
+    coop_status (*supervisor_terminate_child)(coop_host *host, coop_service_id supervisor, coop_service_id child);
+    /*
+     coop_supervisor_which_children.
+     */
+    coop_status (*supervisor_which_children)(coop_host *host,
+                                             coop_service_id supervisor,
+                                             coop_child_info_callback callback);
 } coop_api;
 
 /*
@@ -3307,6 +4636,86 @@ coop_status coop_event_loop_now(const coop_event_loop *event_loop, int64_t *out_
 bool coop_event_loop_is_loop_thread(const coop_event_loop *event_loop);
 
 /*
+ Makes a host, and starts its thread. What is added to it is only noted before coop_host_start.
+
+ options: copied; NULL is all defaults. out: set to the host, which the caller frees with coop_host_free.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a name or what options say of the root, COOP_E_OS if the process has no descriptor or thread
+ left, COOP_E_UNSUPPORTED, COOP_E_FORKED for the loop.
+ */
+coop_status coop_host_new(const coop_host_options *options,
+                          coop_host **out);
+
+/*
+ Stops the host, waits until its services have ended, and releases it: those that may take as long as they like are given 5 s. NULL does
+ nothing.
+
+ Any thread; once, with no call begun after it. From a function of one of its services or observers, or on its main loop, it returns at once,
+ and the rest happens by itself; a coop_host_join that is under way returns as ever. In a forked child it touches no thread and no process.
+ */
+void coop_host_free(coop_host *host);
+
+/*
+ Starts the tree, in order, and waits until all services are ready.
+
+ Any thread; once, unless it failed: then what was started has been stopped, last first, and it may be called again. COOP_E_NULL;
+ COOP_E_FAILED, COOP_E_OS, COOP_E_TIMEOUT, ... with the service and why it did not start; COOP_E_EXISTS if it was started before, COOP_E_CLOSED if it
+ has ended, COOP_E_WOULD_DEADLOCK, COOP_E_FORKED.
+ */
+coop_status coop_host_start(coop_host *host);
+
+/*
+ Asks the host to stop its services, last first, and to end; returns at once.
+
+ Any thread, any number of times. COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_host_stop(coop_host *host);
+
+/*
+ Ends everything that runs, without asking; returns at once.
+
+ Any thread, any number of times. COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_host_kill(coop_host *host);
+
+/*
+ coop_host_stop, and waits until the host has ended.
+
+ timeout_ns: nanoseconds, 0 does not wait, COOP_FOREVER waits as long as it takes.
+
+ Any thread, any number of times. COOP_E_TIMEOUT: it goes on stopping. COOP_E_WOULD_DEADLOCK from a service and from the main loop's thread,
+ which have coop_host_stop; COOP_E_NULL, COOP_E_INVALID for another time, COOP_E_FORKED.
+ */
+coop_status coop_host_shutdown(coop_host *host,
+                               int64_t timeout_ns);
+
+/*
+ Waits until the host has ended: it was stopped, its root gave up, or its significant services have ended.
+
+ timeout_ns: as coop_host_shutdown.
+
+ Any thread. COOP_E_FAILED with the reason if its root gave up, COOP_E_TIMEOUT, COOP_E_INVALID before the start and for another time,
+ COOP_E_WOULD_DEADLOCK as coop_host_shutdown, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_host_join(coop_host *host,
+                           int64_t timeout_ns);
+
+/*
+ coop_host_join as the main thread of a program: SIGINT and SIGTERM stop the host meanwhile, and a second one ends everything at once. If
+ the host was given a main loop that nobody runs, it is run here.
+
+ Signals are taken on the process's main thread only, and do after the call what they did before.
+
+ Any thread. COOP_E_OS if the signals cannot be watched, and as coop_host_join.
+ */
+coop_status coop_host_wait(coop_host *host);
+
+/*
+ The host's root supervisor; 0 for NULL. Any thread.
+ */
+coop_service_id coop_host_root(const coop_host *host);
+
+/*
  Has the loop call the function when a descriptor is ready: a socket, a pipe, an eventfd; not a file or a
  directory.
 
@@ -3497,6 +4906,47 @@ coop_status coop_port_handler_load(const char *name,
                                    const void *args,
                                    size_t length,
                                    coop_port_handler *out);
+
+/*
+ Begins to observe a host.
+
+ options: copied; NULL is all defaults. callback: called with each event, one after another; the observer owns callback.arg if this
+ answers COOP_OK. With fn NULL there is none (arg and drop are not looked at): events wait for coop_observer_next. id: set to the observer's id,
+ for coop_observer_cancel; may be NULL if there is a function, which may run before id is set.
+
+ An observer ends after the host's last event, and by coop_observer_cancel; then its argument is dropped, when its function has returned.
+ One that is slow loses the oldest events and is told how many; it never holds up the host.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for what options say, COOP_E_OS if there is no thread left, COOP_E_CLOSED if the loop was stopped,
+ COOP_E_UNSUPPORTED, COOP_E_FORKED.
+ */
+coop_status coop_host_observe(coop_host *host,
+                              const coop_observer_options *options,
+                              coop_service_event_callback callback,
+                              coop_observer_id *id);
+
+/*
+ Waits for the next event of an observer without a function.
+
+ timeout_ns: nanoseconds, 0 does not wait, COOP_FOREVER waits as long as it takes. out: set to the event, which is there until the next
+ call for this observer, or its end.
+
+ Any thread, one at a time for an observer. COOP_E_TIMEOUT, COOP_E_CLOSED after the last event of a host that has ended, COOP_E_STALE if the
+ observer was cancelled, COOP_E_INVALID for another time and for one with a function, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_observer_next(coop_host *host,
+                               coop_observer_id id,
+                               int64_t timeout_ns,
+                               const coop_service_event **out);
+
+/*
+ Ends an observer: its function does not begin any more, and its argument is dropped now; if it is running (it may be the caller), when
+ it returns. A call of coop_observer_next that waits is answered COOP_E_CLOSED.
+
+ Any thread. COOP_E_STALE if it was cancelled, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_observer_cancel(coop_host *host,
+                                 coop_observer_id id);
 
 /*
  Calls run with pieces of the range from begin up to, and without, end, on all workers of the CPU set at once, and
@@ -3865,6 +5315,93 @@ coop_pool *coop_runtime_pool(coop_runtime *runtime);
 coop_event_loop *coop_runtime_event_loop(coop_runtime *runtime);
 
 /*
+ The service's id. 0 for NULL.
+
+ Any thread, as all functions of a context, until its run has ended: a thread's function has returned, or coop_service_context_end was
+ called of a run on the main loop.
+ */
+coop_service_id coop_service_context_id(const coop_service_context *context);
+
+/*
+ Which run of the service this is, from 1. 0 for NULL. Any thread.
+ */
+uint64_t coop_service_context_run(const coop_service_context *context);
+
+/*
+ Whether the run was asked to stop. False for NULL. Any thread.
+ */
+bool coop_service_context_is_stopping(const coop_service_context *context);
+
+/*
+ Waits until the run is asked to stop.
+
+ timeout_ns: nanoseconds, 0 does not wait, COOP_FOREVER waits as long as it takes.
+
+ Any thread. COOP_E_TIMEOUT, COOP_E_NULL, COOP_E_INVALID for another time.
+ */
+coop_status coop_service_context_wait_stopping(coop_service_context *context, int64_t timeout_ns);
+
+/*
+ A descriptor that is readable from when the run is asked to stop, for a loop of the service's own. It stays the library's: it is not to
+ be read, and is closed when the run has ended. Negative: a coop_status. Any thread. COOP_E_NULL, COOP_E_OS if the process has no
+ descriptor left.
+ */
+int32_t coop_service_context_stopping_fd(coop_service_context *context);
+
+/*
+ Says that the run can do its work. Without effect for a service that is ready at once. Any thread. COOP_E_NULL.
+ */
+coop_status coop_service_context_ready(coop_service_context *context);
+
+/*
+ Says that the run is alive: coop_service_options.watchdog_ns. Any thread. COOP_E_NULL.
+ */
+coop_status coop_service_context_beat(coop_service_context *context);
+
+/*
+ Says that the run needs more time to get ready, to stop, or to beat again.
+
+ time_ns: nanoseconds from now.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for another time.
+ */
+coop_status coop_service_context_extend(coop_service_context *context, int64_t time_ns);
+
+/*
+ Says what the run does, for observers: COOP_SERVICE_STATUS.
+
+ text, text_length: UTF-8, copied.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for what is no UTF-8.
+ */
+coop_status coop_service_context_status(coop_service_context *context, const char *text, size_t text_length);
+
+/*
+ Says that the service is not to be run, which is no failure of its start; the run is to end next. Any thread. COOP_E_NULL, COOP_E_INVALID for a
+ service that is ready at once: its start is over.
+ */
+coop_status coop_service_context_ignore(coop_service_context *context);
+
+/*
+ The value that coop_supervisor_start_child_with gave to this child; NULL if there is none. Any thread.
+ */
+void *coop_service_context_value(const coop_service_context *context);
+
+/*
+ Ends a run on the main loop: now, and the context is not used after that. Of a thread it says what its function's return is told as, and
+ may be called again.
+
+ status: COOP_OK for a normal end; anything else is a failure. message, message_length: why, in words, copied; NULL if there are none.
+
+ Any thread; once for a run on the main loop, also when the host was freed before. COOP_E_NULL, COOP_E_INVALID for what is no UTF-8: the run
+ has not ended then.
+ */
+coop_status coop_service_context_end(coop_service_context *context,
+                                     coop_status status,
+                                     const char *message,
+                                     size_t message_length);
+
+/*
  Has the loop call the function whenever the process gets a signal.
 
  signum: SIGTERM, SIGHUP, SIGRTMIN + n; not SIGKILL and SIGSTOP, which the system lets nobody handle, nor SIGSEGV, SIGBUS,
@@ -4107,6 +5644,160 @@ coop_status coop_stream_receive_descriptors(coop_stream *stream,
                                             size_t capacity,
                                             size_t *count,
                                             coop_io_callback callback);
+
+/*
+ Adds a service that comes back whenever its supervisor is restarted.
+
+ Before coop_host_start the service is only noted. After it the service is started, and this waits until it is ready.
+
+ supervisor: which one of the host; 0 is the root. options: copied, with what they point to; the host owns the entry's argument if this
+ answers COOP_OK. id: set to the service's id; may be NULL.
+
+ Any thread but, once the host has started, a loop's that the service's start needs. COOP_E_NULL, COOP_E_INVALID for what options say,
+ with the value and what is allowed; COOP_E_EXISTS if a sibling has its name; COOP_E_STALE if there is no such supervisor (any more);
+ COOP_E_FAILED, COOP_E_OS or COOP_E_TIMEOUT if it could not start: then it is forgotten, and its functions may have run, but are not any more
+ (but for a thread's that ignores its deadline); COOP_E_UNSUPPORTED, COOP_E_WOULD_DEADLOCK, COOP_E_CLOSED once the host has ended, COOP_E_FORKED.
+ */
+coop_status coop_supervisor_add(coop_host *host,
+                                coop_service_id supervisor,
+                                const coop_service_options *options,
+                                coop_service_id *id);
+
+/*
+ Starts a child and waits until it is ready. It lives as long as this run of its supervisor.
+
+ supervisor, options, id, errors: as coop_supervisor_add. Under the strategy simple one for one: COOP_E_INVALID.
+ */
+coop_status coop_supervisor_start_child(coop_host *host,
+                                        coop_service_id supervisor,
+                                        const coop_service_options *options,
+                                        coop_service_id *id);
+
+/*
+ Sets what the children of a simple one for one supervisor are made of; it replaces the one before, for children that start from now on.
+
+ supervisor: which one of the host; 0 is the root. options: copied, with what they point to; the host owns the entry's argument if this
+ answers COOP_OK.
+
+ Any thread. COOP_E_INVALID under another strategy and for what options say, and as coop_supervisor_add.
+ */
+coop_status coop_supervisor_template(coop_host *host,
+                                     coop_service_id supervisor,
+                                     const coop_service_options *options);
+
+/*
+ Starts a child of the template, and waits until it is ready.
+
+ supervisor: which one of the host; 0 is the root. args: copied; NULL is nothing; the host owns args->value if this answers COOP_OK.
+ id: set to the child's id; may be NULL.
+
+ Any thread. COOP_E_INVALID under another strategy and without a template, and as coop_supervisor_add.
+ */
+coop_status coop_supervisor_start_child_with(coop_host *host,
+                                             coop_service_id supervisor,
+                                             const coop_child_args *args,
+                                             coop_service_id *id);
+
+/*
+ Adds a supervisor below another one. Before coop_host_start it is only noted; after it, it is started.
+
+ supervisor: which one of the host; 0 is the root. name, name_length: unique among its siblings: UTF-8, without '/'; copied. options:
+ copied; NULL is all defaults. id: set to its id; may be NULL.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a name or what options say, COOP_E_EXISTS if a sibling has its name, and as coop_supervisor_add.
+ */
+coop_status coop_supervisor_supervisor(coop_host *host,
+                                       coop_service_id supervisor,
+                                       const char *name,
+                                       size_t name_length,
+                                       const coop_supervisor_options *options,
+                                       coop_service_id *id);
+
+/*
+ Stops a child, waits until it has ended, and keeps its specification (but for a temporary child's).
+
+ supervisor: which one of the host; 0 is the root. child: a child of it.
+
+ Any thread; not the child's own. COOP_E_STALE if there is no such child, COOP_E_WOULD_DEADLOCK from within the child, COOP_E_NULL,
+ COOP_E_CLOSED, COOP_E_FORKED.
+ */
+coop_status coop_supervisor_terminate_child(coop_host *host,
+                                            coop_service_id supervisor,
+                                            coop_service_id child);
+
+/*
+ Starts a child that does not run, and waits until it is ready.
+
+ supervisor, child: as coop_supervisor_terminate_child.
+
+ Any thread. COOP_E_INVALID if it runs or is being restarted, and as coop_supervisor_add.
+ */
+coop_status coop_supervisor_restart_child(coop_host *host, coop_service_id supervisor, coop_service_id child);
+
+/*
+ Removes the specification of a child that does not run, for good; its entry's argument is dropped.
+
+ supervisor, child, errors: as coop_supervisor_restart_child.
+ */
+coop_status coop_supervisor_delete_child(coop_host *host, coop_service_id supervisor, coop_service_id child);
+
+/*
+ Hand-over: starts a new run of a child, and stops the old one when the new one is ready.
+
+ supervisor, child: as coop_supervisor_terminate_child.
+
+ Any thread. COOP_E_FAILED, COOP_E_OS or COOP_E_TIMEOUT if the new run does not get ready: the old one goes on; and as coop_supervisor_add.
+ */
+coop_status coop_supervisor_replace_child(coop_host *host,
+                                          coop_service_id supervisor,
+                                          coop_service_id child);
+
+/*
+ Shows the children of a supervisor, in the order of their start.
+
+ supervisor: which one of the host; 0 is the root. callback: its function is called for each child, in this thread before this returns,
+ and its argument is dropped then.
+
+ Any thread. COOP_E_STALE if the supervisor has gone, COOP_E_NULL, COOP_E_CLOSED, COOP_E_WOULD_DEADLOCK, COOP_E_FORKED.
+ */
+coop_status coop_supervisor_which_children(coop_host *host,
+                                           coop_service_id supervisor,
+                                           coop_child_info_callback callback);
+
+/*
+ Counts the children of a supervisor.
+
+ supervisor: which one of the host; 0 is the root. out: its size says how much of it is filled.
+
+ Any thread. COOP_E_INVALID for a size, and as coop_supervisor_which_children.
+ */
+coop_status coop_supervisor_count_children(coop_host *host, coop_service_id supervisor, coop_child_counts *out);
+
+/*
+ Shows what is known of a child, with every default filled in.
+
+ supervisor, child: as coop_supervisor_terminate_child. callback: its function is called once, in this thread before this returns, and
+ its argument is dropped then.
+
+ Any thread. COOP_E_STALE if there is no such child, and as coop_supervisor_which_children.
+ */
+coop_status coop_supervisor_get_childspec(coop_host *host,
+                                          coop_service_id supervisor,
+                                          coop_service_id child,
+                                          coop_child_spec_callback callback);
+
+/*
+ The child of a name.
+
+ supervisor: which one of the host; 0 is the root. name, name_length: UTF-8. id: set to the child's id; to 0 if there is none.
+
+ Any thread. As coop_supervisor_which_children.
+ */
+coop_status coop_supervisor_find(coop_host *host,
+                                 coop_service_id supervisor,
+                                 const char *name,
+                                 size_t name_length,
+                                 coop_service_id *id);
 
 /*
  As coop_pool_submit, for a task that somebody waits for or cancels. Costs a little more.

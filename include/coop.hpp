@@ -17,6 +17,8 @@
  * - coop::task<T> is a coroutine, and pools, loops, timers and descriptors are awaited.    coop/coroutine.hpp
  * - Events, the ends of children and datagrams are awaited, too.                           coop/source_awaitable.hpp
  * - coop::stream and coop::listener are connections; coop::connect makes them.            coop/stream.hpp, coop/listener.hpp
+ * - coop::dag is a graph of tasks, in the pool and on the loop.                            coop/dag.hpp
+ * - coop::host keeps services alive: programs, and functions.                            coop/host.hpp, coop/service.hpp
  * - Objects are move-only and free what they own. One that was moved from answers errc::null.
  *
  * It works with -fno-exceptions and -fno-rtti, and with libstdc++ and libc++. */
@@ -33,13 +35,19 @@
 #include <coop/connect.hpp>
 #include <coop/coroutine.hpp>
 #include <coop/cpu_set.hpp>
+#include <coop/dag.hpp>
+#include <coop/dag_builder.hpp>
+#include <coop/dag_node.hpp>
+#include <coop/dag_run.hpp>
 #include <coop/datagram.hpp>
 #include <coop/errc.hpp>
 #include <coop/event_loop.hpp>
 #include <coop/event_object.hpp>
+#include <coop/host.hpp>
 #include <coop/io_watch.hpp>
 #include <coop/listener.hpp>
 #include <coop/log.hpp>
+#include <coop/observer.hpp>
 #include <coop/pool.hpp>
 #include <coop/pool_options.hpp>
 #include <coop/port.hpp>
@@ -49,11 +57,13 @@
 #include <coop/result.hpp>
 #include <coop/runtime.hpp>
 #include <coop/scoped.hpp>
+#include <coop/service.hpp>
 #include <coop/signal.hpp>
 #include <coop/source_awaitable.hpp>
 #include <coop/source_options.hpp>
 #include <coop/stream.hpp>
 #include <coop/stream_awaitable.hpp>
+#include <coop/supervisor.hpp>
 #include <coop/task_handle.hpp>
 #include <coop/time.hpp>
 #include <coop/timer.hpp>

@@ -1,6 +1,6 @@
-"""Supervisors side by side: how soon a killed service runs again, what 100 idle ones cost, what memory 10 take.
+"""libcoop's host and its peers: how soon a killed service runs again, what 100 idle ones cost, what memory 10 take.
 
-    .ci/setup bench && .venv/bin/python bench/supervision [--rounds 31] [--quick] [--only bare,runit]
+    .ci/setup bench && .ci/library && .venv/bin/python bench/supervision [--rounds 31] [--quick] [--only libcoop,runit]
 
 restart   A service, a small static C program that says when it began, is killed by SIGKILL: ms until the next one
           begins. All supervisors run side by side and take turns, in changing order; each service has run for more
@@ -32,7 +32,9 @@ SETTLED = 1.2
 
 def build(contestants: list[Contestant]) -> None:
     BUILT.mkdir(parents=True, exist_ok=True)
-    flags = {"child": ["-static"], "bare": []}
+    library = ROOT / "target/release"
+    linked = [f"-I{ROOT}/include", f"-L{library}", f"-Wl,-rpath,{library}", "-lcoop"]
+    flags = {"child": ["-static"], "bare": [], "libcoop": linked}
     for name in {"child", *(c.name for c in contestants)} & flags.keys():
         source, program = str(HERE / f"{name}.c"), str(BUILT / name)
         subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-Werror", source, *flags[name], "-o", program], check=True)

@@ -46,6 +46,10 @@ class Contestant:
         return None
 
 
+def libcoop(at: Setting) -> list[str]:
+    return [str(at.built / "libcoop"), str(at.count), str(at.child)]
+
+
 def bare(at: Setting) -> list[str]:
     return [str(at.built / "bare"), str(at.count), str(at.child)]
 
@@ -103,14 +107,13 @@ max_retry = -1
 
 
 def gunicorn(at: Setting) -> list[str]:
-    options = (
-        f"--bind unix:{at.folder}/socket --workers {at.count} --timeout 0 --log-level critical --no-control-socket"
-    )
+    options = f"--bind unix:{at.folder}/socket --workers {at.count} --timeout 0 --log-level critical"
     module = ["--chdir", str(HERE), "--worker-class", "worker.Reporting", "worker:app"]
     return [sys.executable, "-m", "gunicorn", *options.split(), "--no-control-socket", *module]
 
 
 CONTESTANTS = [
+    Contestant("libcoop", libcoop),
     Contestant("bare", bare),
     Contestant("runit", runit, ("runsvdir", "apt-get install runit")),
     Contestant("gunicorn", gunicorn),

@@ -97,7 +97,7 @@ impl<T> Slots<T> {
     }
 
     /// Takes every value out, with the id that it had.
-    pub(crate) fn take_all(&mut self) -> Vec<(u64, T)> {
+    pub fn take_all(&mut self) -> Vec<(u64, T)> {
         let in_use = (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX))
             .filter(|index| self.slots[*index as usize].value.is_some());
         let ids: Vec<u64> = in_use.map(|index| self.id_at(index)).collect();

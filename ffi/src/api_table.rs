@@ -6,11 +6,12 @@
 use std::ffi::{c_char, c_void};
 
 use crate::{
-    address::*, api::*, async_signal::*, child::*, connect::*, cpu_set::*, dag::*, dag_builder::*, dag_call::*,
-    dag_completer::*, dag_node::*, dag_outcome::*, dag_run::*, dag_value::*, error::*, event::*, event_loop::*,
-    io_watch::*, listener::*, log::*, loop_stats::*, native::*, parallel_for::*, pool::*, pool_stats::*,
-    port_context::*, port_handler::*, port_set::*, runtime::*, signal::*, source::*, status::*, stream::*,
-    stream_io::*, stream_settings::*, stream_transfer::*, task::*, timer::*, udp::*, version::*, *,
+    address::*, api::*, async_signal::*, child::*, child_info::*, command::*, connect::*, cpu_set::*, dag::*,
+    dag_builder::*, dag_call::*, dag_completer::*, dag_node::*, dag_outcome::*, dag_run::*, dag_value::*, error::*,
+    event::*, event_loop::*, host::*, io_watch::*, listener::*, log::*, loop_stats::*, native::*, observer::*,
+    parallel_for::*, pool::*, pool_stats::*, port_context::*, port_handler::*, port_set::*, runtime::*, service::*,
+    service_context::*, service_event::*, signal::*, source::*, status::*, stream::*, stream_io::*, stream_settings::*,
+    stream_transfer::*, supervisor::*, supervisor_options::*, task::*, timer::*, udp::*, version::*, *,
 };
 
 /// The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -648,6 +649,149 @@ pub struct coop_api {
     /// coop_dag_run_then.
     pub dag_run_then:
         unsafe extern "C" fn(dag: *const coop_dag, id: coop_dag_run_id, callback: coop_dag_run_callback) -> coop_status,
+    /// coop_host_free.
+    pub host_free: unsafe extern "C" fn(host: *mut coop_host),
+    /// coop_host_join.
+    pub host_join: unsafe extern "C" fn(host: *mut coop_host, timeout_ns: i64) -> coop_status,
+    /// coop_host_kill.
+    pub host_kill: unsafe extern "C" fn(host: *mut coop_host) -> coop_status,
+    /// coop_host_new.
+    pub host_new: unsafe extern "C" fn(options: *const coop_host_options, out: *mut *mut coop_host) -> coop_status,
+    /// coop_host_observe.
+    pub host_observe: unsafe extern "C" fn(
+        host: *mut coop_host,
+        options: *const coop_observer_options,
+        callback: coop_service_event_callback,
+        id: *mut coop_observer_id,
+    ) -> coop_status,
+    /// coop_host_root.
+    pub host_root: unsafe extern "C" fn(host: *const coop_host) -> coop_service_id,
+    /// coop_host_shutdown.
+    pub host_shutdown: unsafe extern "C" fn(host: *mut coop_host, timeout_ns: i64) -> coop_status,
+    /// coop_host_start.
+    pub host_start: unsafe extern "C" fn(host: *mut coop_host) -> coop_status,
+    /// coop_host_stop.
+    pub host_stop: unsafe extern "C" fn(host: *mut coop_host) -> coop_status,
+    /// coop_host_wait.
+    pub host_wait: unsafe extern "C" fn(host: *mut coop_host) -> coop_status,
+    /// coop_observer_cancel.
+    pub observer_cancel: unsafe extern "C" fn(host: *mut coop_host, id: coop_observer_id) -> coop_status,
+    /// coop_observer_next.
+    pub observer_next: unsafe extern "C" fn(
+        host: *mut coop_host,
+        id: coop_observer_id,
+        timeout_ns: i64,
+        out: *mut *const coop_service_event,
+    ) -> coop_status,
+    /// coop_service_context_beat.
+    pub service_context_beat: unsafe extern "C" fn(context: *mut coop_service_context) -> coop_status,
+    /// coop_service_context_end.
+    pub service_context_end: unsafe extern "C" fn(
+        context: *mut coop_service_context,
+        status: coop_status,
+        message: *const c_char,
+        message_length: usize,
+    ) -> coop_status,
+    /// coop_service_context_extend.
+    pub service_context_extend: unsafe extern "C" fn(context: *mut coop_service_context, time_ns: i64) -> coop_status,
+    /// coop_service_context_id.
+    pub service_context_id: unsafe extern "C" fn(context: *const coop_service_context) -> coop_service_id,
+    /// coop_service_context_ignore.
+    pub service_context_ignore: unsafe extern "C" fn(context: *mut coop_service_context) -> coop_status,
+    /// coop_service_context_is_stopping.
+    pub service_context_is_stopping: unsafe extern "C" fn(context: *const coop_service_context) -> bool,
+    /// coop_service_context_ready.
+    pub service_context_ready: unsafe extern "C" fn(context: *mut coop_service_context) -> coop_status,
+    /// coop_service_context_run.
+    pub service_context_run: unsafe extern "C" fn(context: *const coop_service_context) -> u64,
+    /// coop_service_context_status.
+    pub service_context_status: unsafe extern "C" fn(
+        context: *mut coop_service_context,
+        text: *const c_char,
+        text_length: usize,
+    ) -> coop_status,
+    /// coop_service_context_stopping_fd.
+    pub service_context_stopping_fd: unsafe extern "C" fn(context: *mut coop_service_context) -> i32,
+    /// coop_service_context_value.
+    pub service_context_value: unsafe extern "C" fn(context: *const coop_service_context) -> *mut c_void,
+    /// coop_service_context_wait_stopping.
+    pub service_context_wait_stopping:
+        unsafe extern "C" fn(context: *mut coop_service_context, timeout_ns: i64) -> coop_status,
+    /// coop_supervisor_add.
+    pub supervisor_add: unsafe extern "C" fn(
+        host: *mut coop_host,
+        supervisor: coop_service_id,
+        options: *const coop_service_options,
+        id: *mut coop_service_id,
+    ) -> coop_status,
+    /// coop_supervisor_count_children.
+    pub supervisor_count_children: unsafe extern "C" fn(
+        host: *mut coop_host,
+        supervisor: coop_service_id,
+        out: *mut coop_child_counts,
+    ) -> coop_status,
+    /// coop_supervisor_delete_child.
+    pub supervisor_delete_child:
+        unsafe extern "C" fn(host: *mut coop_host, supervisor: coop_service_id, child: coop_service_id) -> coop_status,
+    /// coop_supervisor_find.
+    pub supervisor_find: unsafe extern "C" fn(
+        host: *mut coop_host,
+        supervisor: coop_service_id,
+        name: *const c_char,
+        name_length: usize,
+        id: *mut coop_service_id,
+    ) -> coop_status,
+    /// coop_supervisor_get_childspec.
+    pub supervisor_get_childspec: unsafe extern "C" fn(
+        host: *mut coop_host,
+        supervisor: coop_service_id,
+        child: coop_service_id,
+        callback: coop_child_spec_callback,
+    ) -> coop_status,
+    /// coop_supervisor_replace_child.
+    pub supervisor_replace_child:
+        unsafe extern "C" fn(host: *mut coop_host, supervisor: coop_service_id, child: coop_service_id) -> coop_status,
+    /// coop_supervisor_restart_child.
+    pub supervisor_restart_child:
+        unsafe extern "C" fn(host: *mut coop_host, supervisor: coop_service_id, child: coop_service_id) -> coop_status,
+    /// coop_supervisor_start_child.
+    pub supervisor_start_child: unsafe extern "C" fn(
+        host: *mut coop_host,
+        supervisor: coop_service_id,
+        options: *const coop_service_options,
+        id: *mut coop_service_id,
+    ) -> coop_status,
+    /// coop_supervisor_start_child_with.
+    pub supervisor_start_child_with: unsafe extern "C" fn(
+        host: *mut coop_host,
+        supervisor: coop_service_id,
+        args: *const coop_child_args,
+        id: *mut coop_service_id,
+    ) -> coop_status,
+    /// coop_supervisor_supervisor.
+    pub supervisor_supervisor: unsafe extern "C" fn(
+        host: *mut coop_host,
+        supervisor: coop_service_id,
+        name: *const c_char,
+        name_length: usize,
+        options: *const coop_supervisor_options,
+        id: *mut coop_service_id,
+    ) -> coop_status,
+    /// coop_supervisor_template.
+    pub supervisor_template: unsafe extern "C" fn(
+        host: *mut coop_host,
+        supervisor: coop_service_id,
+        options: *const coop_service_options,
+    ) -> coop_status,
+    /// coop_supervisor_terminate_child.
+    pub supervisor_terminate_child:
+        unsafe extern "C" fn(host: *mut coop_host, supervisor: coop_service_id, child: coop_service_id) -> coop_status,
+    /// coop_supervisor_which_children.
+    pub supervisor_which_children: unsafe extern "C" fn(
+        host: *mut coop_host,
+        supervisor: coop_service_id,
+        callback: coop_child_info_callback,
+    ) -> coop_status,
 }
 
 /// The table of this copy of the library.
@@ -816,4 +960,41 @@ pub(crate) static TABLE: coop_api = coop_api {
     dag_run_join: coop_dag_run_join,
     dag_run_release: coop_dag_run_release,
     dag_run_then: coop_dag_run_then,
+    host_free: coop_host_free,
+    host_join: coop_host_join,
+    host_kill: coop_host_kill,
+    host_new: coop_host_new,
+    host_observe: coop_host_observe,
+    host_root: coop_host_root,
+    host_shutdown: coop_host_shutdown,
+    host_start: coop_host_start,
+    host_stop: coop_host_stop,
+    host_wait: coop_host_wait,
+    observer_cancel: coop_observer_cancel,
+    observer_next: coop_observer_next,
+    service_context_beat: coop_service_context_beat,
+    service_context_end: coop_service_context_end,
+    service_context_extend: coop_service_context_extend,
+    service_context_id: coop_service_context_id,
+    service_context_ignore: coop_service_context_ignore,
+    service_context_is_stopping: coop_service_context_is_stopping,
+    service_context_ready: coop_service_context_ready,
+    service_context_run: coop_service_context_run,
+    service_context_status: coop_service_context_status,
+    service_context_stopping_fd: coop_service_context_stopping_fd,
+    service_context_value: coop_service_context_value,
+    service_context_wait_stopping: coop_service_context_wait_stopping,
+    supervisor_add: coop_supervisor_add,
+    supervisor_count_children: coop_supervisor_count_children,
+    supervisor_delete_child: coop_supervisor_delete_child,
+    supervisor_find: coop_supervisor_find,
+    supervisor_get_childspec: coop_supervisor_get_childspec,
+    supervisor_replace_child: coop_supervisor_replace_child,
+    supervisor_restart_child: coop_supervisor_restart_child,
+    supervisor_start_child: coop_supervisor_start_child,
+    supervisor_start_child_with: coop_supervisor_start_child_with,
+    supervisor_supervisor: coop_supervisor_supervisor,
+    supervisor_template: coop_supervisor_template,
+    supervisor_terminate_child: coop_supervisor_terminate_child,
+    supervisor_which_children: coop_supervisor_which_children,
 };

@@ -68,6 +68,8 @@ class NodeStats:
 class DagOutcome:
     """How a run ended, and what it has made: `outcome["name"]` is a node's result."""
 
+    __slots__ = ("__weakref__", "_handle", "error", "errors", "results")
+
     def __init__(
         self,
         handle: _libcoop.RunHandle,

@@ -276,6 +276,218 @@ NEXT(coop_datagram, address, segment_size);
 NEXT(coop_datagram, segment_size, flags);
 LAST(coop_datagram, flags, 56);
 
+FIRST(coop_text, data);
+NEXT(coop_text, data, length);
+LAST(coop_text, length, 16);
+
+FIRST(coop_limit, resource);
+NEXT(coop_limit, resource, reserved);
+NEXT(coop_limit, reserved, soft);
+NEXT(coop_limit, soft, hard);
+LAST(coop_limit, hard, 24);
+
+FIRST(coop_descriptor, fd);
+NEXT(coop_descriptor, fd, number);
+LAST(coop_descriptor, number, 8);
+
+FIRST(coop_listen_socket, name);
+NEXT(coop_listen_socket, name, name_length);
+NEXT(coop_listen_socket, name_length, fd);
+NEXT(coop_listen_socket, fd, reserved);
+LAST(coop_listen_socket, reserved, 24);
+
+FIRST(coop_line, size);
+NEXT(coop_line, size, time_ns);
+NEXT(coop_line, time_ns, service);
+NEXT(coop_line, service, text);
+NEXT(coop_line, text, dropped);
+NEXT(coop_line, dropped, pid);
+NEXT(coop_line, pid, stream);
+NEXT(coop_line, stream, goes_on);
+NEXT(coop_line, goes_on, reserved);
+LAST(coop_line, reserved, 72);
+
+FIRST(coop_line_callback, fn);
+NEXT(coop_line_callback, fn, arg);
+NEXT(coop_line_callback, arg, drop);
+LAST(coop_line_callback, drop, 24);
+
+FIRST(coop_command, size);
+NEXT(coop_command, size, argv);
+NEXT(coop_command, argv, env);
+NEXT(coop_command, env, directory);
+NEXT(coop_command, directory, directory_length);
+NEXT(coop_command, directory_length, groups);
+NEXT(coop_command, groups, groups_count);
+NEXT(coop_command, groups_count, limits);
+NEXT(coop_command, limits, limits_count);
+NEXT(coop_command, limits_count, descriptors);
+NEXT(coop_command, descriptors, descriptors_count);
+NEXT(coop_command, descriptors_count, listen);
+NEXT(coop_command, listen, listen_count);
+NEXT(coop_command, listen_count, cpus);
+NEXT(coop_command, cpus, has);
+NEXT(coop_command, has, uid);
+NEXT(coop_command, uid, gid);
+NEXT(coop_command, gid, umask);
+NEXT(coop_command, umask, nice);
+NEXT(coop_command, nice, stop_signal);
+NEXT(coop_command, stop_signal, env_clear);
+NEXT(coop_command, env_clear, new_session);
+NEXT(coop_command, new_session, output);
+NEXT(coop_command, output, tail);
+NEXT(coop_command, tail, output_fd);
+NEXT(coop_command, output_fd, reserved);
+NEXT(coop_command, reserved, on_line);
+LAST(coop_command, on_line, 192);
+
+FIRST(coop_backoff, delay_ns);
+NEXT(coop_backoff, delay_ns, cap_ns);
+NEXT(coop_backoff, cap_ns, calm_ns);
+NEXT(coop_backoff, calm_ns, growth);
+NEXT(coop_backoff, growth, jitter_per_mille);
+LAST(coop_backoff, jitter_per_mille, 32);
+
+FIRST(coop_thread_service, fn);
+NEXT(coop_thread_service, fn, arg);
+NEXT(coop_thread_service, arg, drop);
+LAST(coop_thread_service, drop, 24);
+
+FIRST(coop_async_service, start);
+NEXT(coop_async_service, start, stop);
+NEXT(coop_async_service, stop, arg);
+NEXT(coop_async_service, arg, drop);
+LAST(coop_async_service, drop, 32);
+
+FIRST(coop_service_options, size);
+NEXT(coop_service_options, size, id);
+NEXT(coop_service_options, id, id_length);
+NEXT(coop_service_options, id_length, command);
+NEXT(coop_service_options, command, thread);
+NEXT(coop_service_options, thread, async);
+NEXT(coop_service_options, async, normal_exits);
+NEXT(coop_service_options, normal_exits, normal_exits_count);
+NEXT(coop_service_options, normal_exits_count, shutdown_ns);
+NEXT(coop_service_options, shutdown_ns, ready_timeout_ns);
+NEXT(coop_service_options, ready_timeout_ns, watchdog_ns);
+NEXT(coop_service_options, watchdog_ns, backoff);
+NEXT(coop_service_options, backoff, restart);
+NEXT(coop_service_options, restart, significant);
+NEXT(coop_service_options, significant, ready);
+NEXT(coop_service_options, ready, park);
+NEXT(coop_service_options, park, park_at_start);
+NEXT(coop_service_options, park_at_start, reserved);
+LAST(coop_service_options, reserved, 184);
+
+FIRST(coop_supervisor_options, size);
+NEXT(coop_supervisor_options, size, strategy);
+NEXT(coop_supervisor_options, strategy, auto_shutdown);
+NEXT(coop_supervisor_options, auto_shutdown, intensity);
+NEXT(coop_supervisor_options, intensity, no_restarts);
+NEXT(coop_supervisor_options, no_restarts, period_ns);
+NEXT(coop_supervisor_options, period_ns, shutdown_ns);
+NEXT(coop_supervisor_options, shutdown_ns, restart);
+NEXT(coop_supervisor_options, restart, significant);
+LAST(coop_supervisor_options, significant, 48);
+
+FIRST(coop_host_options, size);
+NEXT(coop_host_options, size, name);
+NEXT(coop_host_options, name, name_length);
+NEXT(coop_host_options, name_length, root);
+NEXT(coop_host_options, root, event_loop);
+NEXT(coop_host_options, event_loop, history);
+LAST(coop_host_options, history, 48);
+
+FIRST(coop_child_args, size);
+NEXT(coop_child_args, size, argv);
+NEXT(coop_child_args, argv, value);
+NEXT(coop_child_args, value, drop);
+LAST(coop_child_args, drop, 32);
+
+FIRST(coop_child_info, size);
+NEXT(coop_child_info, size, id);
+NEXT(coop_child_info, id, name);
+NEXT(coop_child_info, name, path);
+NEXT(coop_child_info, path, executor);
+NEXT(coop_child_info, executor, run);
+NEXT(coop_child_info, run, state);
+NEXT(coop_child_info, state, pid);
+LAST(coop_child_info, pid, 80);
+
+FIRST(coop_child_info_callback, fn);
+NEXT(coop_child_info_callback, fn, arg);
+NEXT(coop_child_info_callback, arg, drop);
+LAST(coop_child_info_callback, drop, 24);
+
+FIRST(coop_child_counts, size);
+NEXT(coop_child_counts, size, specs);
+NEXT(coop_child_counts, specs, active);
+NEXT(coop_child_counts, active, supervisors);
+NEXT(coop_child_counts, supervisors, workers);
+LAST(coop_child_counts, workers, 40);
+
+FIRST(coop_child_spec, size);
+NEXT(coop_child_spec, size, name);
+NEXT(coop_child_spec, name, executor);
+NEXT(coop_child_spec, executor, normal_exits);
+NEXT(coop_child_spec, normal_exits, normal_exits_count);
+NEXT(coop_child_spec, normal_exits_count, shutdown_ns);
+NEXT(coop_child_spec, shutdown_ns, ready_timeout_ns);
+NEXT(coop_child_spec, ready_timeout_ns, watchdog_ns);
+NEXT(coop_child_spec, watchdog_ns, backoff);
+NEXT(coop_child_spec, backoff, period_ns);
+NEXT(coop_child_spec, period_ns, intensity);
+NEXT(coop_child_spec, intensity, restart);
+NEXT(coop_child_spec, restart, significant);
+NEXT(coop_child_spec, significant, park);
+NEXT(coop_child_spec, park, park_at_start);
+NEXT(coop_child_spec, park_at_start, strategy);
+NEXT(coop_child_spec, strategy, auto_shutdown);
+LAST(coop_child_spec, auto_shutdown, 152);
+
+FIRST(coop_child_spec_callback, fn);
+NEXT(coop_child_spec_callback, fn, arg);
+NEXT(coop_child_spec_callback, arg, drop);
+LAST(coop_child_spec_callback, drop, 24);
+
+FIRST(coop_observer_options, size);
+NEXT(coop_observer_options, size, path);
+NEXT(coop_observer_options, path, path_length);
+NEXT(coop_observer_options, path_length, queue);
+NEXT(coop_observer_options, queue, replay);
+NEXT(coop_observer_options, replay, event_loop);
+NEXT(coop_observer_options, event_loop, kinds);
+NEXT(coop_observer_options, kinds, json);
+LAST(coop_observer_options, json, 56);
+
+FIRST(coop_service_event, size);
+NEXT(coop_service_event, size, number);
+NEXT(coop_service_event, number, time_ns);
+NEXT(coop_service_event, time_ns, id);
+NEXT(coop_service_event, id, run);
+NEXT(coop_service_event, run, path);
+NEXT(coop_service_event, path, text);
+NEXT(coop_service_event, text, json);
+NEXT(coop_service_event, json, tail);
+NEXT(coop_service_event, tail, tail_count);
+NEXT(coop_service_event, tail_count, uptime_ns);
+NEXT(coop_service_event, uptime_ns, delay_ns);
+NEXT(coop_service_event, delay_ns, restarts);
+NEXT(coop_service_event, restarts, lost);
+NEXT(coop_service_event, lost, kind);
+NEXT(coop_service_event, kind, exit);
+NEXT(coop_service_event, exit, code);
+NEXT(coop_service_event, code, signal);
+NEXT(coop_service_event, signal, core_dumped);
+NEXT(coop_service_event, core_dumped, normal);
+NEXT(coop_service_event, normal, because);
+NEXT(coop_service_event, because, pid);
+LAST(coop_service_event, pid, 168);
+
+FIRST(coop_service_event_callback, fn);
+NEXT(coop_service_event_callback, fn, arg);
+NEXT(coop_service_event_callback, arg, drop);
+LAST(coop_service_event_callback, drop, 24);
 FIRST(coop_dag_value, value);
 NEXT(coop_dag_value, value, drop);
 LAST(coop_dag_value, drop, 16);

@@ -35,8 +35,11 @@ struct objects {
     coop_stream *stream = nullptr;
     coop_listener *listener = nullptr;
     int peer = -1;
+    coop_host *host = nullptr;
     coop_port_set *port_set = nullptr;
     coop_port_context *port_context = nullptr;
+    coop_dag_builder *dag_builder = nullptr;
+    coop_dag *dag = nullptr;
     int dropped = 0;
 
     objects() {
@@ -64,10 +67,15 @@ struct objects {
         threads.mode = COOP_MODE_THREAD;
         if (coop_pool_new(&small, &pool) != COOP_OK || coop_event_loop_new(nullptr, &event_loop) != COOP_OK ||
             coop_runtime_new(&options, &runtime) != COOP_OK || coop_udp_new(nullptr, &udp) != COOP_OK ||
-            coop_event_new(nullptr, &event) != COOP_OK ||
+            coop_event_new(nullptr, &event) != COOP_OK || coop_host_new(nullptr, &host) != COOP_OK ||
             coop_async_new(event_loop, nullptr, {[](void *) {}, nullptr, nullptr}, &async) != COOP_OK ||
             coop_port_set_new(&threads, &port, 1, &port_set) != COOP_OK || coop_port_set_start(port_set) != COOP_OK)
             fail("the objects", coop_last_error(), 0);
+        coop_dag_builder *empty = nullptr;
+        if (coop_dag_builder_new(nullptr, &dag_builder) != COOP_OK || coop_dag_builder_new(nullptr, &empty) != COOP_OK ||
+            coop_dag_builder_build(empty, &dag) != COOP_OK)
+            fail("the graphs", coop_last_error(), 0);
+        coop_dag_builder_free(empty);
         int pair[2];
         coop_listener_options anywhere{};
         anywhere.size = sizeof anywhere;
@@ -79,6 +87,9 @@ struct objects {
         peer = pair[1];
     }
     ~objects() {
+        coop_dag_free(dag);
+        coop_dag_builder_free(dag_builder);
+        coop_host_free(host);
         coop_port_set_free(port_set);
         coop_udp_free(udp);
         coop_event_free(event);
@@ -128,7 +139,8 @@ struct argument {
         if constexpr (std::is_pointer_v<T>) {
             using what = std::remove_const_t<std::remove_pointer_t<T>>;
             if (how == wrong::null) {
-                c.null_object = object<what>;
+                // A graph that does not wait needs no loop.
+                c.null_object = object<what> && !(std::is_same_v<what, coop_event_loop> && c.name == "coop_dag_run");
                 return nullptr;
             }
             if constexpr (std::is_same_v<what, coop_pool>) return c.has.give(c.has.pool, c.frees);
@@ -140,7 +152,10 @@ struct argument {
             else if constexpr (std::is_same_v<what, coop_stream>) return c.has.give(c.has.stream, c.frees);
             else if constexpr (std::is_same_v<what, coop_listener>) return c.has.give(c.has.listener, c.frees);
             else if constexpr (std::is_same_v<what, coop_port_set>) return c.has.give(c.has.port_set, c.frees);
+            else if constexpr (std::is_same_v<what, coop_host>) return c.has.give(c.has.host, c.frees);
             else if constexpr (std::is_same_v<what, coop_port_context>) return c.has.port_context;
+            else if constexpr (std::is_same_v<what, coop_dag_builder>) return c.has.give(c.has.dag_builder, c.frees);
+            else if constexpr (std::is_same_v<what, coop_dag>) return c.has.give(c.has.dag, c.frees);
             else if constexpr (std::is_void_v<what>) return memory;
             else if constexpr (!complete<what>) return nullptr;
             else if constexpr (std::is_same_v<what, char>) {
@@ -198,6 +213,10 @@ void free_made(T made) {
         if constexpr (std::is_same_v<what, coop_stream>) coop_stream_free(*made);
         if constexpr (std::is_same_v<what, coop_listener>) coop_listener_free(*made);
         if constexpr (std::is_same_v<what, coop_port_set>) coop_port_set_free(*made);
+        if constexpr (std::is_same_v<what, coop_dag_builder>) coop_dag_builder_free(*made);
+        if constexpr (std::is_same_v<what, coop_dag>) coop_dag_free(*made);
+        if constexpr (std::is_same_v<what, coop_dag_outcome>) coop_dag_outcome_free(*made);
+        if constexpr (std::is_same_v<what, coop_host>) coop_host_free(*made);
     }
 }
 
@@ -207,7 +226,7 @@ constexpr bool must_fail(wrong how) {
     if constexpr (std::is_pointer_v<T>) {
         using what = std::remove_const_t<std::remove_pointer_t<T>>;
         if constexpr (sized<what> && std::is_const_v<std::remove_pointer_t<T>>) return how != wrong::null;
-        return how == wrong::null && object<what>;
+        return how == wrong::null && object<what> && !std::is_same_v<what, coop_event_loop>;
     }
     return std::is_signed_v<T>;
 }

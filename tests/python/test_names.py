@@ -29,6 +29,10 @@ TYPES = {
     "runtime": Type(("runtime.rs", ("Runtime",)), ("runtime",), (libcoop.Runtime,)),
     "port_set": Type(("port", ("PortSet",)), ("port_set",), (libcoop.PortSet,)),
     "port_context": Type(("port", ("Context",)), ("port_context",), (libcoop.PortContext,)),
+    "host": Type(("supervisor", ("Host", "Supervisor")), ("host",), ()),
+    "supervisor": Type(("supervisor/supervisor.rs", ("Supervisor",)), ("supervisor",), ()),
+    "service_context": Type(("supervisor/context.rs", ("Context",)), ("service_context",), ()),
+    "observer": Type(("supervisor/observer.rs", ("Observer",)), ("observer",), ()),
     "timer": Type(("event_loop", ("Handle",)), ("timer",), (libcoop.Timer,)),
     "io_watch": Type(("event_loop", ("Handle",)), ("io_watch",), (libcoop.Watch,)),
     "task": Type(("pool", ("Task",)), ("task_handle",), ()),
@@ -154,6 +158,12 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
         "rust": (None, "a Run that is dropped goes on"),
         "python": (None, "a run that is let go of goes on"),
     },
+    ("supervisor", "supervisor"): {"cpp": ("supervisor_", "the class's own name is its constructor's")},
+    ("supervisor", "template"): {"cpp": ("template_", "a word that C++ keeps for itself")},
+    ("service_context", "stopping_fd"): {"rust": ("stop_fd", "stopping is what a coroutine waits for")},
+    ("service_context", "value"): {"rust": ("args", "text or a value")},
+    ("service_context", "end"): {"rust": (None, "what the function answers")},
+    ("observer", "cancel"): {"rust": ("close", "an observer is an object there")},
     ("dag_call", "value"): {"rust": ("next", "each is taken, in its order")},
     ("dag_call", "take"): {"rust": ("next", "each is taken, in its order; the last reader's Arg gives it away")},
     ("dag_call", "is_ended"): {"rust": ("control", "a Control is asked, and may be cloned")},
@@ -169,7 +179,7 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("udp", "fd"): {"rust": (None, "AsFd and AsRawFd"), "python": ("fileno", "what selectors ask for")},
 }
 # Where that name is there too, and is something else.
-SOMETHING_ELSE = {("port_context", "send"), ("stream", "write")}
+SOMETHING_ELSE = {("supervisor", "supervisor"), ("port_context", "send"), ("stream", "write")}
 # How objects begin and end: C's two verbs, and those of the languages that have constructors.
 LIFE = {
     "new": {

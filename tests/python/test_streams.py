@@ -10,6 +10,7 @@ import socket
 import struct
 import threading
 import weakref
+from functools import partial
 from typing import Any
 
 import libcoop
@@ -205,6 +206,11 @@ def test_what_is_wrong_is_raised_at_once(ends: Ends, running_loop: EventLoop, n:
         running_loop.connect("127.0.0.1", 1, timeout=-1)
 
 
+def are_gone(references: list[weakref.ref[Any]]) -> bool:
+    gc.collect()
+    return all(reference() is None for reference in references)
+
+
 def test_nothing_is_left_of_it(running_loop: EventLoop) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(20):
@@ -212,11 +218,11 @@ def test_nothing_is_left_of_it(running_loop: EventLoop) -> None:
         plain = dial(listener)
         stream = listener.accept().result(DEADLINE)
         read = stream.read()
-        gone = [weakref.ref(stream), weakref.ref(listener)]
+        gone: list[weakref.ref[Any]] = [weakref.ref(stream), weakref.ref(listener)]
         read.cancel()
         del stream, listener, read
         plain.close()
-        wait_until(lambda gone=gone: gc.collect() is not None and all(one() is None for one in gone))
+        wait_until(partial(are_gone, gone))
     wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 

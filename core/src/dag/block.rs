@@ -110,10 +110,21 @@ fn layout<H>(nodes: usize) -> Result<Layout> {
 }
 
 /// # Safety
+/// The block was allocated, and `node` is one of its.
+unsafe fn place<H>(inner: NonNull<Inner<H>>, node: u32) -> *mut Slot {
+    // SAFETY: no more than an address; the caller's promise.
+    let slots = unsafe { &raw mut (*inner.as_ptr()).slots };
+    // SAFETY: the slots lie behind the rest, in the same allocation.
+    unsafe { slots.cast::<Slot>().add(node as usize) }
+}
+
+/// # Safety
 /// The block is there, and `node` is one of its.
 unsafe fn slot<'a, H>(inner: NonNull<Inner<H>>, node: u32) -> &'a Slot {
-    // SAFETY: the caller's promise. The slots lie behind the rest, in the same allocation.
-    unsafe { &*(&raw const (*inner.as_ptr()).slots).cast::<Slot>().add(node as usize) }
+    // SAFETY: the caller's promise.
+    let place = unsafe { place(inner, node) };
+    // SAFETY: as above.
+    unsafe { &*place }
 }
 
 impl<H> Block<H> {
@@ -139,7 +150,9 @@ impl<H> Block<H> {
                 value: UnsafeCell::new(Value::UNIT),
             };
             // SAFETY: one of as many slots as were allocated.
-            unsafe { (&raw mut (*inner.as_ptr()).slots).cast::<Slot>().add(node as usize).write(new) };
+            let place = unsafe { place(inner, node) };
+            // SAFETY: as above.
+            unsafe { place.write(new) };
         }
         Ok((Self(inner), Token { inner, node: START, taken: Cell::new(0) }))
     }
@@ -209,7 +222,9 @@ impl<H> Drop for Block<H> {
             });
             value.drop_caught();
             // SAFETY: as above.
-            unsafe { (&raw mut (*self.0.as_ptr()).slots).cast::<Slot>().add(node as usize).drop_in_place() };
+            let place = unsafe { place(self.0, node) };
+            // SAFETY: as above.
+            unsafe { place.drop_in_place() };
         }
         // SAFETY: as above; only now, for it knows how many slots there are.
         unsafe { self.0.drop_in_place() };
@@ -303,19 +318,22 @@ impl<H> Token<H> {
         self.taken.set(taken + 1);
         // SAFETY: it is one of the block's. The right to it is this node's, and used up here; the node that made the value has settled before this token was
         // made.
-        Some(unsafe { slot(self.inner, from).take() })
+        let from = unsafe { slot(self.inner, from) };
+        // SAFETY: as above.
+        Some(unsafe { from.take() })
     }
 
     /// One of the values that the node reads and has not taken.
     pub(super) fn peek(&self, index: usize) -> Option<Value> {
         let from = *self.links().reads(self.node).get(index)?;
         // SAFETY: as above, but the right stays.
-        (index >= self.taken.get() as usize).then(|| {
-            unsafe { slot(self.inner, from) }.value.with(|value| {
-                // SAFETY: as long as this node has a right to it nobody takes it out.
-                unsafe { (*value).clone() }
-            })
-        })
+        if index < self.taken.get() as usize {
+            return None;
+        }
+        // SAFETY: as above, but the right stays.
+        let slot = unsafe { slot(self.inner, from) };
+        // SAFETY: as long as this node has a right to it nobody takes it out.
+        Some(slot.value.with(|value| unsafe { (*value).clone() }))
     }
 
     /// The node has ended, with this value, or without. Its successors are told, with `flags`; those that wait for nothing more
@@ -347,7 +365,9 @@ impl<H> Token<H> {
         }
         for index in 0..count {
             // SAFETY: this successor has not been told, so it has not settled, and the block is there with its graph.
-            let node = unsafe { *first.add(index) };
+            let node = unsafe { first.add(index) };
+            // SAFETY: as above.
+            let node = unsafe { *node };
             // SAFETY: as above.
             let waits = unsafe { &slot(inner, node).waits };
             if flags != 0 {
@@ -400,7 +420,7 @@ impl<H> Claim<H> {
     pub(super) fn win(self) -> Option<Token<H>> {
         let first = !self.block.slot(self.node).claimed.swap(true, Ordering::AcqRel);
         let taken = Cell::new(self.block.links().reads(self.node).len() as u32);
-        first.then(|| Token { inner: self.block.0, node: self.node, taken })
+        first.then_some(Token { inner: self.block.0, node: self.node, taken })
     }
 
     /// Whether the other one has it.

@@ -45,6 +45,7 @@ pub enum Function {
     /// Called on the loop's thread, where the future is then polled.
     Io(Arc<dyn Fn(&mut Call<'_>) -> AnswerFuture + Send + Sync>),
     /// Called on the loop's thread; the node ends when its completer is told the result, by any thread, now or later.
+    #[allow(clippy::type_complexity, reason = "as the others")]
     Callback(Arc<dyn Fn(&mut Call<'_>, Completer) + Send + Sync>),
     /// Each run is given its value.
     Input,

@@ -71,7 +71,7 @@ impl Drop for Waits {
     fn drop(&mut self) {
         if let Some(token) = self.token.take() {
             if token.born.is_forked() {
-                return std::mem::forget(token);
+                return;
             }
             work::closed(token, Error::Closed("event loop"));
         }

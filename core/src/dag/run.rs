@@ -322,7 +322,7 @@ impl Graph {
             return Err(Error::Invalid(format!("{needs}: an event loop is needed, and the engine has none")));
         }
         for (place, (name, _)) in inputs.0.iter().enumerate() {
-            if !self.index(name).is_some_and(|node| self.0.inputs.binary_search(&node).is_ok()) {
+            if self.index(name).is_none_or(|node| self.0.inputs.binary_search(&node).is_err()) {
                 return Err(Error::Invalid(format!("input {name:?}: the graph has none of this name")));
             }
             if inputs.0[..place].iter().any(|(before, _)| before == name) {

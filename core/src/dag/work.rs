@@ -235,7 +235,7 @@ impl Drop for Step {
     fn drop(&mut self) {
         if let Some(token) = self.0.take() {
             if token.born.is_forked() {
-                return std::mem::forget(token);
+                return;
             }
             closed(token, Error::Closed("pool"));
         }
@@ -282,7 +282,7 @@ fn run(first: Token<Head>) {
         execute(token, &mut out);
         if born.is_forked() {
             // A node forked, and this is the child: the rest is the parent's.
-            return std::mem::forget(out);
+            return;
         }
         left -= 1;
         if left == 0 && out.cpu.first().is_some_and(|first| !first.pool.others_wait()) {
@@ -439,11 +439,10 @@ pub(super) fn start(start: Token<Head>, inputs: Inputs) -> Result<(), Refused<In
         Some(event_loop) => event_loop.post_made(inputs, make),
         None => pool.submit_made(&target, Some(std::time::Duration::ZERO), inputs, make),
     }
-    .map_err(|refused| {
+    .inspect_err(|refused| {
         if let Some(begin) = start.as_mut().and_then(|begin| begin.0.take()) {
             abandon(begin, &refused.error);
         }
-        refused
     })
 }
 
@@ -465,7 +464,7 @@ impl Drop for Begin {
     fn drop(&mut self) {
         if let Some(token) = self.0.take() {
             if token.born.is_forked() {
-                return std::mem::forget(token);
+                return;
             }
             let closed = if token.graph.0.starts_on_loop { "event loop" } else { "pool" };
             abandon(token, &Error::Closed(closed));

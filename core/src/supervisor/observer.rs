@@ -82,6 +82,7 @@ pub struct Observer {
     id: u64,
     queue: Arc<Queue>,
     task: Option<JoinHandle<()>>,
+    detached: bool,
     /// Where its events come from, if the host is another process.
     far: Option<Arc<OwnedFd>>,
 }
@@ -107,13 +108,13 @@ impl Observer {
         options.check()?;
         let (id, queue) = journal.observe(filter, options.queue, options.replay);
         let fork = ForkGuard::new("observer");
-        Ok(Self { fork, journal: Arc::downgrade(journal), id, queue, task: None, far: None })
+        Ok(Self { fork, journal: Arc::downgrade(journal), id, queue, task: None, detached: false, far: None })
     }
 
     /// What comes through this socket, as somebody else puts it into the queue until the socket is shut down.
     pub(super) fn far(queue: Arc<Queue>, socket: Arc<OwnedFd>) -> Self {
         let fork = ForkGuard::new("observer");
-        Self { fork, journal: Weak::new(), id: 0, queue, task: None, far: Some(socket) }
+        Self { fork, journal: Weak::new(), id: 0, queue, task: None, detached: false, far: Some(socket) }
     }
 
     pub(super) fn run(&mut self, place: Place, mut callback: impl FnMut(Item) + Send + 'static) -> Result<()> {
@@ -167,6 +168,42 @@ impl Observer {
         poll_fn(|cx| poll_next(&self.queue, cx)).await
     }
 
+    /// Ends it, as its drop does: what has not been taken is forgotten, and those who wait are answered [`Error::Closed`].
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn close(&self) -> Result<()> {
+        self.fork.check()?;
+        self.leave();
+        Ok(())
+    }
+
+    /// Leaves one with a callback to itself: it goes on until the host's last event.
+    pub fn detach(mut self) {
+        self.detached = true;
+    }
+
+    fn leave(&self) {
+        if let Some(journal) = self.journal.upgrade() {
+            journal.leave(self.id);
+        }
+        if let Some(socket) = &self.far {
+            let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+        }
+        let waker = {
+            let mut pending = self.queue.lock();
+            pending.items.clear();
+            pending.lost = 0;
+            pending.closed = true;
+            self.queue.changed.notify_all();
+            pending.waker.take()
+        };
+        // Woken with no lock held, to see that it is over; a task is cancelled by the drop.
+        if let Some(waker) = waker {
+            job::caught("waker", || waker.wake());
+        }
+    }
+
     /// Nothing more comes than what is there.
     #[cfg(test)]
     pub(super) fn is_closed(&self) -> bool {
@@ -214,21 +251,10 @@ impl Drop for Observer {
             std::mem::forget((self.queue.clone(), self.task.take()));
             return;
         }
-        if let Some(journal) = self.journal.upgrade() {
-            journal.leave(self.id);
+        if self.detached {
+            return;
         }
-        if let Some(socket) = &self.far {
-            let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
-        }
-        let waker = {
-            let mut pending = self.queue.lock();
-            pending.items.clear();
-            pending.lost = 0;
-            pending.closed = true;
-            self.queue.changed.notify_all();
-            pending.waker.take()
-        };
-        drop(waker);
+        self.leave();
         if let Some(mut task) = self.task.take() {
             task.cancel();
         }

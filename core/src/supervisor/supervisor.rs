@@ -227,6 +227,11 @@ impl Supervisor {
         Ok(Self { shared: self.shared.clone(), id })
     }
 
+    /// The supervisor of this id, if there is one: what is called of it otherwise answers [`Error::Stale`].
+    pub fn at(&self, id: ServiceId) -> Self {
+        Self { shared: self.shared.clone(), id }
+    }
+
     /// Starts a child and waits until it is ready. It lives as long as this run of the supervisor.
     ///
     /// # Errors

@@ -99,7 +99,9 @@ impl Systemd {
     /// # Errors
     /// As [`Systemd::ready`].
     pub fn extend(&self, time: Duration) -> Result<()> {
-        self.tell(&[NotifyState::ExtendTimeoutUsec(u32::try_from(time.as_micros()).unwrap_or(u32::MAX))])
+        // The crate's own word for it ends at 71 minutes.
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.custom(&format!("EXTEND_TIMEOUT_USEC={micros}"))
     }
 
     /// A socket that sends to it.
@@ -190,7 +192,7 @@ mod test {
             systemd.beat().unwrap();
             assert_eq!(heard(), "WATCHDOG=1\n");
             systemd.extend(Duration::MAX).unwrap();
-            assert_eq!(heard(), format!("EXTEND_TIMEOUT_USEC={}\n", u32::MAX));
+            assert_eq!(heard(), format!("EXTEND_TIMEOUT_USEC={}\n", u64::MAX));
         }
         std::fs::remove_file(&path).unwrap();
         let gone = Systemd::at(&listening[0].1).unwrap().ready().unwrap_err();

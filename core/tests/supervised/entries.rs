@@ -83,7 +83,7 @@ async fn beats(context: Context) -> Result<(), String> {
 async fn blocked(context: Context) -> Result<(), String> {
     context.ready();
     context.status("blocks");
-    thread::sleep(Duration::from_secs(3));
+    thread::sleep(Duration::from_secs(6));
     context.status("goes on");
     context.stopping().await;
     Ok(())

@@ -1,6 +1,6 @@
 //! Services in processes of their own: real ones, of this very program, which therefore has a `main` of its own.
 //!
-//! Arguments are parts of names: only cases with one of them in theirs are run. `COOP_SOAK_SECONDS` is how long the storm lasts.
+//! Arguments are parts of names: only cases with one of them in theirs are run. `COOP_STORM_SECONDS` is how long the storm lasts.
 
 #![cfg(target_os = "linux")]
 

@@ -22,7 +22,7 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 /// Long enough for a beat of a process on a machine that is busy with other things.
-const LIVENESS: Duration = Duration::from_millis(1500);
+const LIVENESS: Duration = Duration::from_secs(4);
 
 fn because(world: &World, path: &str) -> (Ended, Option<Because>) {
     let (how, event) = world.until_ended(path);

@@ -29,10 +29,10 @@ fn random(state: &mut u64) -> usize {
     usize::try_from(*state >> 33).unwrap_or(0)
 }
 
-/// How long: a share of COOP_SOAK_SECONDS for each strategy, or a moment.
+/// How long: a third of COOP_STORM_SECONDS for each strategy, or a moment.
 fn lasts() -> Duration {
-    let seconds = std::env::var("COOP_SOAK_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-    seconds.map_or(Duration::from_secs(1), |seconds: u64| Duration::from_secs(seconds.min(60).div_ceil(3)))
+    let seconds = std::env::var("COOP_STORM_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    seconds.map_or(Duration::from_secs(1), |seconds: u64| Duration::from_secs(seconds.div_ceil(3)))
 }
 
 fn storm() {

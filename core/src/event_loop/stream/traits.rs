@@ -114,6 +114,7 @@ macro_rules! writes {
         }
     };
 }
+#[cfg(any(feature = "hyper", feature = "tokio-io"))]
 pub(super) use writes;
 
 impl AsyncRead for &Stream {

@@ -88,23 +88,6 @@ impl Pool {
     }
 }
 
-/// Threads for workers 0 to `count`, each of which does this.
-fn workers(pool: &Arc<Pool>, count: usize, work: impl Fn(&Arc<Pool>, usize) + Copy + Send + 'static) -> Workers {
-    let worker = |worker| {
-        let pool = pool.clone();
-        thread::spawn(move || work(&pool, worker))
-    };
-    Workers((0..count).map(worker).collect())
-}
-
-struct Workers(Vec<thread::JoinHandle<()>>);
-
-impl Workers {
-    fn join(self) {
-        self.0.into_iter().for_each(|worker| worker.join().unwrap());
-    }
-}
-
 fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
@@ -116,10 +99,13 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
 fn a_task_wakes_the_sleeper() {
     check(3, || {
         let pool = Pool::new(1, &[&[0]]);
-        let worker = workers(&pool, 1, |pool, worker| pool.work(worker, 2, false, |_| ()));
+        let worker = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.work(0, 2, false, |_| ()))
+        };
         pool.submit(0);
         pool.submit(0);
-        worker.join();
+        worker.join().unwrap();
         assert_eq!(pool.ran.load(Ordering::Relaxed), 2);
     });
 }
@@ -129,10 +115,15 @@ fn a_task_wakes_the_sleeper() {
 fn only_a_searcher_of_the_set_suppresses() {
     check(2, || {
         let pool = Pool::new(2, &[&[0, 1], &[1]]);
-        let both = workers(&pool, 2, |pool, worker| pool.work(worker, 2, false, |_| ()));
+        let workers: Vec<_> = (0..2)
+            .map(|worker| {
+                let pool = pool.clone();
+                thread::spawn(move || pool.work(worker, 2, false, |_| ()))
+            })
+            .collect();
         pool.submit(0);
         pool.submit(1);
-        both.join();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
     });
 }
 
@@ -141,16 +132,22 @@ fn only_a_searcher_of_the_set_suppresses() {
 fn a_searcher_that_found_work_wakes_the_next() {
     check(2, || {
         let pool = Pool::new(2, &[&[0, 1]]);
-        let both = workers(&pool, 2, |pool, worker| {
-            pool.work(worker, 2, false, |ran| {
-                while ran == 1 && pool.ran.load(Ordering::Relaxed) < 2 {
-                    thread::yield_now();
-                }
-            });
-        });
+        let workers: Vec<_> = (0..2)
+            .map(|worker| {
+                let pool = pool.clone();
+                thread::spawn(move || {
+                    let inner = pool.clone();
+                    pool.work(worker, 2, false, move |ran| {
+                        while ran == 1 && inner.ran.load(Ordering::Relaxed) < 2 {
+                            thread::yield_now();
+                        }
+                    });
+                })
+            })
+            .collect();
         pool.submit(0);
         pool.submit(0);
-        both.join();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
     });
 }
 
@@ -160,25 +157,30 @@ fn all_asleep_is_noticed_and_final() {
     check(2, || {
         let pool = Pool::new(2, &[&[0], &[1]]);
         pool.lanes[1].queued.store(1, Ordering::Relaxed);
-        let both = workers(&pool, 2, |pool, worker| {
-            pool.sleep.register(worker);
-            while pool.stop.load(Ordering::Relaxed) == 0 {
-                if pool.take(worker) {
-                    pool.sleep.found(worker);
-                    if worker == 1 {
-                        pool.submit(0);
+        let workers: Vec<_> = (0..2)
+            .map(|worker| {
+                let pool = pool.clone();
+                thread::spawn(move || {
+                    pool.sleep.register(worker);
+                    while pool.stop.load(Ordering::Relaxed) == 0 {
+                        if pool.take(worker) {
+                            pool.sleep.found(worker);
+                            if worker == 1 {
+                                pool.submit(0);
+                            }
+                            pool.ran.fetch_add(1, Ordering::Relaxed);
+                        } else {
+                            let last = || {
+                                assert_eq!(pool.ran.load(Ordering::Relaxed), 2, "not before all has run");
+                                pool.stop();
+                            };
+                            pool.sleep.sleep(worker, || pool.has_work(worker), last);
+                        }
                     }
-                    pool.ran.fetch_add(1, Ordering::Relaxed);
-                } else {
-                    let last = || {
-                        assert_eq!(pool.ran.load(Ordering::Relaxed), 2, "not before all has run");
-                        pool.stop();
-                    };
-                    pool.sleep.sleep(worker, || pool.has_work(worker), last);
-                }
-            }
-        });
-        both.join();
+                })
+            })
+            .collect();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
     });
 }
 
@@ -244,19 +246,25 @@ fn a_waiter_is_woken_to_help_and_by_the_end() {
 fn a_task_from_inside_wakes_a_thief() {
     check(2, || {
         let pool = Pool::new(2, &[&[0, 1]]);
-        let both = workers(&pool, 2, |pool, worker| {
-            pool.work(worker, 2, false, |ran| {
-                if ran == 1 {
-                    pool.submit(0);
-                    // It ends only when the other has run what it submitted.
-                    while pool.ran.load(Ordering::Relaxed) < 2 {
-                        thread::yield_now();
-                    }
-                }
-            });
-        });
+        let workers: Vec<_> = (0..2)
+            .map(|worker| {
+                let pool = pool.clone();
+                thread::spawn(move || {
+                    let inner = pool.clone();
+                    pool.work(worker, 2, false, move |ran| {
+                        if ran == 1 {
+                            inner.submit(0);
+                            // It ends only when the other has run what it submitted.
+                            while inner.ran.load(Ordering::Relaxed) < 2 {
+                                thread::yield_now();
+                            }
+                        }
+                    });
+                })
+            })
+            .collect();
         pool.submit(0);
-        both.join();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
     });
 }
 
@@ -265,10 +273,15 @@ fn a_task_from_inside_wakes_a_thief() {
 fn a_batch_wakes_as_many_as_it_has_tasks() {
     check(2, || {
         let pool = Pool::new(2, &[&[0, 1]]);
-        let both = workers(&pool, 2, |pool, worker| pool.work(worker, 2, false, |_| ()));
+        let workers: Vec<_> = (0..2)
+            .map(|worker| {
+                let pool = pool.clone();
+                thread::spawn(move || pool.work(worker, 2, false, |_| ()))
+            })
+            .collect();
         pool.lanes[0].queued.fetch_add(2, Ordering::Release);
         fence(Ordering::SeqCst);
         pool.sleep.wake_many(&pool.lanes[0].members, 2);
-        both.join();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
     });
 }

@@ -247,6 +247,11 @@ impl Tree {
         self.kill_below(self.root);
     }
 
+    /// Whether the host has ended: nothing is added or started any more.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.phase(), Phase::Ended(_))
+    }
+
     fn set_ended(&mut self) {
         if let Some(shared) = self.link.upgrade() {
             shared.set_phase(Phase::Ended(self.finish.clone()));

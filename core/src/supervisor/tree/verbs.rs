@@ -50,6 +50,9 @@ impl Tree {
     }
 
     fn prepare(&mut self, id: ServiceId, verb: Verb, caller: Option<ServiceId>) -> Result<(ServiceId, decide::Verb)> {
+        if self.is_over() {
+            return Err(Error::Closed("host"));
+        }
         self.check_supervisor(id)?;
         match verb {
             Verb::Add(service) => {
