@@ -221,6 +221,7 @@ fn run_options(options: coop_dag_run_options) -> Result<RunOptions> {
         timeout: deadline(options.timeout_ns, "timeout_ns")?,
         on_failure: OnFailure::try_from(options.on_failure)?,
         trace: flag(options.trace, "trace")?,
+        ..RunOptions::default()
     })
 }
 
