@@ -2829,6 +2829,75 @@ typedef struct {
 } coop_child_info_callback;
 
 /*
+ A function that is handed a text: once, by the thread that asks for it, before the call returns. Then drop(arg) is called. See
+ coop_callback.
+ */
+typedef struct {
+    /*
+     text, length: UTF-8 without a NUL behind it, there until fn returns. Must not be NULL.
+     */
+    void (*fn)(void *arg, const char *text, size_t length);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_text_callback;
+
+/*
+ What a node took, over the runs of its graph that were traced (coop_dag_run_options.trace) and have ended.
+ */
+typedef struct {
+    /*
+     sizeof(coop_dag_statistics), set by the caller: at most that many bytes are written.
+     */
+    size_t size;
+    /*
+     In how many runs it ran to its end, well or not.
+     */
+    uint64_t count;
+    /*
+     In how many it failed.
+     */
+    uint64_t failures;
+    /*
+     From being ready to its beginning, all together, in nanoseconds.
+     */
+    int64_t waited_total_ns;
+    /*
+     The mean.
+     */
+    int64_t waited_mean_ns;
+    /*
+     The least.
+     */
+    int64_t waited_min_ns;
+    /*
+     The greatest.
+     */
+    int64_t waited_max_ns;
+    /*
+     From its beginning to its end, with all attempts and what is waited between them, all together, in nanoseconds.
+     */
+    int64_t ran_total_ns;
+    /*
+     The mean.
+     */
+    int64_t ran_mean_ns;
+    /*
+     The least.
+     */
+    int64_t ran_min_ns;
+    /*
+     The greatest.
+     */
+    int64_t ran_max_ns;
+} coop_dag_statistics;
+
+/*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
  function of that name with coop_ before it.
 
@@ -3796,76 +3865,19 @@ typedef struct {
     coop_status (*supervisor_which_children)(coop_host *host,
                                              coop_service_id supervisor,
                                              coop_child_info_callback callback);
+    /*
+     coop_dag_dot.
+     */
+    coop_status (*dag_dot)(const coop_dag *dag, coop_text_callback callback);
+    /*
+     coop_dag_outcome_trace.
+     */
+    coop_status (*dag_outcome_trace)(const coop_dag_outcome *outcome, int32_t format, coop_text_callback callback);
+    /*
+     coop_dag_stats.
+     */
+    coop_status (*dag_stats)(const coop_dag *dag, coop_dag_node_id node, coop_dag_statistics *out);
 } coop_api;
-
-/*
- A function that is handed a text: once, by the thread that asks for it, before the call returns. Then drop(arg) is called. See
- coop_callback.
- */
-typedef struct {
-    /*
-     text, length: UTF-8 without a NUL behind it, there until fn returns. Must not be NULL.
-     */
-    void (*fn)(void *arg, const char *text, size_t length);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_text_callback;
-
-/*
- What a node took, over the runs of its graph that were traced (coop_dag_run_options.trace) and have ended.
- */
-typedef struct {
-    /*
-     sizeof(coop_dag_statistics), set by the caller: at most that many bytes are written.
-     */
-    size_t size;
-    /*
-     In how many runs it ran to its end, well or not.
-     */
-    uint64_t count;
-    /*
-     In how many it failed.
-     */
-    uint64_t failures;
-    /*
-     From being ready to its beginning, all together, in nanoseconds.
-     */
-    int64_t waited_total_ns;
-    /*
-     The mean.
-     */
-    int64_t waited_mean_ns;
-    /*
-     The least.
-     */
-    int64_t waited_min_ns;
-    /*
-     The greatest.
-     */
-    int64_t waited_max_ns;
-    /*
-     From its beginning to its end, with all attempts and what is waited between them, all together, in nanoseconds.
-     */
-    int64_t ran_total_ns;
-    /*
-     The mean.
-     */
-    int64_t ran_mean_ns;
-    /*
-     The least.
-     */
-    int64_t ran_min_ns;
-    /*
-     The greatest.
-     */
-    int64_t ran_max_ns;
-} coop_dag_statistics;
 
 /*
  What a shared library exports, under any name, to make a handler of a port: "lib.so:symbol".
