@@ -251,7 +251,7 @@ static void templates(void) {
     CHECK_OK(coop_supervisor_template(host, simple, &service));
     probe value = {0, 0};
     coop_child_args with_value = {sizeof with_value, NULL, &value, count_drop}, args = {sizeof args, texts, NULL, NULL};
-    CHECK_SAYS(coop_supervisor_start_child_with(host, simple, &with_value, NULL), COOP_E_INVALID, "text only");
+    CHECK_SAYS(coop_supervisor_start_child_with(host, simple, &with_value, NULL), COOP_E_FAILED, "text only");
     CHECK_EQ(drops(&value), 0);
     CHECK_OK(coop_supervisor_start_child_with(host, simple, &args, NULL));
     int told = 0;
