@@ -154,6 +154,16 @@
 #define COOP_DAG_FAILED 4
 
 /*
+ A trace as JSON that chrome://tracing and Perfetto show: CPU nodes on the threads that ran them, I/O nodes each on a line of its own.
+ */
+#define COOP_DAG_CHROME_JSON 0
+
+/*
+ A trace as a graph for Graphviz, with how long each node ran, and how long it was ready before that.
+ */
+#define COOP_DAG_DOT 1
+
+/*
  Runs until the loop is stopped.
  */
 #define COOP_RUN_DEFAULT 0
@@ -1818,7 +1828,7 @@ typedef struct {
     int64_t backoff_ns;
     /*
      Nanoseconds that the node may take from its beginning, all its attempts together; then it has failed with COOP_E_TIMEOUT. A function
-     that runs in the pool goes on, and its result is dropped. Needs a loop. 0: as long as it takes.
+     that runs in the pool goes on, and its result is dropped. Needs a loop. 0 and COOP_FOREVER: as long as it takes.
      */
     int64_t timeout_ns;
     /*
@@ -1937,7 +1947,7 @@ typedef struct {
      */
     size_t size;
     /*
-     Nanoseconds after which the run ends with COOP_E_TIMEOUT. Needs a loop. 0: as long as it takes.
+     Nanoseconds after which the run ends with COOP_E_TIMEOUT. Needs a loop. 0 and COOP_FOREVER: as long as it takes.
      */
     int64_t timeout_ns;
     /*
@@ -1945,7 +1955,7 @@ typedef struct {
      */
     int32_t on_failure;
     /*
-     1: takes the time of each node.
+     1: takes the time of each node, for coop_dag_outcome_trace and coop_dag_stats.
      */
     int32_t trace;
 } coop_dag_run_options;
@@ -2817,6 +2827,75 @@ typedef struct {
      */
     void (*drop)(void *arg);
 } coop_child_info_callback;
+
+/*
+ A function that is handed a text: once, by the thread that asks for it, before the call returns. Then drop(arg) is called. See
+ coop_callback.
+ */
+typedef struct {
+    /*
+     text, length: UTF-8 without a NUL behind it, there until fn returns. Must not be NULL.
+     */
+    void (*fn)(void *arg, const char *text, size_t length);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_text_callback;
+
+/*
+ What a node took, over the runs of its graph that were traced (coop_dag_run_options.trace) and have ended.
+ */
+typedef struct {
+    /*
+     sizeof(coop_dag_statistics), set by the caller: at most that many bytes are written.
+     */
+    size_t size;
+    /*
+     In how many runs it ran to its end, well or not.
+     */
+    uint64_t count;
+    /*
+     In how many it failed.
+     */
+    uint64_t failures;
+    /*
+     From being ready to its beginning, all together, in nanoseconds.
+     */
+    int64_t waited_total_ns;
+    /*
+     The mean.
+     */
+    int64_t waited_mean_ns;
+    /*
+     The least.
+     */
+    int64_t waited_min_ns;
+    /*
+     The greatest.
+     */
+    int64_t waited_max_ns;
+    /*
+     From its beginning to its end, with all attempts and what is waited between them, all together, in nanoseconds.
+     */
+    int64_t ran_total_ns;
+    /*
+     The mean.
+     */
+    int64_t ran_mean_ns;
+    /*
+     The least.
+     */
+    int64_t ran_min_ns;
+    /*
+     The greatest.
+     */
+    int64_t ran_max_ns;
+} coop_dag_statistics;
 
 /*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -3786,6 +3865,18 @@ typedef struct {
     coop_status (*supervisor_which_children)(coop_host *host,
                                              coop_service_id supervisor,
                                              coop_child_info_callback callback);
+    /*
+     coop_dag_dot.
+     */
+    coop_status (*dag_dot)(const coop_dag *dag, coop_text_callback callback);
+    /*
+     coop_dag_outcome_trace.
+     */
+    coop_status (*dag_outcome_trace)(const coop_dag_outcome *outcome, int32_t format, coop_text_callback callback);
+    /*
+     coop_dag_stats.
+     */
+    coop_status (*dag_stats)(const coop_dag *dag, coop_dag_node_id node, coop_dag_statistics *out);
 } coop_api;
 
 /*
@@ -4043,7 +4134,7 @@ void coop_dag_free(coop_dag *dag);
 /*
  How many nodes the graph has.
 
- Any thread. COOP_E_NULL.
+ Any thread. COOP_E_NULL, COOP_E_FORKED.
  */
 coop_status coop_dag_len(const coop_dag *dag, size_t *nodes);
 
@@ -4052,7 +4143,7 @@ coop_status coop_dag_len(const coop_dag *dag, size_t *nodes);
 
  name, length: UTF-8. node: set to the node.
 
- Any thread. COOP_E_NULL, COOP_E_INVALID if none has.
+ Any thread. COOP_E_NULL, COOP_E_INVALID if none has, COOP_E_FORKED.
  */
 coop_status coop_dag_index(const coop_dag *dag, const char *name, size_t length, coop_dag_node_id *node);
 
@@ -4061,7 +4152,7 @@ coop_status coop_dag_index(const coop_dag *dag, const char *name, size_t length,
 
  name, length: set to its bytes, which are UTF-8 without a NUL behind them, and there as long as the graph is.
 
- Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph, COOP_E_FORKED.
  */
 coop_status coop_dag_name(const coop_dag *dag, coop_dag_node_id node, const char **name, size_t *length);
 
@@ -4310,7 +4401,7 @@ coop_status coop_dag_completer_on_cancel(coop_dag_completer *completer,
                                          coop_callback callback);
 
 /*
- Whether the run or the node has ended, so that nobody waits for the result any more. True for NULL.
+ Whether the run or the node has ended, so that nobody waits for the result any more. True for NULL, and in a forked child.
 
  Any thread, while the completer was not used.
  */
@@ -4335,7 +4426,7 @@ void coop_dag_outcome_free(coop_dag_outcome *outcome);
  the first node that failed. A node's COOP_E_INVALID, _TIMEOUT, _AFFINITY, _UNSUPPORTED, _PANIC, _OS, _EXISTS and _RESOLVE are the
  run's too; for each other number it ends with COOP_E_FAILED.
 
- Any thread. COOP_E_CANCELLED, COOP_E_TIMEOUT, COOP_E_CLOSED; COOP_E_NULL.
+ Any thread. COOP_E_CANCELLED, COOP_E_TIMEOUT, COOP_E_CLOSED; COOP_E_NULL, COOP_E_FORKED.
  */
 coop_status coop_dag_outcome_result(const coop_dag_outcome *outcome);
 
@@ -4344,7 +4435,7 @@ coop_status coop_dag_outcome_result(const coop_dag_outcome *outcome);
 
  state: set to one of COOP_DAG_CANCELLED, _RUNNING, _DONE, _SKIPPED, _FAILED.
 
- Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph, COOP_E_FORKED.
  */
 coop_status coop_dag_outcome_state(const coop_dag_outcome *outcome, coop_dag_node_id node, int32_t *state);
 
@@ -4352,7 +4443,7 @@ coop_status coop_dag_outcome_state(const coop_dag_outcome *outcome, coop_dag_nod
  Why a node has failed: the number that its function answered, or the library's, and coop_last_error() has the words. COOP_OK if it has
  not failed.
 
- Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph, COOP_E_FORKED.
  */
 coop_status coop_dag_outcome_failure(const coop_dag_outcome *outcome,
                                      coop_dag_node_id node);
@@ -4362,7 +4453,7 @@ coop_status coop_dag_outcome_failure(const coop_dag_outcome *outcome,
 
  cause: set to it, which is there until the outcome is freed; NULL if there is none, or the node has not failed.
 
- Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph, COOP_E_FORKED.
  */
 coop_status coop_dag_outcome_cause(const coop_dag_outcome *outcome, coop_dag_node_id node, void **cause);
 
@@ -4373,7 +4464,7 @@ coop_status coop_dag_outcome_cause(const coop_dag_outcome *outcome, coop_dag_nod
 
  Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph, and for one whose result was not kept as other nodes read it (see
  coop_dag_node_options.keep); COOP_E_CANCELLED if it has none, for it was cancelled or skipped; the node's failure, with its name;
- COOP_E_STALE if the result was taken, or another outcome of the same run has it.
+ COOP_E_STALE if the result was taken, or another outcome of the same run has it; COOP_E_FORKED.
  */
 coop_status coop_dag_outcome_value(const coop_dag_outcome *outcome,
                                    coop_dag_node_id node,
@@ -4428,6 +4519,38 @@ coop_status coop_dag_run_cancel(const coop_dag *dag,
  Any thread. COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
  */
 coop_status coop_dag_run_release(const coop_dag *dag, coop_dag_run_id id);
+
+/*
+ Says when each node of a run was ready, began and ended.
+
+ format: COOP_DAG_CHROME_JSON or COOP_DAG_DOT. callback: the library owns callback.arg if this answers COOP_OK; it is handed the text,
+ and dropped, before this returns.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for another format, and for a run that was not asked to take times (see
+ coop_dag_run_options.trace), COOP_E_FORKED.
+ */
+coop_status coop_dag_outcome_trace(const coop_dag_outcome *outcome,
+                                   int32_t format,
+                                   coop_text_callback callback);
+
+/*
+ Says what the graph looks like, for Graphviz: nodes that wait on the loop are round, edges that carry no result are dashed.
+
+ callback: as of coop_dag_outcome_trace.
+
+ Any thread. COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_dag_dot(const coop_dag *dag,
+                         coop_text_callback callback);
+
+/*
+ Says what a node took in all traced runs of the graph that have ended. All is 0 if there were none.
+
+ out: out->size is the caller's; the rest is written.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph and for the size, COOP_E_FORKED.
+ */
+coop_status coop_dag_stats(const coop_dag *dag, coop_dag_node_id node, coop_dag_statistics *out);
 
 /*
  Makes an event, not signalled.

@@ -7,11 +7,12 @@ use std::ffi::{c_char, c_void};
 
 use crate::{
     address::*, api::*, async_signal::*, child::*, child_info::*, command::*, connect::*, cpu_set::*, dag::*,
-    dag_builder::*, dag_call::*, dag_completer::*, dag_node::*, dag_outcome::*, dag_run::*, dag_value::*, error::*,
-    event::*, event_loop::*, host::*, io_watch::*, listener::*, log::*, loop_stats::*, native::*, observer::*,
-    parallel_for::*, pool::*, pool_stats::*, port_context::*, port_handler::*, port_set::*, runtime::*, service::*,
-    service_context::*, service_event::*, signal::*, source::*, status::*, stream::*, stream_io::*, stream_settings::*,
-    stream_transfer::*, supervisor::*, supervisor_options::*, task::*, timer::*, udp::*, version::*, *,
+    dag_builder::*, dag_call::*, dag_completer::*, dag_node::*, dag_outcome::*, dag_run::*, dag_trace::*, dag_value::*,
+    error::*, event::*, event_loop::*, host::*, io_watch::*, listener::*, log::*, loop_stats::*, native::*,
+    observer::*, parallel_for::*, pool::*, pool_stats::*, port_context::*, port_handler::*, port_set::*, runtime::*,
+    service::*, service_context::*, service_event::*, signal::*, source::*, status::*, stream::*, stream_io::*,
+    stream_settings::*, stream_transfer::*, supervisor::*, supervisor_options::*, task::*, timer::*, udp::*,
+    version::*, *,
 };
 
 /// The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -792,6 +793,20 @@ pub struct coop_api {
         supervisor: coop_service_id,
         callback: coop_child_info_callback,
     ) -> coop_status,
+    /// coop_dag_dot.
+    pub dag_dot: unsafe extern "C" fn(dag: *const coop_dag, callback: coop_text_callback) -> coop_status,
+    /// coop_dag_outcome_trace.
+    pub dag_outcome_trace: unsafe extern "C" fn(
+        outcome: *const coop_dag_outcome,
+        format: i32,
+        callback: coop_text_callback,
+    ) -> coop_status,
+    /// coop_dag_stats.
+    pub dag_stats: unsafe extern "C" fn(
+        dag: *const coop_dag,
+        node: coop_dag_node_id,
+        out: *mut coop_dag_statistics,
+    ) -> coop_status,
 }
 
 /// The table of this copy of the library.
@@ -997,4 +1012,7 @@ pub(crate) static TABLE: coop_api = coop_api {
     supervisor_template: coop_supervisor_template,
     supervisor_terminate_child: coop_supervisor_terminate_child,
     supervisor_which_children: coop_supervisor_which_children,
+    dag_dot: coop_dag_dot,
+    dag_outcome_trace: coop_dag_outcome_trace,
+    dag_stats: coop_dag_stats,
 };

@@ -35,6 +35,7 @@ pub mod dag_node;
 mod dag_order;
 pub mod dag_outcome;
 pub mod dag_run;
+pub mod dag_trace;
 pub mod dag_value;
 pub mod error;
 pub mod event;

@@ -536,6 +536,24 @@ NEXT(coop_dag_run_options, timeout_ns, on_failure);
 NEXT(coop_dag_run_options, on_failure, trace);
 LAST(coop_dag_run_options, trace, 24);
 
+FIRST(coop_text_callback, fn);
+NEXT(coop_text_callback, fn, arg);
+NEXT(coop_text_callback, arg, drop);
+LAST(coop_text_callback, drop, 24);
+
+FIRST(coop_dag_statistics, size);
+NEXT(coop_dag_statistics, size, count);
+NEXT(coop_dag_statistics, count, failures);
+NEXT(coop_dag_statistics, failures, waited_total_ns);
+NEXT(coop_dag_statistics, waited_total_ns, waited_mean_ns);
+NEXT(coop_dag_statistics, waited_mean_ns, waited_min_ns);
+NEXT(coop_dag_statistics, waited_min_ns, waited_max_ns);
+NEXT(coop_dag_statistics, waited_max_ns, ran_total_ns);
+NEXT(coop_dag_statistics, ran_total_ns, ran_mean_ns);
+NEXT(coop_dag_statistics, ran_mean_ns, ran_min_ns);
+NEXT(coop_dag_statistics, ran_min_ns, ran_max_ns);
+LAST(coop_dag_statistics, ran_max_ns, 88);
+
 FIRST(coop_dag_node_options, size);
 NEXT(coop_dag_node_options, size, reads);
 NEXT(coop_dag_node_options, reads, read_count);
