@@ -149,7 +149,7 @@ pub unsafe extern "C" fn coop_host_observe(
                 Observing { observer, shown: None, json }
             }
         };
-        let made = host.keep(made);
+        let made = host.keep(made)?;
         if !id.is_null() {
             // SAFETY: a place for a number.
             unsafe { id.write(made) };
