@@ -1,10 +1,12 @@
 //! Graphs of tasks beside their peers: `cargo run --release -p coop-bench --features tbb --bin dag [ROW]... [--rounds N] [--cpu] [--alone]`.
 //!
 //! Rows: `chain`, `wide` and `layers` run a graph of 100,000 empty nodes on two workers, in ns per node, less is better; with `--cpu` the time
-//! that all threads have run; with `--alone` without the peers, for a profiler. docs/benchmarks.md explains how to read the output.
+//! that all threads have run; with `--alone` without the peers, for a profiler. `calls` has calls that wait beside calls that block, in thousands of calls
+//! per second, more is better. docs/benchmarks.md explains how to read the output.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 
+mod calls;
 mod peers;
 mod shapes;
 
@@ -23,7 +25,7 @@ use self::{
 
 const WORKERS: usize = 2;
 const ROUNDS: usize = 21;
-const ROWS: [&str; 3] = ["chain", "wide", "layers"];
+const ROWS: [&str; 4] = ["chain", "wide", "layers", "calls"];
 
 /// What a row measures: the time that passes, or that of all the process's threads, which a busy machine does not lengthen as much.
 #[derive(Clone, Copy)]
@@ -92,6 +94,14 @@ fn main() -> ExitCode {
             clock = Clock::Cpu;
         } else if argument == "--alone" {
             alone = true;
+        } else if argument == "serve" {
+            return match calls::serve() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("{error}");
+                    ExitCode::FAILURE
+                }
+            };
         } else if ROWS.contains(&&*argument) {
             wanted.push(argument);
         } else {
@@ -105,6 +115,10 @@ fn main() -> ExitCode {
             println!("\n== {}, {rounds} rounds", shape.name);
             row(&shape, rounds, clock, alone);
         }
+    }
+    if is_wanted("calls") {
+        println!("\n== calls, {rounds} rounds");
+        calls::row(rounds);
     }
     ExitCode::SUCCESS
 }
