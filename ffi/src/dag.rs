@@ -1,6 +1,6 @@
 //! `coop_dag`: a graph that was built, and how it is run.
 
-use std::{ffi::c_char, sync::Arc, time::Duration};
+use std::{ffi::c_char, sync::Arc};
 
 use coop_core::{
     Error, Refused, Result,
@@ -17,7 +17,7 @@ use crate::{
     foreign::Foreign,
     guard::guard,
     handle::{borrow, null, take, wanted},
-    options::{self, Options, array, duration, flag, text},
+    options::{self, Options, array, deadline, flag, text},
     pool::coop_pool,
     status::coop_status,
 };
@@ -42,11 +42,11 @@ pub struct coop_dag {
 pub struct coop_dag_run_options {
     /// sizeof(coop_dag_run_options).
     pub size: usize,
-    /// Nanoseconds after which the run ends with COOP_E_TIMEOUT. Needs a loop. 0: as long as it takes.
+    /// Nanoseconds after which the run ends with COOP_E_TIMEOUT. Needs a loop. 0 and COOP_FOREVER: as long as it takes.
     pub timeout_ns: i64,
     /// One of COOP_DAG_*: what becomes of the rest when a node fails.
     pub on_failure: i32,
-    /// 1: takes the time of each node.
+    /// 1: takes the time of each node, for coop_dag_outcome_trace and coop_dag_stats.
     pub trace: i32,
 }
 
@@ -75,7 +75,11 @@ pub unsafe extern "C" fn coop_dag_free(dag: *mut coop_dag) {
     guard!({
         if !dag.is_null() {
             // SAFETY: made by the library for the caller, and freed once.
-            drop(unsafe { take(dag) });
+            let dag = unsafe { take(dag) };
+            if dag.fork.is_forked() {
+                // What it holds is the parent's.
+                std::mem::forget(dag);
+            }
         }
         Ok(())
     });
@@ -83,12 +87,12 @@ pub unsafe extern "C" fn coop_dag_free(dag: *mut coop_dag) {
 
 /// How many nodes the graph has.
 ///
-/// Any thread. COOP_E_NULL.
+/// Any thread. COOP_E_NULL, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_dag_len(dag: *const coop_dag, nodes: *mut usize) -> coop_status {
     guard!({
         // SAFETY: a graph that is not freed yet.
-        let dag = unsafe { borrow(dag, "dag") }?;
+        let dag = unsafe { coop_dag::checked(dag) }?;
         wanted(nodes, "nodes")?;
         // SAFETY: a place for a number.
         unsafe { nodes.write(dag.graph.len()) };
@@ -100,7 +104,7 @@ pub unsafe extern "C" fn coop_dag_len(dag: *const coop_dag, nodes: *mut usize) -
 ///
 /// name, length: UTF-8. node: set to the node.
 ///
-/// Any thread. COOP_E_NULL, COOP_E_INVALID if none has.
+/// Any thread. COOP_E_NULL, COOP_E_INVALID if none has, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_dag_index(
     dag: *const coop_dag,
@@ -110,7 +114,7 @@ pub unsafe extern "C" fn coop_dag_index(
 ) -> coop_status {
     guard!({
         // SAFETY: a graph that is not freed yet.
-        let dag = unsafe { borrow(dag, "dag") }?;
+        let dag = unsafe { coop_dag::checked(dag) }?;
         wanted(node, "node")?;
         // SAFETY: as long as told.
         let name = unsafe { text(name, length, "name") }?.unwrap_or_default();
@@ -125,7 +129,7 @@ pub unsafe extern "C" fn coop_dag_index(
 ///
 /// name, length: set to its bytes, which are UTF-8 without a NUL behind them, and there as long as the graph is.
 ///
-/// Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+/// Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_dag_name(
     dag: *const coop_dag,
@@ -135,7 +139,7 @@ pub unsafe extern "C" fn coop_dag_name(
 ) -> coop_status {
     guard!({
         // SAFETY: a graph that is not freed yet.
-        let dag = unsafe { borrow(dag, "dag") }?;
+        let dag = unsafe { coop_dag::checked(dag) }?;
         wanted(name, "name")?;
         wanted(length, "length")?;
         let found = index_of(dag.tag, node).and_then(|index| dag.graph.name(index)).ok_or_else(|| other(node))?;
@@ -214,9 +218,10 @@ fn refused(refused: Refused<Inputs>) -> Error {
 
 fn run_options(options: coop_dag_run_options) -> Result<RunOptions> {
     Ok(RunOptions {
-        timeout: Some(duration(options.timeout_ns, "timeout_ns")?).filter(|timeout: &Duration| !timeout.is_zero()),
+        timeout: deadline(options.timeout_ns, "timeout_ns")?,
         on_failure: OnFailure::try_from(options.on_failure)?,
         trace: flag(options.trace, "trace")?,
+        ..RunOptions::default()
     })
 }
 
@@ -247,11 +252,19 @@ impl coop_dag {
     }
 
     /// # Safety
-    /// `pointer` is NULL or a graph that is not freed yet.
-    unsafe fn parts(pointer: *const Self) -> Result<(Graph, u32, Arc<Runs>)> {
+    /// `pointer` is NULL or a graph that is not freed before the borrow ends.
+    unsafe fn checked<'a>(pointer: *const Self) -> Result<&'a Self> {
         // SAFETY: the caller's promise.
         let dag = unsafe { borrow(pointer, "dag") }?;
         dag.fork.check()?;
+        Ok(dag)
+    }
+
+    /// # Safety
+    /// `pointer` is NULL or a graph that is not freed yet.
+    pub(crate) unsafe fn parts(pointer: *const Self) -> Result<(Graph, u32, Arc<Runs>)> {
+        // SAFETY: the caller's promise.
+        let dag = unsafe { Self::checked(pointer) }?;
         Ok((dag.graph.clone(), dag.tag, dag.runs.clone()))
     }
 

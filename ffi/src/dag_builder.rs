@@ -94,7 +94,11 @@ pub unsafe extern "C" fn coop_dag_builder_free(builder: *mut coop_dag_builder) {
     guard!({
         if !builder.is_null() {
             // SAFETY: made by the library for the caller, and freed once.
-            drop(unsafe { take(builder) });
+            let builder = unsafe { take(builder) };
+            if builder.fork.is_forked() {
+                // What it holds is the parent's.
+                std::mem::forget(builder);
+            }
         }
         Ok(())
     });

@@ -253,13 +253,17 @@ pub unsafe extern "C" fn coop_dag_completer_on_cancel(
     })
 }
 
-/// Whether the run or the node has ended, so that nobody waits for the result any more. True for NULL.
+/// Whether the run or the node has ended, so that nobody waits for the result any more. True for NULL, and in a forked child.
 ///
 /// Any thread, while the completer was not used.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_dag_completer_is_ended(completer: *const coop_dag_completer) -> bool {
-    // SAFETY: NULL, or a completer that was not used yet.
-    answer(true, || Ok(unsafe { borrow(completer, "completer") }?.waiting.lock().over))
+    answer(true, || {
+        // SAFETY: NULL, or a completer that was not used yet.
+        let completer = unsafe { borrow(completer, "completer") }?;
+        completer.fork.check()?;
+        Ok(completer.waiting.lock().over)
+    })
 }
 
 /// Gives the completer up: the node has failed with COOP_E_FAILED, unless it had ended. NULL does nothing.

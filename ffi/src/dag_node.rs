@@ -23,7 +23,7 @@ use crate::{
     dag_value::coop_dag_value,
     foreign::{DropArg, Foreign},
     handle::null,
-    options::{self, Options, array, duration, flag, text},
+    options::{self, Options, array, deadline, duration, flag, text},
     status::coop_status,
     tsan,
 };
@@ -93,7 +93,7 @@ pub struct coop_dag_node_options {
     /// Nanoseconds to wait before the first of these, and twice as long before each one more. Needs a loop, unless it is 0.
     pub backoff_ns: i64,
     /// Nanoseconds that the node may take from its beginning, all its attempts together; then it has failed with COOP_E_TIMEOUT. A function
-    /// that runs in the pool goes on, and its result is dropped. Needs a loop. 0: as long as it takes.
+    /// that runs in the pool goes on, and its result is dropped. Needs a loop. 0 and COOP_FOREVER: as long as it takes.
     pub timeout_ns: i64,
     /// On which CPUs a CPU node may run; words NULL is on any.
     pub cpus: coop_cpu_set,
@@ -244,7 +244,7 @@ impl coop_dag_node_options {
             cpus: unsafe { self.cpus.read() }?,
             retries: self.retries,
             backoff: duration(self.backoff_ns, "backoff_ns")?,
-            timeout: Some(duration(self.timeout_ns, "timeout_ns")?).filter(|timeout| !timeout.is_zero()),
+            timeout: deadline(self.timeout_ns, "timeout_ns")?,
             only_if: asks.map(|asks: Arc<Kept<Asks>>| -> Predicate { Arc::new(move |call| asks.ask(call)) }),
             even_if_skipped: flag(self.even_if_skipped, "even_if_skipped")?,
             keep: flag(self.keep, "keep")?,

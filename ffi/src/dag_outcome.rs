@@ -10,6 +10,7 @@ use std::{
 use coop_core::{
     Error, Result,
     dag::{Failure, NodeState, Outcome, Value},
+    fork::ForkGuard,
 };
 
 use crate::{
@@ -41,6 +42,7 @@ const _: () = {
 
 /// How a run ended, and the results that nobody has taken. It outlives its graph.
 pub struct coop_dag_outcome {
+    fork: ForkGuard,
     outcome: Outcome,
     tag: u32,
     /// Those that were looked at.
@@ -55,7 +57,25 @@ impl fmt::Debug for coop_dag_outcome {
 
 impl coop_dag_outcome {
     pub(crate) fn new(outcome: Outcome, tag: u32) -> Self {
-        Self { outcome, tag, values: Mutex::default() }
+        Self { fork: ForkGuard::new("DAG outcome"), outcome, tag, values: Mutex::default() }
+    }
+
+    /// # Safety
+    /// `pointer` is NULL or an outcome that is not freed before the borrow ends.
+    unsafe fn checked<'a>(pointer: *const Self) -> Result<&'a Self> {
+        // SAFETY: the caller's promise.
+        let outcome = unsafe { borrow(pointer, "outcome") }?;
+        outcome.fork.check()?;
+        Ok(outcome)
+    }
+
+    /// What is left when C frees it.
+    ///
+    /// # Safety
+    /// `pointer` is NULL or an outcome that is not freed yet.
+    pub(crate) unsafe fn cloned(pointer: *const Self) -> Result<Outcome> {
+        // SAFETY: the caller's promise.
+        Ok(unsafe { Self::checked(pointer) }?.outcome.clone())
     }
 
     fn node(&self, node: coop_dag_node_id) -> Result<(u32, &str)> {
@@ -94,7 +114,11 @@ pub unsafe extern "C" fn coop_dag_outcome_free(outcome: *mut coop_dag_outcome) {
         if !outcome.is_null() {
             tsan::waited();
             // SAFETY: the library handed it to the caller, and it is freed once.
-            drop(unsafe { take(outcome) });
+            let outcome = unsafe { take(outcome) };
+            if outcome.fork.is_forked() {
+                // What it holds is the parent's.
+                std::mem::forget(outcome);
+            }
         }
         Ok(())
     });
@@ -104,18 +128,18 @@ pub unsafe extern "C" fn coop_dag_outcome_free(outcome: *mut coop_dag_outcome) {
 /// the first node that failed. A node's COOP_E_INVALID, _TIMEOUT, _AFFINITY, _UNSUPPORTED, _PANIC, _OS, _EXISTS and _RESOLVE are the
 /// run's too; for each other number it ends with COOP_E_FAILED.
 ///
-/// Any thread. COOP_E_CANCELLED, COOP_E_TIMEOUT, COOP_E_CLOSED; COOP_E_NULL.
+/// Any thread. COOP_E_CANCELLED, COOP_E_TIMEOUT, COOP_E_CLOSED; COOP_E_NULL, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_dag_outcome_result(outcome: *const coop_dag_outcome) -> coop_status {
     // SAFETY: an outcome that is not freed yet.
-    guard!(unsafe { borrow(outcome, "outcome") }?.outcome.result())
+    guard!(unsafe { coop_dag_outcome::checked(outcome) }?.outcome.result())
 }
 
 /// What became of a node.
 ///
 /// state: set to one of COOP_DAG_CANCELLED, _RUNNING, _DONE, _SKIPPED, _FAILED.
 ///
-/// Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+/// Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_dag_outcome_state(
     outcome: *const coop_dag_outcome,
@@ -124,7 +148,7 @@ pub unsafe extern "C" fn coop_dag_outcome_state(
 ) -> coop_status {
     guard!({
         // SAFETY: an outcome that is not freed yet.
-        let outcome = unsafe { borrow(outcome, "outcome") }?;
+        let outcome = unsafe { coop_dag_outcome::checked(outcome) }?;
         wanted(state, "state")?;
         let found = outcome.outcome.state(outcome.node(node)?.1)?;
         // SAFETY: a place for a number.
@@ -136,7 +160,7 @@ pub unsafe extern "C" fn coop_dag_outcome_state(
 /// Why a node has failed: the number that its function answered, or the library's, and coop_last_error() has the words. COOP_OK if it has
 /// not failed.
 ///
-/// Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+/// Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_dag_outcome_failure(
     outcome: *const coop_dag_outcome,
@@ -145,7 +169,7 @@ pub unsafe extern "C" fn coop_dag_outcome_failure(
     let mut told = None;
     let status = guard!({
         // SAFETY: an outcome that is not freed yet.
-        let failure = unsafe { borrow(outcome, "outcome") }?.failed(node)?;
+        let failure = unsafe { coop_dag_outcome::checked(outcome) }?.failed(node)?;
         let Some((failure, error)) = failure.and_then(|failure| failure.error().cloned().map(|error| (failure, error)))
         else {
             return Ok(());
@@ -160,7 +184,7 @@ pub unsafe extern "C" fn coop_dag_outcome_failure(
 ///
 /// cause: set to it, which is there until the outcome is freed; NULL if there is none, or the node has not failed.
 ///
-/// Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph.
+/// Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_dag_outcome_cause(
     outcome: *const coop_dag_outcome,
@@ -169,7 +193,7 @@ pub unsafe extern "C" fn coop_dag_outcome_cause(
 ) -> coop_status {
     guard!({
         // SAFETY: an outcome that is not freed yet.
-        let outcome = unsafe { borrow(outcome, "outcome") }?;
+        let outcome = unsafe { coop_dag_outcome::checked(outcome) }?;
         wanted(cause, "cause")?;
         let failure = outcome.failed(node)?;
         let told = failure.as_ref().and_then(|failure| failure.cause().get::<Told>());
@@ -186,7 +210,7 @@ pub unsafe extern "C" fn coop_dag_outcome_cause(
 ///
 /// Any thread. COOP_E_NULL, COOP_E_INVALID for a node of another graph, and for one whose result was not kept as other nodes read it (see
 /// coop_dag_node_options.keep); COOP_E_CANCELLED if it has none, for it was cancelled or skipped; the node's failure, with its name;
-/// COOP_E_STALE if the result was taken, or another outcome of the same run has it.
+/// COOP_E_STALE if the result was taken, or another outcome of the same run has it; COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_dag_outcome_value(
     outcome: *const coop_dag_outcome,
@@ -195,7 +219,7 @@ pub unsafe extern "C" fn coop_dag_outcome_value(
 ) -> coop_status {
     guard!({
         // SAFETY: an outcome that is not freed yet.
-        let outcome = unsafe { borrow(outcome, "outcome") }?;
+        let outcome = unsafe { coop_dag_outcome::checked(outcome) }?;
         wanted(value, "value")?;
         let found = outcome.value(node, false)?;
         // SAFETY: a place for a pointer. The outcome keeps the value.
@@ -217,7 +241,7 @@ pub unsafe extern "C" fn coop_dag_outcome_take(
 ) -> coop_status {
     guard!({
         // SAFETY: an outcome that is not freed yet.
-        let outcome = unsafe { borrow(outcome, "outcome") }?;
+        let outcome = unsafe { coop_dag_outcome::checked(outcome) }?;
         wanted(value, "value")?;
         match dag_value::take(outcome.value(node, true)?) {
             Ok(taken) => {

@@ -80,7 +80,7 @@ pub(crate) fn tell(run: &Run, tag: u32, callback: Foreign<Told>) -> Result<(), R
         let object = Box::into_raw(Box::new(coop_dag_outcome::new(outcome, tag)));
         tsan::waited();
         let _inside = tsan::Inside::once(callback.arg);
-        told(result.as_ref().map(|()| ()), |error| {
+        told(result.as_ref().copied(), |error| {
             // SAFETY: C gave the function for this argument, and the outcome is its.
             unsafe { (callback.run)(callback.arg, error, object) };
         });

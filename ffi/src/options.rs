@@ -107,6 +107,11 @@ pub(crate) fn timeout(ns: i64, name: &str) -> Result<Option<Duration>> {
     }
 }
 
+/// A deadline among options, where zero is the default: none, as for ever.
+pub(crate) fn deadline(ns: i64, name: &str) -> Result<Option<Duration>> {
+    Ok(timeout(ns, name)?.filter(|limit| !limit.is_zero()))
+}
+
 /// A time that must be told: nanoseconds.
 pub(crate) fn duration(ns: i64, name: &str) -> Result<Duration> {
     match u64::try_from(ns) {

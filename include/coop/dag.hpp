@@ -37,16 +37,16 @@ enum class on_failure : std::int32_t {
 
 /* How a graph is run. */
 struct dag_run_options {
-    /* The run ends with errc::timeout if it takes longer; 0: as long as it takes. */
-    delay timeout = {};
+    /* The run ends with errc::timeout if it takes longer; 0: at once. */
+    coop::timeout timeout = forever;
     coop::on_failure on_failure = coop::on_failure::cancel_dependents;
-    /* Takes the time of each node. */
+    /* Takes the time of each node, for dag_outcome::trace and dag::stats. */
     bool trace = false;
 
     coop_dag_run_options c() const noexcept {
         coop_dag_run_options options{};
         options.size = sizeof options;
-        options.timeout_ns = timeout.ns();
+        options.timeout_ns = detail::dag_deadline(timeout);
         options.on_failure = static_cast<std::int32_t>(on_failure);
         options.trace = trace;
         return options;
@@ -86,6 +86,9 @@ public:
 private:
     std::vector<coop_dag_input> inputs_;
 };
+
+/* What a node took, over the traced runs of its graph. */
+using dag_statistics = coop_dag_statistics;
 
 class dag {
 public:
@@ -138,6 +141,18 @@ public:
         std::size_t length = 0;
         const coop_status status = coop_dag_name(dag_, node.id(), &text, &length);
         return detail::answer<std::string_view>(status, std::string_view(text, length));
+    }
+
+    /* What it looks like, for Graphviz: nodes that wait on the loop are round, edges that carry no result are dashed. */
+    result<std::string> dot() const {
+        return detail::dag_text([&](coop_text_callback c) { return coop_dag_dot(dag_, c); });
+    }
+    /* What a node took in all runs with dag_run_options::trace that have ended. */
+    result<dag_statistics> stats(const dag_ref &node) const noexcept {
+        dag_statistics counted{};
+        counted.size = sizeof counted;
+        const coop_status status = coop_dag_stats(dag_, node.id(), &counted);
+        return detail::answer<dag_statistics>(status, counted);
     }
 
     /* Ends it now, as the destructor does; runs go on. */

@@ -173,7 +173,7 @@ private:
         c.priority = static_cast<std::int32_t>(options.priority);
         c.retries = options.retries;
         c.backoff_ns = options.backoff.ns();
-        c.timeout_ns = options.timeout.ns();
+        c.timeout_ns = detail::dag_deadline(options.timeout);
         if (options.cpus) c.cpus = options.cpus->c();
         c.even_if_skipped = options.even_if_skipped;
         c.keep = options.keep;

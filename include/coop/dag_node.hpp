@@ -93,6 +93,9 @@ struct dag_box {
 };
 inline constexpr coop_dag_value dag_nothing{nullptr, nullptr};
 
+/* A deadline among options. In C 0 is the default, none; here it is one that has passed. */
+constexpr std::int64_t dag_deadline(timeout limit) noexcept { return limit.ns() == 0 ? 1 : limit.ns(); }
+
 #if defined(__cpp_exceptions)
 /* Calls fail(status, words, cause) with what was thrown. */
 template <class Fail>
@@ -180,8 +183,8 @@ struct dag_node_options {
     std::uint32_t retries = 0;
     /* How long to wait before the first of these, and twice as long before each one more. */
     delay backoff = {};
-    /* How long the node may take, all its attempts together; 0: as long as it takes. */
-    delay timeout = {};
+    /* How long the node may take, all its attempts together. */
+    coop::timeout timeout = forever;
     /* If it answers no, the node is skipped. */
     std::function<bool(const dag_call &)> only_if = {};
     /* Runs also when what it reads or waits for was skipped. */

@@ -16,6 +16,27 @@ enum class dag_state : std::int32_t {
     failed = COOP_DAG_FAILED
 };
 
+/* COOP_DAG_*: how a trace is written. */
+enum class dag_format : std::int32_t {
+    chrome_json = COOP_DAG_CHROME_JSON, /* for chrome://tracing and Perfetto */
+    dot = COOP_DAG_DOT                  /* for Graphviz, with times */
+};
+
+namespace detail {
+
+/* What ask(callback) has told, as a string. */
+template <class Ask>
+result<std::string> dag_text(Ask &&ask) {
+    std::string told;
+    callback<coop_text_callback, runs::once, const char *, std::size_t> keep(
+        [&told](const char *text, std::size_t length) { told.assign(text, length); });
+    result<void> asked = keep.give(std::forward<Ask>(ask));
+    if (!asked) return std::move(asked).failure();
+    return told;
+}
+
+}  // namespace detail
+
 /* How a run ended, and the results that nobody has taken. It outlives its graph. */
 class dag_outcome {
 public:
@@ -70,6 +91,11 @@ public:
         if (const coop_status status = coop_dag_outcome_take(outcome_, node.id(), &found)) return coop::error::last(status);
         const std::unique_ptr<T> own(static_cast<T *>(found.value));
         return std::move(*own);
+    }
+
+    /* When its nodes were ready, began and ended, of a run with dag_run_options::trace. */
+    coop::result<std::string> trace(dag_format format = dag_format::chrome_json) const {
+        return detail::dag_text([&](coop_text_callback c) { return coop_dag_outcome_trace(outcome_, static_cast<std::int32_t>(format), c); });
     }
 
     /* Ends it now, as the destructor does. */

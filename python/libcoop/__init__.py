@@ -4,12 +4,15 @@
 - `Pool`: a `concurrent.futures` executor with priorities and CPU sets.
 - `Future`: what an operation will give, for threads to wait for and coroutines to await.
 - `Runtime`: a loop and a pool as one.
+- `Dag`: a graph of functions that run in a pool and coroutines that wait on a loop.
 - `PortSet` of `Port`s: named UDP sockets, each with a `Handler`, on a loop or on threads of their own.
 
 Whatever waits, waits without the interpreter; Ctrl-C ends every wait in the main thread.
 """
 
 from libcoop._child import ExitStatus
+from libcoop._dag import Dag, DagRun
+from libcoop._dag_outcome import SKIP, DagOutcome, NodeState, NodeStats
 from libcoop._enums import Mode, Priority, RunMode
 from libcoop._errors import (
     Affinity,
@@ -63,12 +66,16 @@ __all__ = [
     "ERROR",
     "HANG_UP",
     "READ",
+    "SKIP",
     "WRITE",
     "Affinity",
     "Async",
     "Batch",
     "Cancelled",
     "Closed",
+    "Dag",
+    "DagOutcome",
+    "DagRun",
     "Datagram",
     "Error",
     "Event",
@@ -84,6 +91,8 @@ __all__ = [
     "Listener",
     "LoopStats",
     "Mode",
+    "NodeState",
+    "NodeStats",
     "Null",
     "Os",
     "Panic",

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from typing import Any, Protocol, TypeVar
 
 from libcoop import _libcoop
+from libcoop._driving import hand_over, is_driven
 
 T = TypeVar("T")
 
@@ -27,6 +28,8 @@ class Future(_libcoop.Future[T], concurrent.futures.Future[T]):
         pass
 
     def __await__(self) -> Generator[Any, None, T]:
+        if is_driven():
+            return hand_over(self)
         import asyncio
 
         return asyncio.wrap_future(self).__await__()

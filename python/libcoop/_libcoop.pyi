@@ -7,6 +7,7 @@ do so without the interpreter and end with KeyboardInterrupt in the main thread.
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import Context
 from os import PathLike
 from socket import socket
 from threading import Condition
@@ -740,6 +741,96 @@ class PoolView:
 
         Raises Timeout if no room came in time, WouldDeadlock to one of the pool's own calls that would wait.
         """
+
+@disjoint_base
+class Dag:
+    """Nodes and edges under `libcoop.Dag`, which is what to use."""
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+    def _add_input(self, name: str, /) -> None:
+        """Adds an input."""
+    def _add(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        waits: bool,
+        reads: Sequence[str],
+        keywords: Sequence[str],
+        after: Sequence[str],
+        priority: int,
+        cpus: Sequence[int] | None,
+        retry: int,
+        backoff: float,
+        deadline: float | None,
+        even_if_skipped: bool,
+        keep: bool,
+        /,
+    ) -> None:
+        """Adds a node: a function of the pool, or with `waits` one of the loop. The last of what it reads are its
+        arguments by these keywords.
+        """
+    def _insert(self, prefix: str, other: Dag, inputs: Sequence[tuple[str, str]], /) -> None:
+        """Adds all nodes of another graph."""
+    def _after(self, later: str, earlier: str, /) -> None:
+        """`later` begins when `earlier` has ended."""
+    def _build(self) -> None:
+        """Builds it, unless it is built."""
+    def _start(
+        self,
+        handle: RunHandle,
+        end: Callable[[dict[str, Any], dict[str, BaseException], BaseException | None], object],
+        pool: Pool,
+        event_loop: EventLoop | None,
+        inputs: Sequence[tuple[str, Any]],
+        context: Context,
+        starter: Callable[..., None] | None,
+        owners: tuple[object, ...],
+        deadline: float | None,
+        fail_fast: bool,
+        trace: bool,
+        /,
+    ) -> None:
+        """Starts a run; see run.rs."""
+    @property
+    def built(self) -> bool:
+        """Whether it is built."""
+    def dot(self) -> str:
+        """As a graph for Graphviz (`dot -Tsvg`): coroutines are round, edges that carry no result dashed. Builds it if
+        it was not.
+        """
+    def _stats(
+        self,
+    ) -> list[tuple[str, int, int, tuple[float, float, float], tuple[float, float, float]]]:
+        """What each node took in all traced runs that have ended."""
+    def __len__(self) -> int: ...
+
+@final
+class RunHandle:
+    """The native half of a `libcoop.DagRun`."""
+    def __new__(cls) -> Self: ...
+    def cancel(self) -> None:
+        """Ends the run; again is fine."""
+    def check_wait(self) -> None:
+        """Raises WouldDeadlock if this thread cannot wait for the run: it runs one of its nodes, is the only worker of
+        its pool, or that of the loop that it needs.
+        """
+    def state(self, name: str, /) -> int:
+        """What became of a node: the number of a libcoop.NodeState. Raises Invalid for a name that no node has, and
+        before the run's end.
+        """
+    def chrome(self) -> str:
+        """The times of a traced run as JSON."""
+    def dot(self) -> str:
+        """The times of a traced run as a graph."""
+
+@final
+class NodeEnd:
+    """The end of a node that waits, for who drives its coroutine. Let go of before, the node ends with Closed."""
+    def returned(self, result: object, /) -> None:
+        """The coroutine returned this."""
+    def raised(self, exception: BaseException, /) -> None:
+        """It raised this."""
+    def ends_by(self, callback: Callable[[], object], /) -> None:
+        """Has `callback()` called, once, if the coroutine is to end before that; now, if it is already."""
 
 @disjoint_base
 class Runtime:

@@ -42,7 +42,7 @@ use crate::{
 #[pyclass(frozen, weakref, subclass, module = "libcoop")]
 pub(crate) struct EventLoop {
     pub(crate) handle: Detached<Handle>,
-    posts: Arc<Posts>,
+    pub(crate) posts: Arc<Posts>,
     /// None for the loop of a runtime, which owns it, and once closed.
     owner: Mutex<Option<coop_core::EventLoop>>,
 }

@@ -11,7 +11,7 @@
 //!   runs; two threads in one `_BatchIterator` get RuntimeError from PyO3's borrow flag. One thing is the caller's, as with every
 //!   buffer: not to change a bytearray on one thread while another sends it.
 //!
-//! `event_loop.rs`, `native_future/`, `pool.rs`, `runtime.rs` and `port/` hold a class or two each; what they share is in `callback.rs`,
+//! `dag/`, `event_loop.rs`, `native_future/`, `pool.rs`, `runtime.rs` and `port/` hold a class or two each; what they share is in `callback.rs`,
 //! `detached.rs`, `errors.rs`, `report.rs`, `wait.rs` and `address.rs`.
 
 mod address;
@@ -20,6 +20,7 @@ mod callback;
 mod child;
 mod connect;
 mod ctrl_c;
+mod dag;
 mod descriptors;
 mod detached;
 mod errors;
@@ -59,6 +60,7 @@ mod _libcoop {
     #[pymodule_export]
     use super::{
         async_signal::Async,
+        dag::{Dag, NodeEnd, RunHandle},
         event::Event,
         event_loop::EventLoop,
         future::Operation,

@@ -79,8 +79,13 @@ impl Drop for Work {
     }
 }
 
+/// A call has ended that was not submitted as one.
+pub(crate) fn call_ended() {
+    ENDED.fetch_add(1, Ordering::Relaxed);
+}
+
 /// Tells `threading` the name of a worker's thread, once.
-fn name_thread(py: Python<'_>) -> PyResult<()> {
+pub(crate) fn name_thread(py: Python<'_>) -> PyResult<()> {
     thread_local!(static NAMED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
     if NAMED.replace(true) {
         return Ok(());
@@ -145,7 +150,7 @@ impl NativePool {
         }
     }
 
-    fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&Pool) -> R) -> PyResult<R> {
+    pub(crate) fn with<R>(&self, py: Python<'_>, f: impl FnOnce(&Pool) -> R) -> PyResult<R> {
         self.if_there(py, f).ok_or_else(|| to_py(py, &Error::Closed("pool")))
     }
 

@@ -30,22 +30,28 @@ const TURN: Duration = Duration::from_millis(5);
 const LOOK: u32 = 64;
 
 /// One call.
-pub(crate) struct Call {
-    f: Py<PyAny>,
-    args: Py<PyTuple>,
-    /// Whose outcome it is, if somebody waits for it.
-    outcome: Option<Box<Promise>>,
+pub(crate) enum Call {
+    Python {
+        f: Py<PyAny>,
+        args: Py<PyTuple>,
+        /// Whose outcome it is, if somebody waits for it.
+        outcome: Option<Box<Promise>>,
+    },
+    /// Something of ours that is better done in the same attach.
+    Native(Box<dyn FnOnce(Python<'_>) + Send>),
 }
 
 impl Call {
     pub(crate) fn new(f: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>, outcome: Option<Promise>) -> PyResult<Self> {
         callback::check_callable("callback", f)?;
-        Ok(Self { f: f.clone().unbind(), args: args.clone().unbind(), outcome: outcome.map(Box::new) })
+        Ok(Self::Python { f: f.clone().unbind(), args: args.clone().unbind(), outcome: outcome.map(Box::new) })
     }
 
     fn run(self, py: Python<'_>) {
-        let Self { f, args, outcome } = self;
-        let (f, args) = (f.into_bound(py), args.into_bound(py));
+        let (f, args, outcome) = match self {
+            Self::Python { f, args, outcome } => (f.into_bound(py), args.into_bound(py), outcome),
+            Self::Native(call) => return call(py),
+        };
         let call = || if args.is_empty() { f.call0() } else { f.call1(&args) };
         match outcome {
             None => callback::report(&f, "the event loop", call()),

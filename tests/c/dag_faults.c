@@ -231,12 +231,12 @@ static void never_ends(coop_pool *pool, coop_event_loop *loop) {
         coop_dag_builder *builder = new_builder();
         coop_dag_io_function function = {hangs, &h, NULL};
         coop_dag_node_options options = no_options();
-        coop_dag_run_options of_run = {sizeof of_run, how == 1 ? 1000000 : 0, 0, 0};
+        coop_dag_run_options of_run = {sizeof of_run, how == 1 ? 1000000 : how == 2 ? COOP_FOREVER : 0, 0, 0};
         coop_dag_run_callback nobody = {NULL, NULL, NULL};
         coop_dag_node_id node = 0;
         coop_dag_run_id id = 0;
         h = fresh;
-        if (how == 0) options.timeout_ns = 1000000;
+        options.timeout_ns = how == 0 ? 1000000 : COOP_FOREVER;
         CHECK_OK(coop_dag_builder_io(builder, NAME("hangs"), &options, function, &node));
         coop_dag *dag = built(builder);
         CHECK_OK(coop_dag_run(dag, pool, loop, &of_run, NULL, 0, nobody, &id));

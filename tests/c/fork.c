@@ -9,14 +9,108 @@ static coop_pool *pool;
 static coop_event_loop *loop;
 static coop_runtime *runtime;
 static coop_udp *udp;
+static coop_dag_builder *dag_builder;
+static coop_dag *dag;
+static coop_dag_run_id run_id;
+static coop_dag_outcome *outcome;
+static coop_dag_completer *completer;
+static coop_dag_node_id node;
 static coop_timer_id timer_id;
 static coop_io_watch_id watch_id;
 static coop_task_id task_id;
-static probe p, task, waiting_timer, waiting_watch;
+static probe p, task, waiting_timer, waiting_watch, of_nodes, of_values;
+static latch waits = LATCH;
 
 #define FORKED(call) CHECK_STATUS(call, COOP_E_FORKED)
 
 static void no_piece(void *arg, size_t begin, size_t end) { FAIL("ran %zu to %zu of %p", begin, end, arg); }
+
+static coop_status makes_a_value(void *arg, coop_dag_call *call, coop_dag_value *result) {
+    (void)arg, (void)call;
+    result->value = &of_values;
+    result->drop = count_drop;
+    return COOP_OK;
+}
+static void waits_for_ever(void *arg, coop_dag_call *call, coop_dag_completer *given) {
+    (void)arg, (void)call;
+    completer = given;
+    latch_open(&waits);
+}
+static void no_text(void *arg, const char *text, size_t length) { FAIL("told %.*s of %p", (int)length, text, arg); }
+static void no_end(void *arg, const coop_error *error, coop_dag_outcome *made) {
+    FAIL("told %p and %p of %p", (const void *)error, (void *)made, arg);
+}
+
+/* Two runs: one that has ended, whose outcome was looked at, and one that waits. */
+static void make_graphs(void) {
+    coop_dag_function makes = {makes_a_value, &of_nodes, count_drop};
+    coop_dag_io_function hangs = {waits_for_ever, &of_nodes, count_drop};
+    coop_dag_run_callback nobody = {NULL, NULL, NULL};
+    coop_dag_builder *made = NULL;
+    coop_dag_node_id hanging = 0;
+    void *value = NULL;
+    CHECK_OK(coop_dag_builder_new(NULL, &dag_builder));
+    CHECK_OK(coop_dag_builder_cpu(dag_builder, "n", 1, NULL, makes, NULL));
+    CHECK_OK(coop_dag_builder_new(NULL, &made));
+    CHECK_OK(coop_dag_builder_cpu(made, "n", 1, NULL, makes, &node));
+    CHECK_OK(coop_dag_builder_build(made, &dag));
+    coop_dag_builder_free(made);
+    CHECK_OK(coop_dag_run(dag, pool, NULL, NULL, NULL, 0, nobody, &run_id));
+    CHECK_OK(coop_dag_run_join(dag, run_id, LONG_NS, &outcome));
+    CHECK_OK(coop_dag_outcome_value(outcome, node, &value));
+    coop_dag_free(dag);
+    CHECK_OK(coop_dag_builder_new(NULL, &made));
+    CHECK_OK(coop_dag_builder_io(made, "hangs", 5, NULL, hangs, &hanging));
+    CHECK_OK(coop_dag_builder_build(made, &dag));
+    coop_dag_builder_free(made);
+    CHECK_OK(coop_dag_run(dag, pool, loop, NULL, NULL, 0, nobody, &run_id));
+    latch_wait(&waits);
+}
+
+static void graphs_in_the_child(void) {
+    coop_dag_function makes = {makes_a_value, &of_nodes, count_drop};
+    coop_dag_run_callback told = {no_end, &p, count_drop};
+    coop_text_callback text = {no_text, &p, count_drop};
+    coop_dag_statistics stats = {0};
+    coop_dag *made = NULL;
+    coop_dag_outcome *none = NULL;
+    coop_dag_value value = {&of_values, count_drop};
+    const char *name = NULL;
+    size_t count = 77;
+    int32_t state = 77;
+    void *there = NULL;
+    stats.size = sizeof stats;
+    CHECK_SAYS(coop_dag_builder_cpu(dag_builder, "m", 1, NULL, makes, NULL), COOP_E_FORKED, "DAG builder was made before fork()");
+    FORKED(coop_dag_builder_input(dag_builder, "m", 1, NULL));
+    FORKED(coop_dag_builder_build(dag_builder, &made));
+    CHECK_SAYS(coop_dag_run(dag, pool, loop, NULL, NULL, 0, told, NULL), COOP_E_FORKED, "was made before fork()");
+    FORKED(coop_dag_run_join(dag, run_id, COOP_FOREVER, &none));
+    FORKED(coop_dag_run_then(dag, run_id, told));
+    FORKED(coop_dag_run_cancel(dag, run_id));
+    FORKED(coop_dag_run_release(dag, run_id));
+    FORKED(coop_dag_len(dag, &count));
+    FORKED(coop_dag_index(dag, "hangs", 5, &node));
+    FORKED(coop_dag_name(dag, node, &name, &count));
+    FORKED(coop_dag_dot(dag, text));
+    FORKED(coop_dag_stats(dag, node, &stats));
+    FORKED(coop_dag_outcome_result(outcome));
+    FORKED(coop_dag_outcome_state(outcome, node, &state));
+    FORKED(coop_dag_outcome_failure(outcome, node));
+    FORKED(coop_dag_outcome_cause(outcome, node, &there));
+    FORKED(coop_dag_outcome_value(outcome, node, &there));
+    FORKED(coop_dag_outcome_take(outcome, node, &value));
+    FORKED(coop_dag_outcome_trace(outcome, COOP_DAG_CHROME_JSON, text));
+    FORKED(coop_dag_completer_on_cancel(completer, counted(&p)));
+    FORKED(coop_dag_completer_complete(completer, COOP_OK, value));
+    FORKED(coop_dag_completer_fail(completer, COOP_E_FAILED, 0, NULL, 0, value));
+    CHECK(coop_dag_completer_is_ended(completer));
+    CHECK(count == 77 && state == 77 && made == NULL && none == NULL && name == NULL && there == NULL);
+    coop_dag_completer_free(completer);
+    coop_dag_outcome_free(outcome);
+    coop_dag_free(dag);
+    coop_dag_builder_free(dag_builder);
+    CHECK_EQ(drops(&of_nodes) + drops(&of_values), 0);
+}
 
 static void in_the_child(void) {
     size_t count = 0;
@@ -76,6 +170,8 @@ static void in_the_child(void) {
     FORKED(coop_udp_send(udp, &datagram, 1, &count, NULL));
     CHECK_EQ(coop_udp_fd(udp), COOP_E_FORKED);
 
+    graphs_in_the_child();
+
     coop_pool_free(pool);
     coop_event_loop_free(loop);
     coop_runtime_free(runtime);
@@ -130,6 +226,8 @@ int main(void) {
     CHECK_OK(coop_event_loop_watch(loop, fds[0], NULL, counted_watch(&waiting_watch), &watch_id));
     CHECK_OK(coop_pool_submit_task(pool, NULL, counted(&task), &task_id));
 
+    make_graphs();
+
     threads_asleep();
     pid_t child = fork();
     CHECK(child >= 0);
@@ -151,9 +249,21 @@ int main(void) {
     CHECK_OK(coop_io_watch_cancel(loop, watch_id));
     CHECK_OK(coop_timer_cancel(loop, timer_id));
     CHECK(drops(&waiting_timer) == 1 && drops(&waiting_watch) == 1);
+    /* The parent's graphs are as they were. */
+    void *value = NULL;
+    CHECK(!coop_dag_completer_is_ended(completer));
+    CHECK_OK(coop_dag_completer_complete(completer, COOP_OK, (coop_dag_value){NULL, NULL}));
+    CHECK_OK(coop_dag_run_join(dag, run_id, LONG_NS, NULL));
+    coop_dag_free(dag);
+    CHECK_OK(coop_dag_outcome_value(outcome, node, &value));
+    CHECK(value == &of_values);
+    coop_dag_outcome_free(outcome);
+    coop_dag_builder_free(dag_builder);
+    CHECK_EQ(drops(&of_values), 1);
     coop_udp_free(udp);
     coop_runtime_free(runtime);
     coop_event_loop_free(loop);
     coop_pool_free(pool);
+    CHECK_EQ(drops(&of_nodes), 3);
     return 0;
 }

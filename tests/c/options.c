@@ -115,6 +115,45 @@ static coop_status try_connect(const void *options) {
     return coop_event_loop_connect_unix(loop, options, "/nowhere/at/all", 15, callback);
 }
 
+static coop_status try_dag_builder(const void *options) {
+    coop_dag_builder *made = NULL;
+    coop_status status = coop_dag_builder_new(options, &made);
+    CHECK((status == COOP_OK) == (made != NULL));
+    coop_dag_builder_free(made);
+    return status;
+}
+static coop_status run_node(void *arg, coop_dag_call *call, coop_dag_value *result) {
+    (void)call, (void)result;
+    count_run(arg);
+    return COOP_OK;
+}
+static coop_status try_dag_node(const void *options) {
+    coop_dag_builder *builder = NULL;
+    coop_dag_function function = {run_node, &refused, count_drop};
+    coop_dag_node_id node = 0;
+    CHECK_OK(coop_dag_builder_new(NULL, &builder));
+    coop_status status = coop_dag_builder_cpu(builder, "a", 1, options, function, &node);
+    CHECK((status == COOP_OK) == (node != 0));
+    coop_dag_builder_free(builder);
+    return status;
+}
+static coop_status try_dag_run(const void *options) {
+    coop_dag_builder *builder = NULL;
+    coop_dag *dag = NULL;
+    coop_dag_function function = {run_node, &refused, NULL};
+    coop_dag_run_callback nobody = {NULL, &refused, count_drop};
+    coop_dag_run_id id = 0;
+    CHECK_OK(coop_dag_builder_new(NULL, &builder));
+    CHECK_OK(coop_dag_builder_cpu(builder, "a", 1, NULL, function, NULL));
+    CHECK_OK(coop_dag_builder_build(builder, &dag));
+    coop_dag_builder_free(builder);
+    coop_status status = coop_dag_run(dag, pool, NULL, options, NULL, 0, nobody, &id);
+    CHECK((status == COOP_OK) == (id != 0));
+    if (id != 0) CHECK_OK(coop_dag_run_join(dag, id, LONG_NS, NULL));
+    coop_dag_free(dag);
+    return status;
+}
+
 static const struct {
     const char *name;
     size_t size, first; /* now, and in the first version */
@@ -133,6 +172,9 @@ static const struct {
     {"coop_source_options", sizeof(coop_source_options), sizeof(coop_source_options), try_source},
     {"coop_stream_options", sizeof(coop_stream_options), sizeof(coop_stream_options), try_stream},
     {"coop_connect_options", sizeof(coop_connect_options), sizeof(coop_connect_options), try_connect},
+    {"coop_dag_builder_options", sizeof(coop_dag_builder_options), 16, try_dag_builder},
+    {"coop_dag_node_options", sizeof(coop_dag_node_options), 96, try_dag_node},
+    {"coop_dag_run_options", sizeof(coop_dag_run_options), 24, try_dag_run},
 };
 
 static void *sized(void *place, size_t size) {

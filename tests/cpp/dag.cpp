@@ -153,6 +153,53 @@ void callbacks_and_subgraphs() {
     told.wait();
 }
 
+// What nodes took, as texts and in numbers.
+void traces() {
+    coop::dag_builder builder = fresh();
+    auto one = builder.cpu("one", [] { return 1; });
+    auto bad = builder.cpu("bad", [](int) -> int { throw std::runtime_error("on purpose"); }, one);
+    coop::dag graph = MUST(builder.build());
+    coop::dag_outcome plain = MUST(graph.run(workers(), {}).join(LONG));
+    REFUSED(coop::errc::invalid, plain.trace());
+    for (int i = 0; i < 3; i++) {
+        coop::dag_outcome outcome = MUST(graph.run(workers(), {}, {}, {.trace = true}).join(LONG));
+        const std::string json = MUST(outcome.trace()), dot = MUST(outcome.trace(coop::dag_format::dot));
+        CHECK(json.front() == '{' && json.find("\"name\":\"bad\"") != std::string::npos && json.find("\"state\":\"Failed\"") != std::string::npos);
+        CHECK(dot.rfind("digraph", 0) == 0 && dot.find(" us, waited ") != std::string::npos);
+    }
+    CHECK(MUST(graph.dot()).find("n0 -> n1;") != std::string::npos);
+    const coop::dag_statistics stats = MUST(graph.stats(bad));
+    CHECK(stats.count == 3 && stats.failures == 3 && stats.ran_min_ns <= stats.ran_mean_ns && stats.ran_mean_ns <= stats.ran_max_ns);
+    CHECK(MUST(graph.stats(one)).failures == 0);
+    REFUSED(coop::errc::invalid, graph.stats(coop::dag_ref()));
+    REFUSED(coop::errc::null, coop::dag().dot());
+    REFUSED(coop::errc::null, coop::dag().stats(one));
+    REFUSED(coop::errc::null, coop::dag_outcome().trace());
+}
+
+// A deadline that has passed is none that never comes.
+void deadlines() {
+    coop::dag_builder builder = fresh();
+    builder.callback<int>("never", {}, [](coop::dag_promise<int> promise) {
+        static coop::dag_promise<int> kept;
+        kept = std::move(promise);
+    });
+    coop::dag graph = MUST(builder.build());
+    REFUSED(coop::errc::timeout, graph.run(workers(), loop(), {}, {.timeout = 0s}).get(LONG));
+    REFUSED(coop::errc::timeout, graph.run(workers(), loop(), {}, {.timeout = -1s}).get(LONG));
+    coop::dag_run run = graph.run(workers(), loop(), {}, {.timeout = coop::forever});
+    REFUSED(coop::errc::timeout, run.join(1ms));
+    MUST_DONE(run.cancel());
+    coop::dag_builder of_node = fresh();
+    auto late = of_node.callback<int>("late", {.timeout = 0s}, [](coop::dag_promise<int> promise) {
+        static coop::dag_promise<int> kept;
+        kept = std::move(promise);
+    });
+    coop::dag with_deadline = MUST(of_node.build());
+    coop::dag_outcome outcome = MUST(with_deadline.run(workers(), loop()).join(LONG));
+    REFUSED(coop::errc::timeout, outcome.failure(late));
+}
+
 }  // namespace
 
 int main() {
@@ -165,5 +212,7 @@ int main() {
     failures();
     refusals();
     callbacks_and_subgraphs();
+    traces();
+    deadlines();
     return 0;
 }

@@ -32,6 +32,9 @@ TYPES = {
     "host": Type(("supervisor", ("Host", "Supervisor")), ("host",), ()),
     "supervisor": Type(("supervisor/supervisor.rs", ("Supervisor",)), ("supervisor",), ()),
     "service_context": Type(("supervisor/context.rs", ("Context",)), ("service_context",), ()),
+    "workers": Type(("supervisor/worker", ("Workers",)), ("workers",), ()),
+    "parent_observer": Type(("supervisor", ("Observer",)), ("parent_observer",), ()),
+    "systemd": Type(("supervisor/systemd.rs", ("Systemd",)), ("systemd",), ()),
     "observer": Type(("supervisor/observer.rs", ("Observer",)), ("observer",), ()),
     "timer": Type(("event_loop", ("Handle",)), ("timer",), (libcoop.Timer,)),
     "io_watch": Type(("event_loop", ("Handle",)), ("io_watch",), (libcoop.Watch,)),
@@ -42,12 +45,12 @@ TYPES = {
     "event": Type(("event_loop/event.rs", ("Event",)), ("event",), (libcoop.Event,)),
     "async": Type(("event_loop/async_signal.rs", ("AsyncSignal", "Handle")), ("async",), (libcoop.Async,)),
     "child": Type(("event_loop/child.rs", ("Handle",)), ("child",), ()),
-    "dag": Type(("dag", ("Graph",)), ("dag",), ()),
-    "dag_builder": Type(("dag", ("Builder",)), ("dag_builder",), ()),
-    "dag_run": Type(("dag", ("Run",)), ("dag_run",), ()),
+    "dag": Type(("dag", ("Graph",)), ("dag",), (libcoop.Dag,)),
+    "dag_builder": Type(("dag", ("Builder",)), ("dag_builder",), (libcoop.Dag,)),
+    "dag_run": Type(("dag", ("Run",)), ("dag_run",), (libcoop.DagRun,)),
     "dag_call": Type(("dag", ("Call",)), ("dag_call",), ()),
     "dag_completer": Type(("dag", ("Completer",)), ("dag_completer",), ()),
-    "dag_outcome": Type(("dag", ("Outcome",)), ("dag_outcome",), ()),
+    "dag_outcome": Type(("dag", ("Outcome",)), ("dag_outcome",), (libcoop.DagOutcome,)),
     "signal": Type(("event_loop/signal", ("Handle",)), ("signal",), (libcoop.Signal,)),
 }
 # Functions of no type: texts and numbers that each language has its own way for.
@@ -143,13 +146,30 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
         "python": ("local_address", "as of a stream"),
     },
     ("listener", "fd"): {"rust": (None, "AsFd and AsRawFd"), "python": ("fileno", "what selectors ask for")},
+    ("dag", "index"): {"python": (None, "nodes go by their names")},
+    ("dag", "name"): {"python": ("names", "all at once")},
+    ("dag", "len"): {"python": ("__len__", "len(dag)")},
+    ("dag_builder", "cpu"): {"python": ("node", "a plain function")},
+    ("dag_builder", "io"): {"python": ("node", "a coroutine function")},
+    ("dag_run", "join"): {"python": ("result", "as of every future")},
+    ("dag_run", "then"): {"python": ("add_done_callback", "as of every future")},
+    ("dag_outcome", "failure"): {"python": ("errors", "all at once: a dict")},
+    ("dag_outcome", "result"): {"python": ("error", "DagRun.result raises it")},
+    ("dag_outcome", "take"): {"python": ("__getitem__", "results are shared")},
+    ("dag_outcome", "value"): {"python": ("__getitem__", "results are shared")},
+    ("dag_run", "release"): {
+        "rust": (None, "a Run that is dropped goes on"),
+        "python": (None, "a run that is let go of goes on"),
+    },
     ("supervisor", "supervisor"): {"cpp": ("supervisor_", "the class's own name is its constructor's")},
     ("supervisor", "template"): {"cpp": ("template_", "a word that C++ keeps for itself")},
     ("service_context", "stopping_fd"): {"rust": ("stop_fd", "stopping is what a coroutine waits for")},
     ("service_context", "value"): {"rust": ("args", "text or a value")},
+    ("service_context", "argv"): {"rust": ("args", "text or a value")},
+    ("systemd", "watchdog"): {"rust": (None, "a function of the module: no manager is needed")},
+    ("systemd", "listen_fds"): {"rust": (None, "a function of the module: no manager is needed")},
     ("service_context", "end"): {"rust": (None, "what the function answers")},
     ("observer", "cancel"): {"rust": ("close", "an observer is an object there")},
-    ("dag_run", "release"): {"rust": (None, "a Run that is dropped goes on")},
     ("dag_call", "value"): {"rust": ("next", "each is taken, in its order")},
     ("dag_call", "take"): {"rust": ("next", "each is taken, in its order; the last reader's Arg gives it away")},
     ("dag_call", "is_ended"): {"rust": ("control", "a Control is asked, and may be cloned")},
@@ -157,7 +177,10 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("dag_call", "fail"): {"rust": (None, "the function's Result is a Failure")},
     ("dag_completer", "fail"): {"rust": ("complete", "with a Result")},
     ("dag_completer", "on_cancel"): {"rust": (None, "Builder::io: a future that is dropped")},
-    ("dag_outcome", "cause"): {"rust": ("failure", "Failure::cause")},
+    ("dag_outcome", "cause"): {
+        "rust": ("failure", "Failure::cause"),
+        "python": ("errors", "all at once: a dict"),
+    },
     ("udp", "local_address"): {"rust": ("local_addr", "as std::net::UdpSocket")},
     ("udp", "fd"): {"rust": (None, "AsFd and AsRawFd"), "python": ("fileno", "what selectors ask for")},
 }
@@ -166,7 +189,7 @@ SOMETHING_ELSE = {("supervisor", "supervisor"), ("port_context", "send"), ("stre
 # How objects begin and end: C's two verbs, and those of the languages that have constructors.
 LIFE = {
     "new": {
-        "rust": ("new", "bind", "from_fd", "listen", "async_signal"),
+        "rust": ("new", "bind", "from_fd", "listen", "async_signal", "of_parent"),
         "cpp": ("create",),
         "python": ("__new__", "__init__"),
     },
@@ -175,6 +198,8 @@ LIFE = {
 
 # Types without a drop of their own in Rust: what they are made of has one.
 PLAIN = {"dag", "dag_builder"}
+# Those that Python's collector ends, for nothing runs behind them.
+COLLECTED = {"dag", "dag_builder", "dag_run", "dag_outcome"}
 
 
 def typed(function: str) -> tuple[str, str] | None:
@@ -240,7 +265,7 @@ def test_functions_have_one_name(surface: str) -> None:
             continue
         assert there, f"nothing of {owner} was found in {surface}"
         otherwise = OTHERWISE.get((owner, verb), {}).get(surface)
-        if surface == "rust" and verb == "free" and owner in PLAIN:
+        if verb == "free" and owner in {"rust": PLAIN, "python": COLLECTED}.get(surface, ()):
             continue
         if verb in LIFE:
             if not there.intersection(LIFE[verb][surface]):

@@ -67,6 +67,11 @@ impl Call<'_> {
         }
     }
 
+    /// What the run was [given](super::RunOptions::data) for its nodes' functions.
+    pub fn data(&self) -> Option<&Value> {
+        self.head().data.as_ref()
+    }
+
     /// 0 for the first attempt.
     pub fn attempt(&self) -> u32 {
         self.attempt

@@ -141,6 +141,11 @@ impl Graph {
         if (index as usize) < self.len() { self.links().successors(index) } else { &[] }
     }
 
+    /// Whether the outcome has this node's result: nobody reads it, or it is to be [kept](NodeOptions::keep).
+    pub fn keeps(&self, index: u32) -> bool {
+        (index as usize) < self.len() && self.links().keeps(index)
+    }
+
     /// The names of its inputs.
     pub fn inputs(&self) -> impl Iterator<Item = &str> {
         self.0.inputs.iter().map(|node| &*self.0.described[*node as usize].name)

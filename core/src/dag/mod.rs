@@ -78,4 +78,5 @@ pub use self::{
     run::{Engine, Inputs, OnFailure, Run, RunOptions},
     trace::{NodeStats, NodeTiming, Spread, Trace},
     value::{Arg, Failure, Value},
+    work::job_kind,
 };

@@ -102,6 +102,14 @@ impl Outcome {
         Trace::of(&self.0)
     }
 
+    /// The failure that the run ended with, and its node; `None` if it ended well, or for another reason.
+    pub fn ended_by(&self) -> Option<(String, Failure)> {
+        let Err(result) = self.result() else { return None };
+        let (node, failure) = self.0.lock().first()?;
+        (self.0.named(node, &failure) == result)
+            .then(|| (self.graph().name(node).unwrap_or_default().to_owned(), failure))
+    }
+
     /// Why a node has failed; `None` if it has not.
     pub fn failure(&self, name: &str) -> Option<Failure> {
         let node = self.graph().index(name)?;

@@ -104,6 +104,8 @@ pub struct RunOptions {
     pub on_failure: OnFailure,
     /// Takes the time of each node: see [`Outcome::trace`].
     pub trace: bool,
+    /// What its nodes' functions may ask for: see [`Call::data`](super::Call::data). It lives as long as the run's memory.
+    pub data: Option<Value>,
 }
 
 /// Values for the inputs of a graph, by name.
@@ -137,6 +139,13 @@ pub(super) struct End {
     wakers: Slab<Waker>,
 }
 
+impl End {
+    /// The first node that has failed, and why.
+    pub(super) fn first(&self) -> Option<(u32, Failure)> {
+        self.first.and_then(|node| Some((node, self.failures.get(&node)?.clone())))
+    }
+}
+
 /// What a run is.
 pub(super) struct Head {
     pub(super) graph: Graph,
@@ -148,6 +157,7 @@ pub(super) struct Head {
     fail_fast: bool,
     /// If the run keeps its nodes' times.
     pub(super) clock: Option<Clock>,
+    pub(super) data: Option<Value>,
     over: AtomicBool,
     end: Mutex<End>,
     changed: Condvar,
@@ -204,10 +214,7 @@ impl Head {
 
     /// The last node has settled.
     pub(super) fn complete(block: &Block<Self>) {
-        let first = {
-            let end = block.lock();
-            end.first.and_then(|node| Some((node, end.failures.get(&node)?.clone())))
-        };
+        let first = block.lock().first();
         block.end(block, first.map_or(Ok(()), |(node, failure)| Err(block.named(node, &failure))));
     }
 
@@ -341,6 +348,7 @@ impl Graph {
             born: Process::current(),
             fail_fast: options.on_failure == OnFailure::FailFast,
             clock: options.trace.then(|| Clock::new(self.len())),
+            data: options.data.clone(),
             over: AtomicBool::new(false),
             end: Mutex::new(End::default()),
             changed: Condvar::new(),

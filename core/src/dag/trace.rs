@@ -197,12 +197,17 @@ impl Graph {
     /// What its nodes took in all traced runs that have ended, in the order of the graph.
     pub fn stats(&self) -> Vec<NodeStats> {
         let sums = self.0.sums.lock();
-        (0..self.len() as u32)
-            .map(|node| {
-                let name = self.name(node).unwrap_or_default().to_owned();
-                NodeStats { name, ..sums.get(node as usize).cloned().unwrap_or_default() }
-            })
-            .collect()
+        (0..self.len() as u32).filter_map(|node| self.summed_up(&sums, node)).collect()
+    }
+
+    /// The same of the node at this place; `None` if there is none.
+    pub fn node_stats(&self, node: u32) -> Option<NodeStats> {
+        self.summed_up(&self.0.sums.lock(), node)
+    }
+
+    fn summed_up(&self, sums: &[NodeStats], node: u32) -> Option<NodeStats> {
+        let name = self.name(node)?.to_owned();
+        Some(NodeStats { name, ..sums.get(node as usize).cloned().unwrap_or_default() })
     }
 }
 

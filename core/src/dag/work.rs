@@ -266,7 +266,11 @@ impl Drop for Step {
 
 #[inline]
 fn node_job(token: Token<Head>) -> Job {
-    let mut step = Step(Some(token));
+    step_job(Step(Some(token)))
+}
+
+#[inline]
+fn step_job(mut step: Step) -> Job {
     Job::new(move || {
         // All of the step is moved here, so that its drop stands for a node that is not run.
         let step = &mut step;
@@ -274,6 +278,11 @@ fn node_job(token: Token<Head>) -> Job {
             run(token);
         }
     })
+}
+
+/// The [kind](Job::kind) of the jobs that run nodes in a pool, for who [lingers](pool::linger) from one to the next.
+pub fn job_kind() -> usize {
+    step_job(Step(None)).kind()
 }
 
 /// A node cannot be run any more: the run ends.

@@ -27,17 +27,21 @@ fn coroutines_are_told_or_cancelled() {
     let (main_loop, host) = with_loop();
     let loops = main_loop.post_and_wait(Some(LONG), crate::thread::number).unwrap();
     let (tell, told) = mpsc::channel();
-    let told_to = tell.clone();
+    let (begin, begun) = mpsc::channel();
+    let (told_to, begins) = (tell.clone(), begin.clone());
     let polite = Async::new(move |context: Context| {
-        let tell = told_to.clone();
+        let (tell, begins) = (told_to.clone(), begins.clone());
         async move {
-            context.stopping().await;
+            let stopping = context.stopping();
+            begins.send(()).unwrap();
+            stopping.await;
             let _ends = Tells(tell, "polite");
             Ok::<_, String>(())
         }
     });
     let rude = Async::new(move |_: Context| {
         let ends = Tells(tell.clone(), "rude");
+        begin.send(()).unwrap();
         async move {
             std::future::pending::<()>().await;
             drop(ends);
@@ -48,6 +52,10 @@ fn coroutines_are_told_or_cancelled() {
     host.add(Service::new("polite", polite)).unwrap();
     let observer = host.observe(Filter::kinds([Kind::Ended]), &ObserverOptions::default()).unwrap();
     host.start().unwrap();
+    // One that has not begun when it is asked never does.
+    for _ in 0..2 {
+        begun.recv_timeout(LONG).unwrap();
+    }
     host.shutdown(Some(LONG)).unwrap();
     assert_eq!(told.recv_timeout(LONG).unwrap(), ("polite", loops));
     assert_eq!(told.recv_timeout(LONG).unwrap(), ("rude", loops));
