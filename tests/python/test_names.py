@@ -155,6 +155,7 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("dag_run", "then"): {"python": ("add_done_callback", "as of every future")},
     ("dag_outcome", "failure"): {"python": ("errors", "all at once: a dict")},
     ("dag_outcome", "result"): {"python": ("error", "DagRun.result raises it")},
+    ("dag_outcome", "trace"): {"python": (None, "DagRun.trace")},
     ("dag_outcome", "take"): {"python": ("__getitem__", "results are shared")},
     ("dag_outcome", "value"): {"python": ("__getitem__", "results are shared")},
     ("dag_run", "release"): {
