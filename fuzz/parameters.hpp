@@ -130,6 +130,25 @@ struct parameter<const T *> {
     void draw(call &c) { value = make_options<T>(c); }
     void settle(call &, coop_status) {}
 };
+// A program's entries, which nobody has asked for: each size as told, most names and functions right.
+template <>
+struct parameter<const coop_worker *> {
+    const coop_worker *value = nullptr;
+    void draw(call &c) {
+        c.length = c.from.below(4);
+        auto *made = reinterpret_cast<coop_worker *>(c.bytes((c.length + 1) * sizeof(coop_worker)));
+        const std::size_t count = c.length;
+        for (std::size_t i = 0; i < count; i++) {
+            made[i].size = c.from.one_in(30) ? c.from.of<std::size_t>({0, 8, 4097, SIZE_MAX}) : sizeof(coop_worker);
+            made[i].name = text(c, made[i].name_length);
+            if (c.from.one_in(8)) made[i].async.start = [](void *, coop_service_context *) {};
+            else made[i].thread.fn = [](void *, coop_service_context *) {};
+        }
+        c.length = count;
+        if (!c.from.one_in(12)) value = made;
+    }
+    void settle(call &, coop_status) {}
+};
 template <>
 struct parameter<const coop_datagram *> {
     const coop_datagram *value = nullptr;

@@ -475,7 +475,7 @@
 #define COOP_BECAUSE_HAND_OVER 5
 
 /*
- Its runtime has not shown that it is alive.
+ Its process did not show that it runs within its liveness_ns.
  */
 #define COOP_BECAUSE_LIVENESS 6
 
@@ -620,6 +620,11 @@ typedef struct coop_host coop_host;
  A listening socket, TCP or Unix, that accepts what comes.
  */
 typedef struct coop_listener coop_listener;
+
+/*
+ An observer of the host that this process is a service of.
+ */
+typedef struct coop_parent_observer coop_parent_observer;
 
 /*
  A pool of worker threads, pinned to CPUs, that run short tasks: the higher priority first, each task inside its
@@ -2379,7 +2384,7 @@ typedef struct {
     size_t size;
     /*
      As execv(3) takes it: C strings, the last followed by NULL. The first is the program: a path if it has a '/' in it, else looked
-     for in the PATH of the process's environment. Must not be NULL.
+     for in the PATH of the process's environment. NULL: this program without arguments, which only a worker may be.
      */
     const char *const *argv;
     /*
@@ -2553,7 +2558,7 @@ typedef struct {
 
 /*
  What is said of a service. All but arguments is copied. Zero in any field but size and id is the default, which is OTP's. Exactly one of
- command, thread and async must be there.
+ command, worker, thread and async must be there, but that a worker may have a command.
  */
 typedef struct {
     /*
@@ -2572,6 +2577,15 @@ typedef struct {
      It is a process; or NULL.
      */
     const coop_command *command;
+    /*
+     It is a process with a main loop: the entry of this name that the program hands to coop_workers_run, in a process of its own for
+     each run. The program is this one, unless command has an argv. UTF-8; or NULL.
+     */
+    const char *worker;
+    /*
+     The bytes of worker.
+     */
+    size_t worker_length;
     /*
      It is a function on a thread; or fn is NULL.
      */
@@ -2602,6 +2616,11 @@ typedef struct {
      It must beat (coop_service_context_beat, sd_notify("WATCHDOG=1")) at least so often, in nanoseconds, or is ended. 0: it need not.
      */
     int64_t watchdog_ns;
+    /*
+     Of a worker: its process must show that it runs at least so often, in nanoseconds, which the library does for it, or it is ended.
+     0: it need not.
+     */
+    int64_t liveness_ns;
     /*
      How its restarts are delayed.
      */
@@ -2671,7 +2690,7 @@ typedef struct {
      */
     coop_text name;
     /*
-     What runs it: "process", "thread", "async", ...; "supervisor" for a supervisor.
+     What runs it: "process", "async process", "thread", "async"; "supervisor" for a supervisor.
      */
     coop_text executor;
     /*
@@ -2694,6 +2713,10 @@ typedef struct {
      It must beat at least so often; 0: it need not.
      */
     int64_t watchdog_ns;
+    /*
+     Its process must show that it runs at least so often; 0: it need not.
+     */
+    int64_t liveness_ns;
     /*
      How its restarts are delayed; all 0: not at all.
      */
@@ -2793,7 +2816,7 @@ typedef struct {
      */
     coop_text path;
     /*
-     What runs it: "process", "thread", "async", ...; "supervisor" for a supervisor.
+     What runs it: "process", "async process", "thread", "async"; "supervisor" for a supervisor.
      */
     coop_text executor;
     /*
@@ -2896,6 +2919,50 @@ typedef struct {
      */
     int64_t ran_max_ns;
 } coop_dag_statistics;
+
+/*
+ Called with each socket. drop(arg) is called once, after the last. See coop_callback.
+ */
+typedef struct {
+    /*
+     socket: there until the function returns; the descriptor is the caller's from then on. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_listen_socket *socket);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_listen_callback;
+
+/*
+ An entry of a program: what coop_service_options.worker names. Exactly one of async and thread must be there.
+ */
+typedef struct {
+    /*
+     sizeof(coop_worker), in each of an array.
+     */
+    size_t size;
+    /*
+     Its name in this program: UTF-8, copied. Must be there.
+     */
+    const char *name;
+    /*
+     The bytes of name.
+     */
+    size_t name_length;
+    /*
+     It lives on the process's main loop, coop_service_context_event_loop, which coop_workers_run runs; or start is NULL.
+     */
+    coop_async_service async;
+    /*
+     It is a function on a thread of its own, beside the main loop; or fn is NULL.
+     */
+    coop_thread_service thread;
+} coop_worker;
 
 /*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -3877,6 +3944,62 @@ typedef struct {
      coop_dag_stats.
      */
     coop_status (*dag_stats)(const coop_dag *dag, coop_dag_node_id node, coop_dag_statistics *out);
+    /*
+     coop_parent_observer_free.
+     */
+    void (*parent_observer_free)(coop_parent_observer *observer);
+    /*
+     coop_parent_observer_new.
+     */
+    coop_status (*parent_observer_new)(const coop_observer_options *options,
+                                       coop_service_event_callback callback,
+                                       coop_parent_observer **out);
+    /*
+     coop_parent_observer_next.
+     */
+    coop_status (*parent_observer_next)(coop_parent_observer *observer,
+                                        int64_t timeout_ns,
+                                        const coop_service_event **out);
+    /*
+     coop_service_context_argv.
+     */
+    const char *const *(*service_context_argv)(coop_service_context *context);
+    /*
+     coop_service_context_event_loop.
+     */
+    coop_event_loop *(*service_context_event_loop)(coop_service_context *context);
+    /*
+     coop_systemd_beat.
+     */
+    coop_status (*systemd_beat)(void);
+    /*
+     coop_systemd_extend.
+     */
+    coop_status (*systemd_extend)(int64_t time_ns);
+    /*
+     coop_systemd_listen_fds.
+     */
+    coop_status (*systemd_listen_fds)(coop_listen_callback callback);
+    /*
+     coop_systemd_ready.
+     */
+    coop_status (*systemd_ready)(void);
+    /*
+     coop_systemd_status.
+     */
+    coop_status (*systemd_status)(const char *message, size_t length);
+    /*
+     coop_systemd_stopping.
+     */
+    coop_status (*systemd_stopping)(void);
+    /*
+     coop_systemd_watchdog.
+     */
+    coop_status (*systemd_watchdog)(int64_t *out_ns);
+    /*
+     coop_workers_run.
+     */
+    coop_status (*workers_run)(const coop_worker *workers, size_t count, int32_t *status);
 } coop_api;
 
 /*
@@ -5094,6 +5217,45 @@ coop_status coop_pool_parallel_for(coop_pool *pool,
                                    void *arg);
 
 /*
+ Begins to observe the host that this process was started by: the one that NOTIFY_SOCKET in its environment names. Any process below a host may,
+ a worker or another program. When this returns no event is missed any more.
+
+ options: as for coop_host_observe. callback: called with each event, one after another; the observer owns callback.arg if this answers
+ COOP_OK. With fn NULL there is none (arg and drop are not looked at): events wait for coop_parent_observer_next. out: set to the observer, which
+ the caller frees with coop_parent_observer_free.
+
+ It ends after the host's last event, and by the free; then its argument is dropped, when its function has returned.
+
+ Any thread, but one that the host waits for. COOP_E_UNSUPPORTED where there is no host, or it tells no events; COOP_E_TIMEOUT if it does not
+ answer within 30 s; COOP_E_NULL, COOP_E_INVALID for what options say, COOP_E_OS if there is no descriptor or thread left, COOP_E_CLOSED if the
+ loop was stopped.
+ */
+coop_status coop_parent_observer_new(const coop_observer_options *options,
+                                     coop_service_event_callback callback,
+                                     coop_parent_observer **out);
+
+/*
+ Waits for the next event of an observer without a function.
+
+ timeout_ns: nanoseconds, 0 does not wait, COOP_FOREVER waits as long as it takes. out: set to the event, which is there until the next
+ call for this observer, or its free.
+
+ Any thread, one at a time. COOP_E_TIMEOUT, COOP_E_CLOSED after the last event of a host that has ended, COOP_E_INVALID for another time and for
+ an observer with a function, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_parent_observer_next(coop_parent_observer *observer,
+                                      int64_t timeout_ns,
+                                      const coop_service_event **out);
+
+/*
+ Ends an observer and releases it: its function does not begin any more, and its argument is dropped; if it is running (it may be the caller), when
+ it returns. NULL does nothing.
+
+ Any thread; once, with no call begun after it. In a forked child it touches no thread.
+ */
+void coop_parent_observer_free(coop_parent_observer *observer);
+
+/*
  Makes a pool and starts its workers.
 
  options: copied; NULL is all defaults. out: set to the pool, which the caller frees with coop_pool_free.
@@ -5452,6 +5614,12 @@ coop_service_id coop_service_context_id(const coop_service_context *context);
 uint64_t coop_service_context_run(const coop_service_context *context);
 
 /*
+ The main loop: the one that the host was given, or that of the worker's process. It stays its owner's, and this pointer is good until the run has
+ ended. NULL if there is none (any more), and for NULL. Any thread.
+ */
+coop_event_loop *coop_service_context_event_loop(coop_service_context *context);
+
+/*
  Whether the run was asked to stop. False for NULL. Any thread.
  */
 bool coop_service_context_is_stopping(const coop_service_context *context);
@@ -5510,6 +5678,12 @@ coop_status coop_service_context_ignore(coop_service_context *context);
  The value that coop_supervisor_start_child_with gave to this child; NULL if there is none. Any thread.
  */
 void *coop_service_context_value(const coop_service_context *context);
+
+/*
+ What coop_supervisor_start_child_with gave to this child of a worker: C strings, the last followed by NULL; valid until the run has ended. An empty
+ list if there are none; NULL for NULL. Any thread.
+ */
+const char *const *coop_service_context_argv(coop_service_context *context);
 
 /*
  Ends a run on the main loop: now, and the context is not used after that. Of a thread it says what its function's return is told as, and
@@ -5924,6 +6098,64 @@ coop_status coop_supervisor_find(coop_host *host,
                                  coop_service_id *id);
 
 /*
+ Tells the service manager that this process can do its work.
+
+ The manager is the one that NOTIFY_SOCKET in the environment names: systemd, a host, or another one that speaks their protocol. Without it this
+ and the other functions of coop_systemd_* have nobody to tell anything to, and answer COOP_OK.
+
+ Any thread. COOP_E_INVALID for an address that is none, COOP_E_OS if nobody listens there.
+ */
+coop_status coop_systemd_ready(void);
+
+/*
+ Tells the service manager that this process has begun to stop. Any thread. Errors: as coop_systemd_ready.
+ */
+coop_status coop_systemd_stopping(void);
+
+/*
+ Tells the service manager that this process is alive: at least as often as coop_systemd_watchdog says. Any thread. Errors: as coop_systemd_ready.
+ */
+coop_status coop_systemd_beat(void);
+
+/*
+ Asks the service manager for more time to get ready, or to stop.
+
+ time_ns: nanoseconds from now.
+
+ Any thread. COOP_E_INVALID for another time, and as coop_systemd_ready.
+ */
+coop_status coop_systemd_extend(int64_t time_ns);
+
+/*
+ Tells the service manager what this process does.
+
+ message, length: UTF-8, one line.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for what is no line, and as coop_systemd_ready.
+ */
+coop_status coop_systemd_status(const char *message, size_t length);
+
+/*
+ How often the service manager wants to hear coop_systemd_beat: half of it is a good interval.
+
+ out_ns: set to nanoseconds; 0: it does not.
+
+ Any thread. COOP_E_NULL.
+ */
+coop_status coop_systemd_watchdog(int64_t *out_ns);
+
+/*
+ The sockets that this process was started to serve, by LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES in its environment: coop_command.listen of a host,
+ or a socket unit of systemd. They are closed on exec from now on, and are the caller's: call it once, and close them.
+
+ callback: called with each before this returns, and dropped; never when this failed.
+
+ Any thread, while no other one changes the environment. COOP_E_NULL, COOP_E_INVALID for an environment that contradicts itself, or names
+ descriptors that are not open.
+ */
+coop_status coop_systemd_listen_fds(coop_listen_callback callback);
+
+/*
  As coop_pool_submit, for a task that somebody waits for or cancels. Costs a little more.
 
  id: set to the task's id, which ends with coop_task_join, coop_task_cancel or coop_task_release: call one of them,
@@ -6132,6 +6364,27 @@ const char *coop_version(void);
  */
 coop_status coop_version_check(int32_t major,
                                int32_t minor);
+
+/*
+ Runs the entry that this process was started for, if it was: a host starts the program of a coop_service_options.worker anew for each
+ run. In any other process it does nothing. To be called first of all in main, on the main thread, before there are other threads:
+
+     int32_t status;
+     if (coop_workers_run(workers, 1, &status) != COOP_OK) return 1;
+     if (status != COOP_NONE) return status;
+
+ workers, count: the program's entries; copied. When this answers COOP_OK each of their arguments has been dropped once. status: set
+ to COOP_NONE if this process is no worker, else to the status that it is to exit with: 0, 1 if the entry failed, which is then told on the
+ error output, and 78 if there is no entry of this name.
+
+ SIGTERM and SIGINT ask the entry to stop, once, as the host does by SIGTERM. What it says by its context is told to the host. A worker is
+ started anew also by hand, with COOP_SERVICE=name in its environment.
+
+ COOP_E_NULL, COOP_E_INVALID for a table that is none: a size, a name that is empty or is there twice, an entry without a function or with both.
+ */
+coop_status coop_workers_run(const coop_worker *workers,
+                             size_t count,
+                             int32_t *status);
 
 #ifdef __cplusplus
 }  // extern "C"

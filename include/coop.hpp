@@ -19,6 +19,7 @@
  * - coop::stream and coop::listener are connections; coop::connect makes them.            coop/stream.hpp, coop/listener.hpp
  * - coop::dag is a graph of tasks, in the pool and on the loop.                            coop/dag.hpp
  * - coop::host keeps services alive: programs, and functions.                            coop/host.hpp, coop/service.hpp
+ * - coop::workers is a program that is its own services, in processes of their own.       coop/workers.hpp
  * - Objects are move-only and free what they own. One that was moved from answers errc::null.
  *
  * It works with -fno-exceptions and -fno-rtti, and with libstdc++ and libc++. */
@@ -48,6 +49,7 @@
 #include <coop/listener.hpp>
 #include <coop/log.hpp>
 #include <coop/observer.hpp>
+#include <coop/parent_observer.hpp>
 #include <coop/pool.hpp>
 #include <coop/pool_options.hpp>
 #include <coop/port.hpp>
@@ -64,10 +66,12 @@
 #include <coop/stream.hpp>
 #include <coop/stream_awaitable.hpp>
 #include <coop/supervisor.hpp>
+#include <coop/systemd.hpp>
 #include <coop/task_handle.hpp>
 #include <coop/time.hpp>
 #include <coop/timer.hpp>
 #include <coop/udp.hpp>
 #include <coop/version.hpp>
+#include <coop/workers.hpp>
 
 #endif  // COOP_HPP

@@ -1,4 +1,4 @@
-// TBB's flow graph, and Taskflow where its headers are, behind C functions: a graph of empty nodes is built once and run again and again.
+// TBB's flow graph behind C functions: a graph of empty nodes is built once and run again and again.
 #include <oneapi/tbb/flow_graph.h>
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/task_arena.h>
@@ -7,11 +7,6 @@
 #include <cstdint>
 #include <memory>
 #include <vector>
-
-#if __has_include(<taskflow/taskflow.hpp>)
-#include <taskflow/taskflow.hpp>
-#define BENCH_TASKFLOW 1
-#endif
 
 namespace {
 
@@ -63,35 +58,4 @@ void bench_flow_run(void *flow_graph) {
 }
 
 void bench_flow_free(void *flow_graph) { delete static_cast<flow *>(flow_graph); }
-
-#ifdef BENCH_TASKFLOW
-struct taskflow {
-    tf::Executor executor;
-    tf::Taskflow graph;
-    explicit taskflow(int workers) : executor(static_cast<std::size_t>(workers)) {}
-};
-
-void *bench_taskflow_new(int workers, std::size_t nodes, const std::uint32_t *starts, const std::uint32_t *edges,
-                         tick call) {
-    auto *self = new taskflow(workers);
-    std::vector<tf::Task> tasks;
-    for (std::size_t i = 0; i < nodes; i++)
-        tasks.push_back(self->graph.emplace([call] { call(1); }));
-    for (std::size_t i = 0; i < nodes; i++)
-        for (std::uint32_t edge = starts[i]; edge < starts[i + 1]; edge++)
-            tasks[edges[edge]].precede(tasks[i]);
-    return self;
-}
-
-void bench_taskflow_run(void *graph) {
-    auto *self = static_cast<taskflow *>(graph);
-    self->executor.run(self->graph).wait();
-}
-
-void bench_taskflow_free(void *graph) { delete static_cast<taskflow *>(graph); }
-#else
-void *bench_taskflow_new(int, std::size_t, const std::uint32_t *, const std::uint32_t *, tick) { return nullptr; }
-void bench_taskflow_run(void *) {}
-void bench_taskflow_free(void *) {}
-#endif
 }

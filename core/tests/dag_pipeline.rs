@@ -1,6 +1,6 @@
 //! The example of a pipeline of calls, as a test.
 
-#[allow(dead_code, reason = "its main")]
+#[allow(dead_code, unreachable_pub, reason = "its main, and what it shares with this file")]
 #[path = "../examples/dag_pipeline.rs"]
 mod pipeline;
 

@@ -9,10 +9,10 @@ use crate::{
     address::*, api::*, async_signal::*, child::*, child_info::*, command::*, connect::*, cpu_set::*, dag::*,
     dag_builder::*, dag_call::*, dag_completer::*, dag_node::*, dag_outcome::*, dag_run::*, dag_trace::*, dag_value::*,
     error::*, event::*, event_loop::*, host::*, io_watch::*, listener::*, log::*, loop_stats::*, native::*,
-    observer::*, parallel_for::*, pool::*, pool_stats::*, port_context::*, port_handler::*, port_set::*, runtime::*,
-    service::*, service_context::*, service_event::*, signal::*, source::*, status::*, stream::*, stream_io::*,
-    stream_settings::*, stream_transfer::*, supervisor::*, supervisor_options::*, task::*, timer::*, udp::*,
-    version::*, *,
+    observer::*, parallel_for::*, parent_observer::*, pool::*, pool_stats::*, port_context::*, port_handler::*,
+    port_set::*, runtime::*, service::*, service_context::*, service_event::*, signal::*, source::*, status::*,
+    stream::*, stream_io::*, stream_settings::*, stream_transfer::*, supervisor::*, supervisor_options::*, systemd::*,
+    task::*, timer::*, udp::*, version::*, worker::*, *,
 };
 
 /// The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -807,6 +807,40 @@ pub struct coop_api {
         node: coop_dag_node_id,
         out: *mut coop_dag_statistics,
     ) -> coop_status,
+    /// coop_parent_observer_free.
+    pub parent_observer_free: unsafe extern "C" fn(observer: *mut coop_parent_observer),
+    /// coop_parent_observer_new.
+    pub parent_observer_new: unsafe extern "C" fn(
+        options: *const coop_observer_options,
+        callback: coop_service_event_callback,
+        out: *mut *mut coop_parent_observer,
+    ) -> coop_status,
+    /// coop_parent_observer_next.
+    pub parent_observer_next: unsafe extern "C" fn(
+        observer: *mut coop_parent_observer,
+        timeout_ns: i64,
+        out: *mut *const coop_service_event,
+    ) -> coop_status,
+    /// coop_service_context_argv.
+    pub service_context_argv: unsafe extern "C" fn(context: *mut coop_service_context) -> *const *const c_char,
+    /// coop_service_context_event_loop.
+    pub service_context_event_loop: unsafe extern "C" fn(context: *mut coop_service_context) -> *mut coop_event_loop,
+    /// coop_systemd_beat.
+    pub systemd_beat: unsafe extern "C" fn() -> coop_status,
+    /// coop_systemd_extend.
+    pub systemd_extend: unsafe extern "C" fn(time_ns: i64) -> coop_status,
+    /// coop_systemd_listen_fds.
+    pub systemd_listen_fds: unsafe extern "C" fn(callback: coop_listen_callback) -> coop_status,
+    /// coop_systemd_ready.
+    pub systemd_ready: unsafe extern "C" fn() -> coop_status,
+    /// coop_systemd_status.
+    pub systemd_status: unsafe extern "C" fn(message: *const c_char, length: usize) -> coop_status,
+    /// coop_systemd_stopping.
+    pub systemd_stopping: unsafe extern "C" fn() -> coop_status,
+    /// coop_systemd_watchdog.
+    pub systemd_watchdog: unsafe extern "C" fn(out_ns: *mut i64) -> coop_status,
+    /// coop_workers_run.
+    pub workers_run: unsafe extern "C" fn(workers: *const coop_worker, count: usize, status: *mut i32) -> coop_status,
 }
 
 /// The table of this copy of the library.
@@ -1015,4 +1049,17 @@ pub(crate) static TABLE: coop_api = coop_api {
     dag_dot: coop_dag_dot,
     dag_outcome_trace: coop_dag_outcome_trace,
     dag_stats: coop_dag_stats,
+    parent_observer_free: coop_parent_observer_free,
+    parent_observer_new: coop_parent_observer_new,
+    parent_observer_next: coop_parent_observer_next,
+    service_context_argv: coop_service_context_argv,
+    service_context_event_loop: coop_service_context_event_loop,
+    systemd_beat: coop_systemd_beat,
+    systemd_extend: coop_systemd_extend,
+    systemd_listen_fds: coop_systemd_listen_fds,
+    systemd_ready: coop_systemd_ready,
+    systemd_status: coop_systemd_status,
+    systemd_stopping: coop_systemd_stopping,
+    systemd_watchdog: coop_systemd_watchdog,
+    workers_run: coop_workers_run,
 };

@@ -43,7 +43,7 @@ pub struct coop_child_info {
     pub name: coop_text,
     /// Its names from the root down, joined by '/'.
     pub path: coop_text,
-    /// What runs it: "process", "thread", "async", ...; "supervisor" for a supervisor.
+    /// What runs it: "process", "async process", "thread", "async"; "supervisor" for a supervisor.
     pub executor: coop_text,
     /// Which run of it this is, or was the last; 0 before the first.
     pub run: u64,
@@ -107,7 +107,7 @@ pub struct coop_child_spec {
     pub size: usize,
     /// Its name among its siblings.
     pub name: coop_text,
-    /// What runs it: "process", "thread", "async", ...; "supervisor" for a supervisor.
+    /// What runs it: "process", "async process", "thread", "async"; "supervisor" for a supervisor.
     pub executor: coop_text,
     /// Exit statuses beside 0 that are a normal end.
     pub normal_exits: *const i32,
@@ -119,6 +119,8 @@ pub struct coop_child_spec {
     pub ready_timeout_ns: i64,
     /// It must beat at least so often; 0: it need not.
     pub watchdog_ns: i64,
+    /// Its process must show that it runs at least so often; 0: it need not.
+    pub liveness_ns: i64,
     /// How its restarts are delayed; all 0: not at all.
     pub backoff: coop_backoff,
     /// Of a supervisor: nanoseconds that intensity counts in; else 0.
@@ -194,6 +196,7 @@ pub(crate) fn show_spec(spec: &ChildSpec, callback: coop_child_spec_callback) ->
             Ready::Notify(within) => nanos(within),
         },
         watchdog_ns: spec.watchdog.map_or(0, nanos),
+        liveness_ns: spec.liveness.map_or(0, nanos),
         backoff: coop_backoff::of(spec.backoff.as_ref()),
         period_ns: flags.map_or(0, |flags| nanos(flags.period)),
         intensity: flags.map_or(0, |flags| flags.intensity.map_or(-1, i64::from)),

@@ -13,7 +13,7 @@ use std::{
 use coop_core::{
     Error, Result,
     supervisor::{
-        Executor,
+        AsyncProcess, Executor,
         executor::process::{
             Command, Descriptor, Process, Resource,
             output::{Format, Line, Output, Sink, Stream},
@@ -141,7 +141,7 @@ pub struct coop_command {
     /// sizeof(coop_command).
     pub size: usize,
     /// As execv(3) takes it: C strings, the last followed by NULL. The first is the program: a path if it has a '/' in it, else looked
-    /// for in the PATH of the process's environment. Must not be NULL.
+    /// for in the PATH of the process's environment. NULL: this program without arguments, which only a worker may be.
     pub argv: *const *const c_char,
     /// "NAME=VALUE" sets a variable, "NAME" takes it away; the last followed by NULL. NULL: as it is.
     pub env: *const *const c_char,
@@ -250,9 +250,31 @@ fn limit_of(value: i64, name: &str) -> Result<Option<u64>> {
 pub(crate) unsafe fn process(command: *const coop_command) -> Result<(Arc<dyn Executor>, HandedOver)> {
     // SAFETY: the caller's promise.
     let read = unsafe { options::read(command) }?;
+    if read.argv.is_null() {
+        return Err(null("coop_command.argv"));
+    }
     // SAFETY: the caller's promise.
     let mut process = Process::new(unsafe { command_of(&read) }?);
-    let (sink, handed_over) = sink(&read)?;
+    let (output, handed_over) = output(&read)?;
+    process.output = output;
+    Ok((Arc::new(process), handed_over))
+}
+
+/// What runs an entry of a program's workers: this one's, unless a command says otherwise.
+///
+/// # Safety
+/// `command` is NULL, or as for [`process`].
+pub(crate) unsafe fn worker(entry: &str, command: *const coop_command) -> Result<(Arc<dyn Executor>, HandedOver)> {
+    // SAFETY: the caller's promise.
+    let read = unsafe { options::read(command) }?;
+    // SAFETY: the caller's promise.
+    let made = AsyncProcess::of(entry, unsafe { command_of(&read) }?);
+    let (output, handed_over) = output(&read)?;
+    Ok((made.output(output), handed_over))
+}
+
+fn output(read: &coop_command) -> Result<(Output, HandedOver)> {
+    let (sink, handed_over) = sink(read)?;
     let tail = match read.tail {
         0 => Output::default().tail,
         -1 => 0,
@@ -260,8 +282,7 @@ pub(crate) unsafe fn process(command: *const coop_command) -> Result<(Arc<dyn Ex
             Error::Invalid(format!("coop_command.tail is {given}: allowed are numbers from 0, or COOP_NONE"))
         })?,
     };
-    process.output = Output { stdout: sink.clone(), stderr: sink, tail };
-    Ok((Arc::new(process), handed_over))
+    Ok((Output { stdout: sink.clone(), stderr: sink, tail }, handed_over))
 }
 
 fn sink(read: &coop_command) -> Result<(Sink, HandedOver)> {
@@ -329,11 +350,12 @@ impl Given<OnLine> {
 /// # Safety
 /// What it points to is as long as it says.
 unsafe fn command_of(read: &coop_command) -> Result<Command> {
-    if read.argv.is_null() {
-        return Err(null("coop_command.argv"));
-    }
-    // SAFETY: the caller's promise.
-    let mut made = Command::from_argv(unsafe { strings(read.argv) });
+    let mut made = if read.argv.is_null() {
+        AsyncProcess::this_program()
+    } else {
+        // SAFETY: the caller's promise.
+        Command::from_argv(unsafe { strings(read.argv) })
+    };
     if flag(read.env_clear, "coop_command.env_clear")? {
         made = made.env_clear();
     }

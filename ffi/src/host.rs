@@ -227,18 +227,18 @@ impl Inner {
         self.host.root()
     }
 
-    fn observers(&self) -> MutexGuard<'_, Slots<Arc<Observing>>> {
+    fn observers(&self) -> Result<MutexGuard<'_, Slots<Arc<Observing>>>> {
+        // Refused in a forked child: another thread may have held the lock.
+        self.host.finished()?;
         // Nothing foreign runs under it.
-        self.observers.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(self.observers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Those with a function are told until the last event, whenever that is.
     fn leave_observers(&self) {
-        if self.host.finished().is_err() {
-            // A forked child: another thread may have held the lock.
-            return;
-        }
-        let all = self.observers().take_all();
+        let Ok(mut observers) = self.observers() else { return };
+        let all = observers.take_all();
+        drop(observers);
         for (_, observing) in all {
             if let Some(observing) = Arc::into_inner(observing) {
                 observing.leave();
@@ -246,16 +246,16 @@ impl Inner {
         }
     }
 
-    pub(crate) fn keep(&self, observing: Observing) -> u64 {
-        self.observers().insert(Arc::new(observing))
+    pub(crate) fn keep(&self, observing: Observing) -> Result<u64> {
+        Ok(self.observers()?.insert(Arc::new(observing)))
     }
 
     pub(crate) fn observer(&self, id: u64) -> Result<Arc<Observing>> {
-        self.observers().get_mut(id).map(|found| found.clone()).ok_or(Error::Stale("observer"))
+        self.observers()?.get_mut(id).map(|found| found.clone()).ok_or(Error::Stale("observer"))
     }
 
     pub(crate) fn forget(&self, id: u64) -> Result<()> {
-        let found = self.observers().remove(id).ok_or(Error::Stale("observer"))?;
+        let found = self.observers()?.remove(id).ok_or(Error::Stale("observer"))?;
         // Another thread may wait for its next event, and hold it.
         found.close()
     }

@@ -53,6 +53,40 @@ unsafe impl Options for coop_observer_options {
     const FIRST: usize = size_of::<Self>();
 }
 
+/// The options, in the core's terms.
+pub(crate) struct Read {
+    pub(crate) filter: Filter,
+    pub(crate) how: ObserverOptions,
+    pub(crate) json: bool,
+    /// Where its function is called; `None`: nothing was said.
+    pub(crate) place: Option<Place>,
+}
+
+impl Read {
+    /// # Safety
+    /// `options` are NULL or as long as they say, with a loop that is not freed yet.
+    pub(crate) unsafe fn of(options: *const coop_observer_options, has_function: bool) -> Result<Self> {
+        // SAFETY: the caller's promise.
+        let read = unsafe { options::read(options) }?;
+        // SAFETY: the text is as long as told.
+        let path = unsafe { text(read.path, read.path_length, "coop_observer_options.path") }?;
+        let filter = Filter { paths: path.into_iter().collect(), kinds: kinds(read.kinds)? };
+        let queue = if read.queue == 0 { ObserverOptions::default().queue } else { read.queue };
+        let how = ObserverOptions { queue, replay: read.replay };
+        let json = flag(read.json, "coop_observer_options.json")?;
+        let place = if read.event_loop.is_null() {
+            None
+        } else if !has_function {
+            let text = "coop_observer_options.event_loop is set, and there is no function to call on it";
+            return Err(Error::Invalid(text.into()));
+        } else {
+            // SAFETY: the caller's promise.
+            Some(Place::Loop(unsafe { coop_event_loop::handle(read.event_loop) }?))
+        };
+        Ok(Self { filter, how, json, place })
+    }
+}
+
 /// An observer, as its host keeps it for C.
 #[derive(Debug)]
 pub(crate) struct Observing {
@@ -96,32 +130,17 @@ pub unsafe extern "C" fn coop_host_observe(
     guard!({
         // SAFETY: a host that is not freed yet; the function may free it.
         let host = unsafe { coop_host::behind(host) }?;
-        // SAFETY: options are NULL or as long as they say.
-        let read = unsafe { options::read(options) }?;
-        // SAFETY: the text is as long as told.
-        let path = unsafe { text(read.path, read.path_length, "coop_observer_options.path") }?;
-        let filter = Filter { paths: path.into_iter().collect(), kinds: kinds(read.kinds)? };
-        let queue = if read.queue == 0 { ObserverOptions::default().queue } else { read.queue };
-        let how = ObserverOptions { queue, replay: read.replay };
-        let json = flag(read.json, "coop_observer_options.json")?;
         let run: Option<Run> = callback.r#fn;
+        // SAFETY: options are NULL or as long as they say.
+        let Read { filter, how, json, place } = unsafe { Read::of(options, run.is_some()) }?;
         let made = match run {
             None => {
                 wanted(id, "id")?;
-                if !read.event_loop.is_null() {
-                    let text = "coop_observer_options.event_loop is set, and there is no function to call on it";
-                    return Err(Error::Invalid(text.into()));
-                }
                 let observer = host.root().observe(filter, &how)?;
                 Observing { observer, shown: Some(Mutex::default()), json }
             }
             Some(run) => {
-                let place = if read.event_loop.is_null() {
-                    Place::Thread
-                } else {
-                    // SAFETY: a loop that is not freed yet.
-                    Place::Loop(unsafe { coop_event_loop::handle(read.event_loop) }?)
-                };
+                let place = place.unwrap_or(Place::Thread);
                 let given = Arc::new(Given::new(run, callback.arg, callback.drop));
                 let called = given.clone();
                 let observer = host.root().observe_with(filter, &how, place, move |item| called.call_with(&item, json));
@@ -130,7 +149,7 @@ pub unsafe extern "C" fn coop_host_observe(
                 Observing { observer, shown: None, json }
             }
         };
-        let made = host.keep(made);
+        let made = host.keep(made)?;
         if !id.is_null() {
             // SAFETY: a place for a number.
             unsafe { id.write(made) };

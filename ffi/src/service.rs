@@ -80,7 +80,7 @@ pub struct coop_async_service {
 }
 
 /// What is said of a service. All but arguments is copied. Zero in any field but size and id is the default, which is OTP's. Exactly one of
-/// command, thread and async must be there.
+/// command, worker, thread and async must be there, but that a worker may have a command.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct coop_service_options {
@@ -92,6 +92,11 @@ pub struct coop_service_options {
     pub id_length: usize,
     /// It is a process; or NULL.
     pub command: *const coop_command,
+    /// It is a process with a main loop: the entry of this name that the program hands to coop_workers_run, in a process of its own for
+    /// each run. The program is this one, unless command has an argv. UTF-8; or NULL.
+    pub worker: *const c_char,
+    /// The bytes of worker.
+    pub worker_length: usize,
     /// It is a function on a thread; or fn is NULL.
     pub thread: coop_thread_service,
     /// It lives on the host's main loop; or start is NULL.
@@ -108,6 +113,9 @@ pub struct coop_service_options {
     pub ready_timeout_ns: i64,
     /// It must beat (coop_service_context_beat, sd_notify("WATCHDOG=1")) at least so often, in nanoseconds, or is ended. 0: it need not.
     pub watchdog_ns: i64,
+    /// Of a worker: its process must show that it runs at least so often, in nanoseconds, which the library does for it, or it is ended.
+    /// 0: it need not.
+    pub liveness_ns: i64,
     /// How its restarts are delayed.
     pub backoff: coop_backoff,
     /// One of COOP_RESTART_*.
@@ -124,7 +132,7 @@ pub struct coop_service_options {
     pub reserved: i32,
 }
 
-// SAFETY: words, numbers and structs of them that fill 184 bytes (tests/c/layout.c), any bytes are a value.
+// SAFETY: words, numbers and structs of them that fill 208 bytes (tests/c/layout.c), any bytes are a value.
 unsafe impl Options for coop_service_options {
     const NAME: &'static str = "coop_service_options";
     const FIRST: usize = size_of::<Self>();
@@ -259,6 +267,7 @@ impl coop_service_options {
             }
         };
         let watchdog = duration(read.watchdog_ns, "coop_service_options.watchdog_ns")?;
+        let liveness = duration(read.liveness_ns, "coop_service_options.liveness_ns")?;
         // SAFETY: the caller's promise.
         let exits = unsafe { array(read.normal_exits, read.normal_exits_count, "coop_service_options.normal_exits") }?;
         let (restart, shutdown, backoff) = (restart(read.restart)?, shutdown(read.shutdown_ns)?, read.backoff.read()?);
@@ -274,6 +283,7 @@ impl coop_service_options {
             significant,
             ready,
             watchdog: (!watchdog.is_zero()).then_some(watchdog),
+            liveness: (!liveness.is_zero()).then_some(liveness),
             backoff,
             park,
             park_at_start,
@@ -286,19 +296,29 @@ impl coop_service_options {
     /// # Safety
     /// What it points to is as long as it says.
     unsafe fn executor(&self) -> Result<(Arc<dyn Executor>, HandedOver)> {
-        match (self.command.is_null(), self.thread.r#fn, self.r#async.start) {
-            (false, None, None) => {
+        // SAFETY: the caller's promise.
+        let worker = unsafe { options::text(self.worker, self.worker_length, "coop_service_options.worker") }?;
+        if worker.is_none() && !self.worker.is_null() {
+            return Err(Error::Invalid("coop_service_options.worker is empty: it is the name of a coop_worker".into()));
+        }
+        match (worker, self.command.is_null(), self.thread.r#fn, self.r#async.start) {
+            (Some(worker), _, None, None) => {
+                // SAFETY: the caller's promise.
+                unsafe { command::worker(&worker, self.command) }
+            }
+            (None, false, None, None) => {
                 // SAFETY: the caller's promise.
                 unsafe { command::process(self.command) }
             }
-            (true, Some(run), None) => Ok(service_context::thread(run, self.thread.arg, self.thread.drop)),
-            (true, None, Some(start)) => {
+            (None, true, Some(run), None) => Ok(service_context::thread(run, self.thread.arg, self.thread.drop)),
+            (None, true, None, Some(start)) => {
                 let functions = service_context::OnLoop { start, stop: self.r#async.stop };
                 Ok(service_context::on_loop(functions, self.r#async.arg, self.r#async.drop))
             }
-            (true, None, None) => Err(null("coop_service_options.command, thread.fn and async.start")),
+            (None, true, None, None) => Err(null("coop_service_options.command, worker, thread.fn and async.start")),
             _ => Err(Error::Invalid(
-                "coop_service_options has more than one of command, thread.fn and async.start: exactly one is allowed"
+                "coop_service_options has more than one of command, worker, thread.fn and async.start: exactly one is allowed, \
+                 but that a worker may have a command"
                     .into(),
             )),
         }

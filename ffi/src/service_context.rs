@@ -2,10 +2,10 @@
 
 use std::{
     collections::HashMap,
-    ffi::{c_char, c_void},
+    ffi::{CString, c_char, c_void},
     os::fd::AsRawFd,
     ptr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use coop_core::{
@@ -14,6 +14,7 @@ use coop_core::{
 };
 
 use crate::{
+    event_loop::coop_event_loop,
     foreign::DropArg,
     guard::{answer, guard, guard_wait},
     handle::borrow,
@@ -31,6 +32,35 @@ type RunThread = unsafe extern "C" fn(arg: *mut c_void, context: *mut coop_servi
 pub struct coop_service_context {
     context: Context,
     kind: Kind,
+    /// Made when it is asked for.
+    event_loop: OnceLock<coop_event_loop>,
+    /// Made when it is asked for.
+    argv: OnceLock<Argv>,
+}
+
+/// Texts as C has the arguments of a program.
+#[derive(Debug)]
+struct Argv {
+    list: Vec<*const c_char>,
+    _texts: Vec<CString>,
+}
+
+// SAFETY: the pointers are to what it owns, and nobody changes that.
+unsafe impl Send for Argv {}
+// SAFETY: as above.
+unsafe impl Sync for Argv {}
+
+impl Argv {
+    fn of(args: &Args) -> Self {
+        let strings: &[String] = match args {
+            Args::Strings(strings) => strings,
+            Args::None | Args::Value(_) => &[],
+        };
+        // None has a NUL: they came as C strings, or through an environment.
+        let texts: Vec<_> = strings.iter().map(|text| CString::new(text.as_str()).unwrap_or_default()).collect();
+        let list = texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
+        Self { list, _texts: texts }
+    }
 }
 
 #[derive(Debug)]
@@ -62,7 +92,12 @@ pub(crate) fn thread(run: RunThread, arg: *mut c_void, drop: Option<DropArg>) ->
     let given = Arc::new(Given::new(run, arg, drop));
     let called = given.clone();
     let entry = move |context: Context| {
-        let context = coop_service_context { context, kind: Kind::Thread(Mutex::default()) };
+        let context = coop_service_context {
+            context,
+            kind: Kind::Thread(Mutex::default()),
+            event_loop: OnceLock::new(),
+            argv: OnceLock::new(),
+        };
         {
             let _inside = Inside::after_others(called.arg);
             // SAFETY: C gave the function for this argument; the context outlives the call.
@@ -82,7 +117,7 @@ pub(crate) fn on_loop(functions: OnLoop, arg: *mut c_void, drop: Option<DropArg>
     let begin = move |context: Context, end: End| {
         let key = (context.id().0, context.run());
         let kind = Kind::Loop { end: Mutex::new(Some(end)), runs: its_runs.clone(), _argument: its.clone() };
-        let made = Arc::new(coop_service_context { context, kind });
+        let made = Arc::new(coop_service_context { context, kind, event_loop: OnceLock::new(), argv: OnceLock::new() });
         let of_c = Arc::into_raw(made.clone()).cast_mut();
         lock(&its_runs.0).insert(key, made);
         let _inside = Inside::after_others(its.arg);
@@ -146,6 +181,24 @@ pub unsafe extern "C" fn coop_service_context_id(context: *const coop_service_co
 pub unsafe extern "C" fn coop_service_context_run(context: *const coop_service_context) -> u64 {
     // SAFETY: a run that has not ended.
     answer(0, || Ok(unsafe { coop_service_context::of(context) }?.run()))
+}
+
+/// The main loop: the one that the host was given, or that of the worker's process. It stays its owner's, and this pointer is good until the run has
+/// ended. NULL if there is none (any more), and for NULL. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_service_context_event_loop(context: *mut coop_service_context) -> *mut coop_event_loop {
+    answer(ptr::null_mut(), || {
+        // SAFETY: a run that has not ended.
+        let run = unsafe { borrow(context, "context") }?;
+        let found = match run.event_loop.get() {
+            Some(found) => found,
+            None => {
+                let handle = run.context.event_loop()?;
+                run.event_loop.get_or_init(|| coop_event_loop::new(handle, None))
+            }
+        };
+        Ok(ptr::from_ref(found).cast_mut())
+    })
 }
 
 /// Whether the run was asked to stop. False for NULL. Any thread.
@@ -262,6 +315,17 @@ pub unsafe extern "C" fn coop_service_context_value(context: *const coop_service
             Args::None | Args::Strings(_) => None,
         };
         Ok(value.unwrap_or(ptr::null_mut()))
+    })
+}
+
+/// What coop_supervisor_start_child_with gave to this child of a worker: C strings, the last followed by NULL; valid until the run has ended. An empty
+/// list if there are none; NULL for NULL. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_service_context_argv(context: *mut coop_service_context) -> *const *const c_char {
+    answer(ptr::null(), || {
+        // SAFETY: a run that has not ended.
+        let run = unsafe { borrow(context, "context") }?;
+        Ok(run.argv.get_or_init(|| Argv::of(run.context.args())).list.as_ptr())
     })
 }
 

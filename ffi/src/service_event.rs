@@ -68,8 +68,7 @@ pub const COOP_BECAUSE_READY_DEADLINE: i32 = 3;
 pub const COOP_BECAUSE_WATCHDOG: i32 = 4;
 /// Its successor is ready.
 pub const COOP_BECAUSE_HAND_OVER: i32 = 5;
-
-/// Its runtime has not shown that it is alive.
+/// Its process did not show that it runs within its liveness_ns.
 pub const COOP_BECAUSE_LIVENESS: i32 = 6;
 
 /// A text of the library's: UTF-8, a NUL follows its last byte.

@@ -1,4 +1,5 @@
-/* coop::service: what a supervisor keeps alive: a program, a function on a thread, or an object on the host's main loop.
+/* coop::service: what a supervisor keeps alive: a program, a function on a thread, an object on the host's main loop, or an entry of
+ * coop::workers in a process of its own (coop/workers.hpp).
  *
  *     coop::service web("web", coop::command{.argv = {"/usr/sbin/web", "--port", "80"}}, {.shutdown = 10s});
  *     coop::service work("work", [](coop::service_context context) {
@@ -20,6 +21,7 @@
 
 #include <coop/callback.hpp>
 #include <coop/cpu_set.hpp>
+#include <coop/event_loop.hpp>
 #include <coop/result.hpp>
 #include <coop/time.hpp>
 
@@ -97,6 +99,8 @@ struct service_options {
     std::optional<timeout> ready_within = {};
     /* It must beat at least so often; 0: it need not. */
     delay watchdog = {};
+    /* Of a coop::worker: its process must show that it runs at least so often, which the library does for it; 0: it need not. */
+    delay liveness = {};
     coop::backoff backoff = {};
     /* Its end counts for its supervisor's auto_shutdown. */
     bool significant = false;
@@ -105,6 +109,14 @@ struct service_options {
     bool park_at_start = false;
     /* Exit statuses beside 0 that are a normal end. */
     std::vector<std::int32_t> normal_exits = {};
+};
+
+/* COOP_OUTPUT_*: what becomes of what a process writes. */
+enum class output : std::int32_t {
+    prefixed = COOP_OUTPUT_PREFIXED, /* behind its service's name */
+    json = COOP_OUTPUT_JSON,         /* each line as an object of JSON */
+    null = COOP_OUTPUT_NULL,         /* nothing, but for the last lines */
+    inherit = COOP_OUTPUT_INHERIT    /* it writes where this process does */
 };
 
 /* A program to be run; coop_command in coop.h explains the fields. */
@@ -132,6 +144,18 @@ struct command {
     /* 0: SIGTERM. */
     int stop_signal = 0;
     bool new_session = false;
+    coop::output output = coop::output::prefixed;
+    /* Where prefixed lines and JSON go; 0: this process's error output. */
+    int output_fd = 0;
+    /* How many of its last lines the event of its end has. */
+    std::int32_t tail = 20;
+};
+
+/* A process with a main loop: the entry of this name that the program gives to coop::workers, each run in a process of its own. */
+struct worker {
+    std::string name;
+    /* The program: this one, unless there is an argv. */
+    coop::command command = {.argv = {}};
 };
 
 /* A run of a service, to the service itself. Copied like a pointer. */
@@ -170,6 +194,16 @@ public:
     /* It is not to be run: its start is not counted as a failure. */
     result<void> ignore() const noexcept { return detail::answer(coop_service_context_ignore(context_)); }
 
+    /* The main loop: the host's, or that of the worker's process; an empty one if there is none. Good until the run has ended. */
+    event_loop_ref event_loop() const noexcept { return event_loop_ref(coop_service_context_event_loop(context_)); }
+
+    /* The texts of start_child_with, for a worker. */
+    std::vector<std::string_view> argv() const {
+        std::vector<std::string_view> texts;
+        const char *const *next = coop_service_context_argv(context_);
+        while (next != nullptr && *next != nullptr) texts.emplace_back(*next++);
+        return texts;
+    }
     /* The value of start_child_with; NULL if there is none. */
     void *value() const noexcept { return coop_service_context_value(context_); }
 
@@ -245,9 +279,13 @@ public:
     service(std::string id, coop::command command, service_options options = {})
         : id_(std::move(id)), options_(std::move(options)), command_(std::move(command)) {}
 
+    /* An entry of this program's coop::workers, or of another one's, in a process of its own. */
+    service(std::string id, coop::worker worker, service_options options = {})
+        : id_(std::move(id)), options_(std::move(options)), command_(std::move(worker.command)), worker_(std::move(worker.name)) {}
+
     /* An object of the main loop's, if it has start(service_context); else a callable, on a thread of its own for each run. */
     template <class F>
-        requires(!std::same_as<std::remove_cvref_t<F>, coop::command>)
+        requires(!std::same_as<std::remove_cvref_t<F>, coop::command> && !std::same_as<std::remove_cvref_t<F>, coop::worker>)
     service(std::string id, F &&f, service_options options = {}) : id_(std::move(id)), options_(std::move(options)) {
         using callable = std::decay_t<F>;
         if constexpr (detail::loop_service<callable>) {
@@ -265,7 +303,7 @@ public:
 
     service(service &&other) noexcept
         : id_(std::move(other.id_)), options_(std::move(other.options_)), command_(std::move(other.command_)),
-          thread_(std::exchange(other.thread_, {})), async_(std::exchange(other.async_, {})) {}
+          worker_(std::move(other.worker_)), thread_(std::exchange(other.thread_, {})), async_(std::exchange(other.async_, {})) {}
     service &operator=(service &&) = delete;
     ~service() {
         if (thread_.drop) thread_.drop(thread_.arg);
@@ -291,6 +329,11 @@ public:
             c.ready_timeout_ns = options_.ready_within->ns();
         }
         c.watchdog_ns = options_.watchdog.ns();
+        c.liveness_ns = options_.liveness.ns();
+        if (worker_) {
+            c.worker = worker_->c_str();
+            c.worker_length = worker_->size();
+        }
         c.backoff = options_.backoff.c();
         c.restart = static_cast<std::int32_t>(options_.restart);
         c.significant = options_.significant;
@@ -301,6 +344,7 @@ public:
             thread_ = {};
             async_ = {};
             command_.reset();
+            worker_.reset();
         }
         return given;
     }
@@ -312,7 +356,8 @@ private:
         coop_command to{};
         to.size = sizeof to;
         const std::vector<const char *> argv = detail::c_list(from.argv), env = detail::c_list(from.env);
-        to.argv = argv.data();
+        /* None at all is this program, as a worker. */
+        if (!from.argv.empty() || !worker_) to.argv = argv.data();
         to.env = env.data();
         to.directory = from.directory.data();
         to.directory_length = from.directory.size();
@@ -337,6 +382,9 @@ private:
         to.stop_signal = from.stop_signal;
         to.env_clear = from.env_clear;
         to.new_session = from.new_session;
+        to.output = static_cast<std::int32_t>(from.output);
+        to.output_fd = from.output_fd;
+        to.tail = from.tail == 0 ? COOP_NONE : from.tail;
         c.command = &to;
         return detail::answer(take(&c));
     }
@@ -351,6 +399,7 @@ private:
     std::string id_;
     service_options options_;
     std::optional<coop::command> command_;
+    std::optional<std::string> worker_;
     coop_thread_service thread_{};
     coop_async_service async_{};
 };

@@ -65,7 +65,7 @@ static UNUSED coop_service_event_callback watching(watcher *w) {
 static UNUSED struct seen await_event(watcher *w, const char *path, int32_t kind, uint64_t run) {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 6;
+    until.tv_sec += 60;
     pthread_mutex_lock(&w->lock);
     for (;;) {
         for (size_t i = 0; i < w->count; i++) {

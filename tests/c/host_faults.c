@@ -19,10 +19,10 @@ static void services(void) {
 
     CHECK_STATUS(coop_supervisor_add(host, 0, NULL, NULL), COOP_E_NULL);
     CHECK_OK(coop_host_start(host));
-    add_refused(host, &bad, COOP_E_NULL, "command, thread.fn and async.start");
+    add_refused(host, &bad, COOP_E_NULL, "command, worker, thread.fn and async.start");
     bad.thread = thread;
     bad.command = &command;
-    add_refused(host, &bad, COOP_E_INVALID, "more than one of command, thread.fn and async.start");
+    add_refused(host, &bad, COOP_E_INVALID, "more than one of command, worker, thread.fn and async.start");
     bad.command = NULL;
 #define REFUSED(field, value, status, words) \
     do {                                     \
@@ -44,6 +44,10 @@ static void services(void) {
     REFUSED(ready_timeout_ns, -5, COOP_E_INVALID, "ready_timeout_ns is -5");
     REFUSED(shutdown_ns, -3, COOP_E_INVALID, "shutdown_ns is -3");
     REFUSED(watchdog_ns, -1, COOP_E_INVALID, "watchdog_ns is -1");
+    REFUSED(liveness_ns, -1, COOP_E_INVALID, "liveness_ns is -1");
+    REFUSED(liveness_ns, 1, COOP_E_INVALID, "liveness with the thread executor; allowed with async process");
+    REFUSED(worker, "w", COOP_E_INVALID, "coop_service_options.worker is empty");
+    REFUSED(worker_length, 1, COOP_E_NULL, "coop_service_options.worker");
     REFUSED(park, -1, COOP_E_INVALID, "park is -1");
     REFUSED(park_at_start, 7, COOP_E_INVALID, "park_at_start is 7");
     REFUSED(reserved, 1, COOP_E_UNSUPPORTED, "reserved is 1");

@@ -1,5 +1,6 @@
 /* Observers: filters, replay, what is lost, without a function, on a loop, cancelled at any moment. */
 #include "host.h"
+#include <sys/wait.h>
 
 static void filters(void) {
     watcher all = WATCHER, starts = WATCHER, below = WATCHER;
@@ -160,6 +161,31 @@ static void refused(void) {
     CHECK_EQ(drops(&p), 0);
 }
 
+/* A forked child has no observers, whatever it asks first; the parent's go on. */
+static void forked(void) {
+    coop_host *host = new_host(NULL, COOP_NONE);
+    coop_service_event_callback none = {NULL, NULL, NULL};
+    coop_observer_id id = 0;
+    const coop_service_event *event = NULL;
+    CHECK_OK(coop_host_observe(host, NULL, none, &id));
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        CHECK_STATUS(coop_observer_cancel(host, id), COOP_E_FORKED);
+        CHECK_STATUS(coop_observer_next(host, id, 0, &event), COOP_E_FORKED);
+        CHECK_STATUS(coop_host_observe(host, NULL, none, &id), COOP_E_FORKED);
+        CHECK_STATUS(coop_observer_cancel(host, 77), COOP_E_FORKED);
+        coop_host_free(host);
+        _exit(0);
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK_STATUS(coop_observer_next(host, id, 0, &event), COOP_E_TIMEOUT);
+    CHECK_OK(coop_observer_cancel(host, id));
+    CHECK_STATUS(coop_observer_cancel(host, id), COOP_E_STALE);
+    coop_host_free(host);
+}
+
 int main(void) {
     coop_event_loop *loop = new_loop();
     filters();
@@ -170,5 +196,6 @@ int main(void) {
     cancelled_inside(loop);
     coop_event_loop_free(loop);
     refused();
+    forked();
     return 0;
 }

@@ -217,6 +217,7 @@ void free_made(T made) {
         if constexpr (std::is_same_v<what, coop_dag>) coop_dag_free(*made);
         if constexpr (std::is_same_v<what, coop_dag_outcome>) coop_dag_outcome_free(*made);
         if constexpr (std::is_same_v<what, coop_host>) coop_host_free(*made);
+        if constexpr (std::is_same_v<what, coop_parent_observer>) coop_parent_observer_free(*made);
     }
 }
 

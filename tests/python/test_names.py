@@ -32,6 +32,9 @@ TYPES = {
     "host": Type(("supervisor", ("Host", "Supervisor")), ("host",), ()),
     "supervisor": Type(("supervisor/supervisor.rs", ("Supervisor",)), ("supervisor",), ()),
     "service_context": Type(("supervisor/context.rs", ("Context",)), ("service_context",), ()),
+    "workers": Type(("supervisor/worker", ("Workers",)), ("workers",), ()),
+    "parent_observer": Type(("supervisor", ("Observer",)), ("parent_observer",), ()),
+    "systemd": Type(("supervisor/systemd.rs", ("Systemd",)), ("systemd",), ()),
     "observer": Type(("supervisor/observer.rs", ("Observer",)), ("observer",), ()),
     "timer": Type(("event_loop", ("Handle",)), ("timer",), (libcoop.Timer,)),
     "io_watch": Type(("event_loop", ("Handle",)), ("io_watch",), (libcoop.Watch,)),
@@ -152,6 +155,7 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("dag_run", "then"): {"python": ("add_done_callback", "as of every future")},
     ("dag_outcome", "failure"): {"python": ("errors", "all at once: a dict")},
     ("dag_outcome", "result"): {"python": ("error", "DagRun.result raises it")},
+    ("dag_outcome", "trace"): {"python": (None, "DagRun.trace")},
     ("dag_outcome", "take"): {"python": ("__getitem__", "results are shared")},
     ("dag_outcome", "value"): {"python": ("__getitem__", "results are shared")},
     ("dag_run", "release"): {
@@ -162,6 +166,9 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("supervisor", "template"): {"cpp": ("template_", "a word that C++ keeps for itself")},
     ("service_context", "stopping_fd"): {"rust": ("stop_fd", "stopping is what a coroutine waits for")},
     ("service_context", "value"): {"rust": ("args", "text or a value")},
+    ("service_context", "argv"): {"rust": ("args", "text or a value")},
+    ("systemd", "watchdog"): {"rust": (None, "a function of the module: no manager is needed")},
+    ("systemd", "listen_fds"): {"rust": (None, "a function of the module: no manager is needed")},
     ("service_context", "end"): {"rust": (None, "what the function answers")},
     ("observer", "cancel"): {"rust": ("close", "an observer is an object there")},
     ("dag_call", "value"): {"rust": ("next", "each is taken, in its order")},
@@ -183,7 +190,7 @@ SOMETHING_ELSE = {("supervisor", "supervisor"), ("port_context", "send"), ("stre
 # How objects begin and end: C's two verbs, and those of the languages that have constructors.
 LIFE = {
     "new": {
-        "rust": ("new", "bind", "from_fd", "listen", "async_signal"),
+        "rust": ("new", "bind", "from_fd", "listen", "async_signal", "of_parent"),
         "cpp": ("create",),
         "python": ("__new__", "__init__"),
     },

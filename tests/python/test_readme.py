@@ -46,7 +46,12 @@ def snippets(markdown: str) -> list[Snippet]:
     return found
 
 
-PAGES = [README, ROOT / "docs" / "python-pool.md", ROOT / "docs" / "python-event-loop.md"]
+PAGES = [
+    README,
+    ROOT / "docs" / "python-pool.md",
+    ROOT / "docs" / "python-event-loop.md",
+    ROOT / "docs" / "python-dag.md",
+]
 SNIPPETS = [(page.name, snippet) for page in PAGES for snippet in snippets(page.read_text())]
 
 

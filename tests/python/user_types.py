@@ -7,7 +7,7 @@ import concurrent.futures
 from typing import assert_type
 
 import libcoop
-from libcoop import Future, Pool, Priority
+from libcoop import Dag, DagOutcome, DagRun, Future, Pool, Priority
 
 
 def half(number: int, *, rounded: bool = False) -> float:
@@ -38,7 +38,26 @@ def main() -> None:
         assert not not_done
         assert_type(pool.stats(), libcoop.PoolStats)
 
+        dag = Dag()
+        dag.input("number")
+        added = dag.node(half, name="half", reads=["number"], retry=1, priority=Priority.HIGH)
+        assert_type(added(3, rounded=True), float)
+
+        @dag.node(backoff=0.0, keep=True)
+        def doubled(half: float) -> float:
+            return half * 2
+
+        @dag.node
+        def told(doubled: float) -> str:
+            return str(doubled)
+
+        assert_type(doubled(3.0), float)
+        assert_type(told(3.0), str)
+        assert_type(dag.run(pool, {"number": 3}), DagRun)
+        assert_type(dag.run(pool, {"number": 3}).result(5), DagOutcome)
+
         async def run() -> float:
+            assert_type(await dag.run(pool, {"number": 3}), DagOutcome)
             assert_type(await urgent.run(half, 4), float)
             assert_type(await pool.submit(half, 4), float)
             return await pool.run(half, 8, rounded=True)

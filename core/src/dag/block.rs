@@ -19,7 +19,7 @@
 //! # Orderings
 //!
 //! A settling node decrements its successors' counters with `AcqRel`; who brings one to 0 has acquired what all the others released:
-//! their values. A counter that reads 1 is one that nobody else will touch, so no exchange is needed then, and the same holds for readers.
+//! their values. A counter of readers that reads 1 is one that nobody else will touch, so no exchange is needed then.
 
 #![allow(unsafe_code, reason = "one allocation for head and slots, and rights instead of counts")]
 
@@ -27,7 +27,7 @@
 mod model;
 
 use std::{
-    alloc::{Layout, alloc, dealloc, handle_alloc_error},
+    alloc::{Layout, alloc, dealloc},
     cell::Cell,
     fmt,
     mem::{self, ManuallyDrop},
@@ -105,8 +105,12 @@ fn layout<H>(nodes: usize) -> Result<Layout> {
     let slots = Layout::array::<Slot>(nodes).and_then(|slots| Layout::new::<Inner<H>>().extend(slots));
     match slots {
         Ok((layout, _)) => Ok(layout.pad_to_align()),
-        Err(_) => Err(Error::Invalid(format!("a run of {nodes} nodes does not fit into memory"))),
+        Err(_) => Err(does_not_fit(nodes, "")),
     }
+}
+
+fn does_not_fit(nodes: usize, size: &str) -> Error {
+    Error::Invalid(format!("a run of {nodes} nodes{size} does not fit into memory"))
 }
 
 /// # Safety
@@ -133,7 +137,9 @@ impl<H> Block<H> {
         let nodes = links.nodes();
         let layout = layout::<H>(nodes)?;
         // SAFETY: the layout is not of size 0, for it holds two counters.
-        let Some(inner) = NonNull::new(unsafe { alloc(layout) }.cast::<Inner<H>>()) else { handle_alloc_error(layout) };
+        let Some(inner) = NonNull::new(unsafe { alloc(layout) }.cast::<Inner<H>>()) else {
+            return Err(does_not_fit(nodes, &format!(", which needs {} bytes", layout.size())));
+        };
         // Ours, and the nodes'.
         let start = Inner { refs: AtomicUsize::new(2), left: AtomicU32::new(links.ends()), links, head, slots: [] };
         // SAFETY: it was allocated for this.
@@ -268,6 +274,7 @@ impl<H> Token<H> {
         unsafe { &(*self.inner.as_ptr()).links }
     }
 
+    #[inline]
     fn slot(&self) -> &Slot {
         // SAFETY: a token keeps the block; only the start has no slot, and nobody asks for it.
         unsafe { slot(self.inner, self.node) }
@@ -369,18 +376,24 @@ impl<H> Token<H> {
             // SAFETY: as above.
             let node = unsafe { *node };
             // SAFETY: as above.
-            let waits = unsafe { &slot(inner, node).waits };
-            if flags != 0 {
-                waits.fetch_or(flags, Ordering::Relaxed);
-            }
-            let before = match waits.load(Ordering::Acquire) {
-                // Nobody else will touch it.
-                last if last & COUNT == 1 => last,
-                _ => waits.fetch_sub(1, Ordering::AcqRel),
+            let links = unsafe { &(*inner.as_ptr()).links };
+            // One that waits for this node alone needs no counting. For others no look comes first: it would bring in
+            // a cache line that others write, and the exchange would have to bring it again.
+            let told = if links.waits(node) == 1 {
+                flags
+            } else {
+                // SAFETY: as above.
+                let waits = unsafe { &slot(inner, node).waits };
+                if flags != 0 {
+                    waits.fetch_or(flags, Ordering::Relaxed);
+                }
+                let before = waits.fetch_sub(1, Ordering::AcqRel);
+                if before & COUNT != 1 {
+                    continue;
+                }
+                before & !COUNT
             };
-            if before & COUNT == 1 {
-                ready(Self { inner, node, taken: Cell::new(0) }, before & !COUNT);
-            }
+            ready(Self { inner, node, taken: Cell::new(0) }, told);
         }
         None
     }

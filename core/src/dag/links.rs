@@ -92,6 +92,7 @@ impl Links {
     }
 
     /// How many lists of successors the node stands in, that of the start included.
+    #[inline]
     pub(super) fn waits(&self, node: u32) -> u32 {
         self.waits[node as usize]
     }

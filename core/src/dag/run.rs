@@ -4,7 +4,9 @@
 //!
 //! `End::result` is set once, under its lock, and `over` with it: by whoever settles the last node, or before that by a deadline, a
 //! cancel, a failure of a run that fails fast, or a pool or loop that is closed. Whoever sets it tells those who wait, with no lock held. The nodes that have not settled
-//! then do so without being run, as their turns come.
+//! then do so without being run, as their turns come. So that a run ends once is the lock's doing, in whatever order they come: who finds a result leaves, and
+//! only who has set it takes the waker, the callback and the timer out, under the same lock. A callback or a waker that is brought later finds the result
+//! there. What has more than one step without a lock, who settles the last node, is [`block`](super::block)'s, with its models.
 
 #![forbid(unsafe_code)]
 

@@ -75,10 +75,15 @@ impl Value {
     /// Drops it; a panic in that is reported.
     #[inline]
     pub(super) fn drop_caught(self) {
-        if self.0.is_some() {
-            caught("dag", || drop(self));
+        if let Some(value) = self.0 {
+            drop_shared(value);
         }
     }
+}
+
+#[inline(never)]
+fn drop_shared(value: Arc<dyn Any + Send + Sync>) {
+    caught("dag", || drop(value));
 }
 
 /// What a node is given of another one's result: a look at it, or all of it for who reads it last.

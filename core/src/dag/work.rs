@@ -97,19 +97,12 @@ impl Out {
 
     #[inline]
     fn sort(&mut self, ready: Token<Head>, flags: u32) {
-        let node = &ready.graph.0.ready[ready.node() as usize];
         if let Some(clock) = &ready.clock {
             clock.ready(ready.node());
         }
-        if flags & CANCEL != 0 {
-            ready.mark(state::CANCELLED);
-            return self.settled.push(ready);
-        }
-        if flags & SKIP != 0 && !ready.graph.options(ready.node()).even_if_skipped {
-            ready.mark(state::SKIPPED);
-            return self.settled.push(ready);
-        }
+        let node = &ready.graph.0.ready[ready.node() as usize];
         match node.function {
+            _ if flags != 0 && !runs_all_the_same(&ready, flags) => self.settled.push(ready),
             Function::Cpu(_) => {
                 self.mixed |= self.cpu.first().is_some_and(|first| class(first) != node.class);
                 self.cpu.push(ready);
@@ -122,6 +115,11 @@ impl Out {
     #[inline]
     fn spread(&mut self, token: Token<Head>, value: Option<Value>, flags: u32) {
         let flags = if token.is_over() { CANCEL } else { flags };
+        self.tell(token, value, flags);
+    }
+
+    #[inline]
+    fn tell(&mut self, token: Token<Head>, value: Option<Value>, flags: u32) {
         if let Some(block) = token.settle(value, flags, |ready, flags| self.sort(ready, flags)) {
             Head::complete(&block);
         }
@@ -136,11 +134,19 @@ impl Out {
             clock.ended(token.node());
         }
         match how {
-            How::Done(value) if !token.is_over() => self.spread(token, Some(value), 0),
+            How::Done(value) if !token.is_over() => self.tell(token, Some(value), 0),
+            other => self.settle_unless_done(token, other),
+        }
+        self.settle_rest();
+    }
+
+    #[cold]
+    fn settle_unless_done(&mut self, token: Token<Head>, how: How) {
+        match how {
             How::Done(value) => {
                 token.mark(state::CANCELLED);
                 value.drop_caught();
-                self.spread(token, None, CANCEL);
+                self.tell(token, None, CANCEL);
             }
             How::Skipped => {
                 token.mark(state::SKIPPED);
@@ -149,14 +155,13 @@ impl Out {
             How::Failed(failure) => {
                 token.mark(state::FAILED);
                 token.failed(&token.block(), token.node(), failure);
-                self.spread(token, None, CANCEL);
+                self.tell(token, None, CANCEL);
             }
             How::Cancelled => {
                 token.mark(state::CANCELLED);
                 self.settled.push(token);
             }
         }
-        self.settle_rest();
     }
 
     #[inline]
@@ -172,12 +177,16 @@ impl Out {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.cpu.first().is_none() && self.waiting.first().is_none()
+    /// Hands all to the pool and to the loop. `keeper` is another node of the run, if the caller has one.
+    #[inline]
+    pub(super) fn push(&mut self, keeper: Option<&Token<Head>>) {
+        if self.cpu.first().is_some() || self.waiting.first().is_some() {
+            self.push_all(keeper);
+        }
     }
 
-    /// Hands all to the pool and to the loop. `keeper` is another node of the run, if the caller has one.
-    pub(super) fn push(mut self, keeper: Option<&Token<Head>>) {
+    #[inline(never)]
+    fn push_all(&mut self, keeper: Option<&Token<Head>>) {
         if let Some(first) = self.cpu.first() {
             let own;
             let pool = match keeper {
@@ -188,7 +197,8 @@ impl Out {
                     &own
                 }
             };
-            submit(pool, self.cpu, self.mixed);
+            let nodes = std::mem::replace(&mut self.cpu, List::new());
+            submit(pool, nodes, std::mem::take(&mut self.mixed));
         }
         if let Some(first) = self.waiting.first()
             && let Some(event_loop) = first.event_loop.clone()
@@ -200,6 +210,18 @@ impl Out {
     }
 }
 
+/// Whether a node is to run although it is told otherwise; else its state says why not.
+#[cold]
+fn runs_all_the_same(ready: &Token<Head>, flags: u32) -> bool {
+    let refused = if flags & CANCEL != 0 {
+        Some(state::CANCELLED)
+    } else {
+        (flags & SKIP != 0 && !ready.graph.options(ready.node()).even_if_skipped).then_some(state::SKIPPED)
+    };
+    refused.inspect(|state| ready.mark(*state)).is_none()
+}
+
+#[inline]
 fn class(token: &Token<Head>) -> u32 {
     token.graph.0.ready[token.node() as usize].class
 }
@@ -275,29 +297,25 @@ pub(super) fn closed(token: Token<Head>, error: Error) {
 fn run(first: Token<Head>) {
     let _inside = Inside::new(&first);
     let (place, born) = (class(&first), first.born);
+    let mut out = Out::new();
     let mut next = Some(first);
     let mut left = IN_PLACE;
     while let Some(token) = next.take() {
-        let mut out = Out::new();
         execute(token, &mut out);
         if born.is_forked() {
             // A node forked, and this is the child: the rest is the parent's.
             return;
         }
         left -= 1;
-        if left == 0 && out.cpu.first().is_some_and(|first| !first.pool.others_wait()) {
-            left = IN_PLACE;
+        if let Some(first) = out.cpu.first() {
+            if left == 0 && !first.pool.others_wait() {
+                left = IN_PLACE;
+            }
+            if left > 0 && class(first) == place && first.pool.may_run_here(first.target(place)) {
+                next = out.cpu.pop();
+            }
         }
-        if left > 0
-            && let Some(first) = out.cpu.first()
-            && class(first) == place
-            && first.pool.may_run_here(first.target(place))
-        {
-            next = out.cpu.pop();
-        }
-        if !out.is_empty() {
-            out.push(next.as_ref());
-        }
+        out.push(next.as_ref());
     }
 }
 

@@ -4,7 +4,7 @@
 //! # What holds
 //!
 //! * Only what nobody else started is reaped. The host's own children are their executors'. What is in the group or the session of a
-//!   child that the host ran cannot be anybody else's: it is reaped at once. Any other zombie may have been started by other code
+//!   child that the host runs, or ran until [`GRACE`] ago, cannot be anybody else's: it is reaped at once. Any other zombie may have been started by other code
 //!   in this process, which has [`GRACE`] to reap it; it is reaped after that.
 //! * Nothing wakes the host while no child ends.
 
@@ -31,8 +31,8 @@ pub(super) const GRACE: Duration = Duration::from_secs(10);
 pub(super) struct Orphans {
     /// They are reaped here.
     wanted: bool,
-    /// Every process that the host ran.
-    ran: HashSet<i32>,
+    /// The processes that the host runs, and ran, with the time of their ends: their numbers may be others' some day.
+    ran: HashMap<i32, Option<Instant>>,
     /// Zombies that may be somebody's, and when they were first seen.
     suspects: HashMap<i32, Instant>,
 }
@@ -51,18 +51,25 @@ pub(super) fn begin(shared: &Arc<Shared>) -> Result<()> {
 impl Orphans {
     pub(super) fn ran(&mut self, pid: i32) {
         if self.wanted {
-            self.ran.insert(pid);
+            self.ran.insert(pid, None);
+        }
+    }
+
+    pub(super) fn ended(&mut self, pid: i32) {
+        if let Some(over) = self.ran.get_mut(&pid) {
+            *over = Some(Instant::now());
         }
     }
 
     /// Reaps what may be; answers when to look again. `own`: the host's children that are still its executors'.
     pub(super) fn reap(&mut self, own: &HashSet<i32>) -> Option<Duration> {
         self.wanted = true;
+        self.ran.retain(|_, over| over.is_none_or(|over| over.elapsed() < GRACE));
         let zombies: Vec<_> = zombies().into_iter().filter(|zombie| !own.contains(&zombie.pid)).collect();
         self.suspects.retain(|pid, _| zombies.iter().any(|zombie| zombie.pid == *pid));
         let mut next: Option<Duration> = None;
         for zombie in zombies {
-            let ours = self.ran.contains(&zombie.group) || self.ran.contains(&zombie.session);
+            let ours = self.ran.contains_key(&zombie.group) || self.ran.contains_key(&zombie.session);
             let seen = self.suspects.entry(zombie.pid).or_insert_with(Instant::now).elapsed();
             if ours || seen >= GRACE {
                 self.suspects.remove(&zombie.pid);
@@ -99,4 +106,25 @@ fn zombies() -> Vec<Zombie> {
         (state == "Z" && its_parent.parse() == Ok(parent)).then_some(Zombie { pid, group, session })
     });
     stats.collect()
+}
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    /// What is remembered does not grow, and a number that comes up again is another's.
+    #[test]
+    fn a_process_that_is_long_over_is_forgotten() {
+        let Some(long_ago) = Instant::now().checked_sub(GRACE) else { return };
+        let mut orphans = Orphans { wanted: true, ..Orphans::default() };
+        for pid in [i32::MAX, i32::MAX - 1, i32::MAX - 2] {
+            orphans.ran(pid);
+        }
+        orphans.ended(i32::MAX);
+        orphans.ran.insert(i32::MAX - 1, Some(long_ago));
+        orphans.reap(&HashSet::new());
+        let mut kept: Vec<_> = orphans.ran.keys().copied().collect();
+        kept.sort_unstable();
+        assert_eq!(kept, [i32::MAX - 2, i32::MAX]);
+    }
 }

@@ -269,7 +269,7 @@ impl Supervisor {
     /// Starts a child that does not run, and waits until it is ready.
     ///
     /// # Errors
-    /// [`Error::Stale`] if there is no such child, [`Error::Exists`] if it runs or is restarting, and as [`Supervisor::add`].
+    /// [`Error::Stale`] if there is no such child, [`Error::Invalid`] if it runs or is restarting, and as [`Supervisor::add`].
     pub fn restart_child(&self, child: impl Into<Child>) -> Result<ServiceId> {
         self.call(Verb::RestartChild(child.into()))
     }

@@ -7,6 +7,7 @@ mod inside;
 mod observers;
 mod places;
 mod processes;
+mod significant;
 mod stopping;
 mod verbs;
 

@@ -208,7 +208,7 @@ impl Dag {
         };
         let inputs = Inputs(inputs.into_iter().map(|(name, object)| (name, node::value(object))).collect());
         let posts = event_loop.map(|event_loop| (event_loop.posts.clone(), event_loop.handle.downgrade()));
-        let shared = Shared::new(posts, context, starter, owners);
+        let shared = Shared::new(posts, context, starter, owners, handle);
         run::start(py, &graph, &kept, &engine, inputs, options, shared, handle, end)
     }
 

@@ -115,6 +115,7 @@ impl Function {
             let (args, keywords) = self.arguments(py, values, true)?;
             context.getattr(intern!(py, "run"))?.call(args, keywords.as_ref())
         })();
+        run.heed(|| call.control());
         answer(py, result)
     }
 

@@ -1,10 +1,13 @@
 //! A run: what its nodes need, the way to end it, and its end.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use coop_core::{
     Error,
-    dag::{self, Call, Graph, NodeState, Outcome},
+    dag::{self, Call, Control, Graph, NodeState, Outcome},
     event_loop::WeakHandle,
 };
 use pyo3::{
@@ -27,6 +30,8 @@ pub(super) struct Shared {
     event_loop: Option<(Arc<Posts>, WeakHandle)>,
     /// None once the run has ended.
     objects: Mutex<Option<Held<Objects>>>,
+    /// It was cancelled, perhaps before the handle knew the run: see [`Shared::heed`].
+    cancelled: Arc<AtomicBool>,
 }
 
 struct Objects {
@@ -44,9 +49,10 @@ impl Shared {
         context: Py<PyAny>,
         starter: Py<PyAny>,
         owners: Py<PyTuple>,
+        handle: &RunHandle,
     ) -> Arc<Self> {
         let objects = Held::new(Objects { context, starter, _owners: owners });
-        Arc::new(Self { event_loop, objects: Mutex::new(Some(objects)) })
+        Arc::new(Self { event_loop, objects: Mutex::new(Some(objects)), cancelled: handle.cancelled.clone() })
     }
 
     pub(super) fn of(call: &Call<'_>) -> Option<Arc<Self>> {
@@ -76,6 +82,14 @@ impl Shared {
         let there = self.event_loop.as_ref().and_then(|(posts, event_loop)| Some((posts, event_loop.upgrade()?)));
         let Some((posts, event_loop)) = there else { return Err(Error::Closed("event loop")) };
         posts.post(&event_loop, call)
+    }
+
+    /// Cancels the run if it was asked to end: its first nodes may ask that before `graph.run` has returned. Called when a node has done
+    /// its work and has not ended yet.
+    pub(super) fn heed(&self, control: impl FnOnce() -> Control) {
+        if self.cancelled.load(Ordering::Acquire) {
+            control().cancel();
+        }
     }
 
     fn clear(&self) {
@@ -137,7 +151,8 @@ pub(super) fn start(
     options.data = Some(dag::Value::shared(shared.clone()));
     let run = py.detach(|| graph.run(engine, inputs, &options)).or_raise(py)?;
     let run = Arc::new(Detached::new(run));
-    if handle.set(&run) {
+    *handle.lock() = Some(run.clone());
+    if handle.cancelled.load(Ordering::Acquire) {
         py.detach(|| run.cancel());
     }
     let (end, kept) = (Held::new(end), kept.clone());
@@ -156,30 +171,21 @@ pub(super) fn start(
     py.detach(|| run.then(then)).or_raise(py)
 }
 
-#[derive(Default)]
-struct Started {
-    cancelled: bool,
-    run: Option<Arc<Detached<dag::Run>>>,
-}
-
 /// The native half of a `libcoop.DagRun`.
 #[pyclass(frozen, module = "libcoop._libcoop")]
-pub(crate) struct RunHandle(Mutex<Started>);
+pub(crate) struct RunHandle {
+    cancelled: Arc<AtomicBool>,
+    /// None until it has started.
+    run: Mutex<Option<Arc<Detached<dag::Run>>>>,
+}
 
 impl RunHandle {
-    fn lock(&self) -> MutexGuard<'_, Started> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// True if it was cancelled before.
-    fn set(&self, run: &Arc<Detached<dag::Run>>) -> bool {
-        let mut started = self.lock();
-        started.run = Some(run.clone());
-        started.cancelled
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Detached<dag::Run>>>> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn run(&self) -> Option<Arc<Detached<dag::Run>>> {
-        self.lock().run.clone()
+        self.lock().clone()
     }
 
     fn outcome(&self, py: Python<'_>) -> PyResult<Detached<Outcome>> {
@@ -203,17 +209,13 @@ impl RunHandle {
 impl RunHandle {
     #[new]
     fn new() -> Self {
-        Self(Mutex::default())
+        Self { cancelled: Arc::default(), run: Mutex::default() }
     }
 
     /// Ends the run; again is fine.
     fn cancel(&self, py: Python<'_>) {
-        let run = {
-            let mut started = self.lock();
-            started.cancelled = true;
-            started.run.clone()
-        };
-        if let Some(run) = run {
+        self.cancelled.store(true, Ordering::Release);
+        if let Some(run) = self.run() {
             py.detach(|| run.cancel());
         }
     }

@@ -12,7 +12,7 @@ use std::{
 
 use coop_core::{
     Error,
-    dag::{self, Answer, AnswerFuture, Call, Failure, Value},
+    dag::{self, Answer, AnswerFuture, Call, Control, Failure, Value},
 };
 use pyo3::prelude::*;
 
@@ -60,6 +60,7 @@ fn settle(shelf: &Shelf, answer: Answer) {
 struct Waiting {
     shelf: Shelf,
     run: Arc<Shared>,
+    control: Control,
 }
 
 impl Future for Waiting {
@@ -68,6 +69,8 @@ impl Future for Waiting {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         let mut place = lock(&self.shelf);
         if let Some(answer) = place.answer.take() {
+            drop(place);
+            self.run.heed(|| self.control.clone());
             return Poll::Ready(answer);
         }
         let before = place.waker.replace(cx.waker().clone());
@@ -121,7 +124,7 @@ impl Function {
             move |py: Python<'_>| this.start(py, &run, values, shelf)
         };
         match run.post(posts::Call::Native(Box::new(start))) {
-            Ok(()) => Box::pin(Waiting { shelf, run }),
+            Ok(()) => Box::pin(Waiting { shelf, run, control: call.control() }),
             Err(_) => closed(),
         }
     }

@@ -1,11 +1,12 @@
-//! Graphs of tasks beside their peers: `cargo run --release -p coop-bench --features tbb --bin dag [ROW]... [--rounds N] [--cpu]`.
+//! Graphs of tasks beside their peers: `cargo run --release -p coop-bench --features tbb --bin dag [ROW]... [--rounds N] [--cpu] [--alone]`.
 //!
 //! Rows: `chain`, `wide` and `layers` run a graph of 100,000 empty nodes on two workers, in ns per node, less is better; with `--cpu` the time
-//! that all threads have run. docs/benchmarks.md explains how to read the output. Taskflow takes part if its headers are where the compiler looks
-//! (`CXXFLAGS=-I...`).
+//! that all threads have run; with `--alone` without the peers, for a profiler. `calls` has calls that wait beside calls that block, in thousands of calls
+//! per second, more is better. docs/benchmarks.md explains how to read the output.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 
+mod calls;
 mod peers;
 mod shapes;
 
@@ -24,7 +25,7 @@ use self::{
 
 const WORKERS: usize = 2;
 const ROUNDS: usize = 21;
-const ROWS: [&str; 3] = ["chain", "wide", "layers"];
+const ROWS: [&str; 4] = ["chain", "wide", "layers", "calls"];
 
 /// What a row measures: the time that passes, or that of all the process's threads, which a busy machine does not lengthen as much.
 #[derive(Clone, Copy)]
@@ -54,30 +55,21 @@ fn measure(clock: Clock, run: impl FnOnce()) -> f64 {
     spent / NODES as f64
 }
 
-fn row(shape: &Shape, rounds: usize, clock: Clock) {
+fn row(shape: &Shape, rounds: usize, clock: Clock, alone: bool) {
     let pool = Pool::new(PoolOptions { workers: Some(WORKERS), ..PoolOptions::default() }).expect("a pool");
     let (engine, graph, options) = (Engine::new(&pool), shape.graph(), RunOptions::default());
-    #[cfg(feature = "tbb")]
-    let (flow, taskflow) = (peers::Flow::new(shape, WORKERS), peers::Taskflow::new(shape, WORKERS));
-    let by_hand = ByHand::new(shape, WORKERS);
     let coop = || {
         let run = graph.run(&engine, Inputs::new(), &options).expect("it starts");
         run.join(None).and_then(|outcome| outcome.result()).expect("it ends well");
     };
-    #[cfg_attr(not(feature = "tbb"), allow(unused_mut, reason = "the others come last"))]
-    let mut contestants = vec![
-        Contestant::new("coop", || measure(clock, coop)),
-        Contestant::new("rayon, by hand", || measure(clock, || by_hand.run())),
-    ];
+    let by_hand = ByHand::new(shape, WORKERS);
     #[cfg(feature = "tbb")]
-    {
-        if let Some(flow) = &flow {
-            contestants.push(Contestant::new("TBB flow graph", || measure(clock, || flow.run())));
-        }
-        match &taskflow {
-            Some(taskflow) => contestants.push(Contestant::new("Taskflow", || measure(clock, || taskflow.run()))),
-            None => println!("(Taskflow's headers were not there)"),
-        }
+    let flow = peers::Flow::new(shape, WORKERS);
+    let mut contestants = vec![Contestant::new("coop", || measure(clock, coop))];
+    if !alone {
+        contestants.push(Contestant::new("rayon, by hand", || measure(clock, || by_hand.run())));
+        #[cfg(feature = "tbb")]
+        contestants.push(Contestant::new("TBB flow graph", || measure(clock, || flow.run())));
     }
     let figures = interleave(rounds, &mut contestants);
     report("ns", &contestants, &figures);
@@ -85,7 +77,7 @@ fn row(shape: &Shape, rounds: usize, clock: Clock) {
 
 fn main() -> ExitCode {
     let mut rounds = ROUNDS;
-    let mut clock = Clock::Wall;
+    let (mut clock, mut alone) = (Clock::Wall, false);
     let mut wanted = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -100,10 +92,20 @@ fn main() -> ExitCode {
             }
         } else if argument == "--cpu" {
             clock = Clock::Cpu;
+        } else if argument == "--alone" {
+            alone = true;
+        } else if argument == "serve" {
+            return match calls::serve() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("{error}");
+                    ExitCode::FAILURE
+                }
+            };
         } else if ROWS.contains(&&*argument) {
             wanted.push(argument);
         } else {
-            eprintln!("{argument:?} is no row: rows are {}; options: --rounds N, --cpu", ROWS.join(", "));
+            eprintln!("{argument:?} is no row: rows are {}; options: --rounds N, --cpu, --alone", ROWS.join(", "));
             return ExitCode::FAILURE;
         }
     }
@@ -111,8 +113,12 @@ fn main() -> ExitCode {
     for shape in shapes::all() {
         if is_wanted(shape.name) {
             println!("\n== {}, {rounds} rounds", shape.name);
-            row(&shape, rounds, clock);
+            row(&shape, rounds, clock, alone);
         }
+    }
+    if is_wanted("calls") {
+        println!("\n== calls, {rounds} rounds");
+        calls::row(rounds);
     }
     ExitCode::SUCCESS
 }

@@ -1,4 +1,4 @@
-//! The peers: TBB's flow graph and Taskflow through C functions, and what one would write with rayon.
+//! The peers: TBB's flow graph through C functions, and what one would write with rayon.
 
 #[cfg(feature = "tbb")]
 use std::ffi::c_void;
@@ -70,46 +70,39 @@ extern "C" fn tick(by: u64) {
 }
 
 #[cfg(feature = "tbb")]
-macro_rules! foreign {
-    ($type:ident, $new:ident, $run:ident, $free:ident) => {
-        unsafe extern "C" {
-            fn $new(workers: i32, nodes: usize, starts: *const u32, edges: *const u32, call: Tick) -> *mut c_void;
-            fn $run(graph: *mut c_void);
-            fn $free(graph: *mut c_void);
-        }
+unsafe extern "C" {
+    fn bench_flow_new(workers: i32, nodes: usize, starts: *const u32, edges: *const u32, call: Tick) -> *mut c_void;
+    fn bench_flow_run(graph: *mut c_void);
+    fn bench_flow_free(graph: *mut c_void);
+}
 
-        pub struct $type(*mut c_void);
+/// TBB's flow graph.
+#[cfg(feature = "tbb")]
+pub struct Flow(*mut c_void);
 
-        impl $type {
-            /// `None`: it was not there when this was compiled.
-            pub fn new(shape: &Shape, workers: usize) -> Option<Self> {
-                let mut starts = vec![0];
-                starts.extend(shape.before.iter().scan(0, |at, before| {
-                    *at += before.len() as u32;
-                    Some(*at)
-                }));
-                let edges: Vec<u32> = shape.before.concat();
-                // SAFETY: the arrays are as long as they say; nothing of them is kept.
-                let graph = unsafe { $new(workers as i32, shape.before.len(), starts.as_ptr(), edges.as_ptr(), tick) };
-                (!graph.is_null()).then_some(Self(graph))
-            }
+#[cfg(feature = "tbb")]
+impl Flow {
+    pub fn new(shape: &Shape, workers: usize) -> Self {
+        let mut starts = vec![0];
+        starts.extend(shape.before.iter().scan(0, |at, before| {
+            *at += before.len() as u32;
+            Some(*at)
+        }));
+        let edges: Vec<u32> = shape.before.concat();
+        // SAFETY: the arrays are as long as they say; nothing of them is kept.
+        Self(unsafe { bench_flow_new(workers as i32, shape.before.len(), starts.as_ptr(), edges.as_ptr(), tick) })
+    }
 
-            pub fn run(&self) {
-                // SAFETY: a live graph, which one thread runs.
-                unsafe { $run(self.0) };
-            }
-        }
-
-        impl Drop for $type {
-            fn drop(&mut self) {
-                // SAFETY: made by `new`, and freed once.
-                unsafe { $free(self.0) };
-            }
-        }
-    };
+    pub fn run(&self) {
+        // SAFETY: a live graph, which one thread runs.
+        unsafe { bench_flow_run(self.0) };
+    }
 }
 
 #[cfg(feature = "tbb")]
-foreign!(Flow, bench_flow_new, bench_flow_run, bench_flow_free);
-#[cfg(feature = "tbb")]
-foreign!(Taskflow, bench_taskflow_new, bench_taskflow_run, bench_taskflow_free);
+impl Drop for Flow {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`, and freed once.
+        unsafe { bench_flow_free(self.0) };
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
     mpsc,
 };
 
@@ -176,16 +176,28 @@ fn a_pool_that_drains_runs_its_runs_to_their_ends() {
     assert_eq!(ran.load(Ordering::Relaxed), 100_000);
 }
 
+/// One worker, and one run that has begun: another one is to end before that does.
 #[test]
 fn a_long_run_does_not_starve_another() {
     let pool = Pool::new(PoolOptions { workers: Some(1), ..PoolOptions::default() }).unwrap();
-    let (engine, stop) = (Engine::new(&pool), Arc::new(AtomicUsize::new(0)));
-    let long = chain(1_000_000, &stop);
-    let short = chain(10, &Arc::default());
-    let first = long.run(&engine, Inputs::new(), &RunOptions::default()).unwrap();
-    run(&short, &engine).ok().unwrap();
-    assert!(stop.load(Ordering::Relaxed) < 1_000_000 || first.is_ended());
-    first.join(LONG).unwrap().ok().unwrap();
+    let engine = Engine::new(&pool);
+    let (tell, told) = mpsc::channel::<()>();
+    let (told, short_ended) = (Mutex::new(told), Arc::new(AtomicBool::new(false)));
+    let (mut builder, seen) = (Builder::new(), short_ended.clone());
+    // Until the other run waits behind it.
+    builder.cpu("0", plain(), (), move |()| Ok(told.lock().unwrap().recv()?)).unwrap();
+    for node in 1..10_000 {
+        builder.cpu(&node.to_string(), plain(), (), |()| Ok(())).unwrap();
+        builder.after(node.to_string(), (node - 1).to_string());
+    }
+    let last = NodeOptions { after: vec!["9999".into()], ..plain() };
+    builder.cpu("last", last, (), move |()| Ok(seen.load(Ordering::SeqCst))).unwrap();
+    let long = builder.build().unwrap().run(&engine, Inputs::new(), &RunOptions::default()).unwrap();
+    let short = chain(10, &Arc::default()).run(&engine, Inputs::new(), &RunOptions::default()).unwrap();
+    short.then(move |_| short_ended.store(true, Ordering::SeqCst)).unwrap();
+    tell.send(()).unwrap();
+    assert_eq!(long.join(LONG).unwrap().take::<bool>("last"), Ok(true));
+    short.join(LONG).unwrap().ok().unwrap();
 }
 
 #[test]

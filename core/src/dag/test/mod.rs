@@ -4,6 +4,7 @@ mod build;
 mod ends;
 mod io;
 mod nodes;
+mod races;
 mod trace;
 mod values;
 

@@ -176,6 +176,16 @@ impl Children {
         self.list.values_mut()
     }
 
+    /// The first from this place on, with its place.
+    pub(super) fn first_from(&self, place: u64, wanted: impl Fn(&Child) -> bool) -> Option<(u64, &Child)> {
+        self.list.range(place..).find(|(_, child)| wanted(child)).map(|(place, child)| (*place, child))
+    }
+
+    /// The last before this place, with its place.
+    pub(super) fn last_before(&mut self, place: u64, wanted: impl Fn(&Child) -> bool) -> Option<(u64, &mut Child)> {
+        self.list.range_mut(..place).rev().find(|(_, child)| wanted(child)).map(|(place, child)| (*place, child))
+    }
+
     /// Those started after this one.
     pub(super) fn after_mut(&mut self, id: ServiceId) -> impl Iterator<Item = &mut Child> {
         let place = self.places.get(&id).map_or(u64::MAX, |place| place + 1);

@@ -16,6 +16,7 @@ impl State {
             return;
         }
         self.phase = Phase::Starting;
+        self.place = 0;
         for child in self.children.iter_mut() {
             child.fresh = true;
             child.next = Next::Start;
@@ -40,7 +41,7 @@ impl State {
                 AutoShutdown::Never => false,
                 AutoShutdown::AnySignificant => true,
                 AutoShutdown::AllSignificant => {
-                    !self.children.iter().any(|child| child.rules.significant && !child.gone && child.active())
+                    !self.children.iter().any(|child| child.rules.significant && child.active())
                 }
             };
         if due {
@@ -52,6 +53,7 @@ impl State {
     /// Stops the children; then `End`. `why` is for those who wait for the start.
     pub(super) fn end(&mut self, why: Error) {
         self.phase = Phase::Ending(matches!(self.phase, Phase::Starting).then_some(why));
+        self.place = u64::MAX;
         let mut refused: Vec<_> = mem::take(&mut self.waiting).into_iter().map(|(token, _)| token).collect();
         let mut unborn = Vec::new();
         for child in self.children.iter_mut() {
@@ -73,7 +75,6 @@ impl State {
                 None => {}
             }
             refused.extend(mem::take(&mut child.verbs).into_iter().map(|(token, _)| token));
-            child.lost = None;
             child.halt = child.runs();
         }
         for token in refused {
@@ -93,8 +94,6 @@ impl State {
         }
         for child in self.children.iter_mut() {
             child.gone = false;
-            child.fresh = false;
-            child.parked = false;
             child.attempts = 0;
         }
         self.counted.clear();

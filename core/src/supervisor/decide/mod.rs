@@ -165,6 +165,8 @@ pub(crate) struct State {
     phase: Phase,
     children: Children,
     counted: Counted,
+    /// Where the start, or the end, has come to: what lies behind has not to be looked at again.
+    place: u64,
     /// Verbs that came while it starts.
     waiting: VecDeque<(Token, Verb)>,
     /// What the input at work is about: nobody else is looked at where siblings have nothing to do with one another.
@@ -181,6 +183,7 @@ impl State {
             phase: Phase::Down { ended: false },
             children: Children::default(),
             counted: Counted::default(),
+            place: 0,
             waiting: VecDeque::new(),
             touched: Vec::new(),
             now: Duration::ZERO,

@@ -11,10 +11,11 @@ use crate::supervisor::service::ServiceId;
 impl State {
     /// Does what can be done now; true if there may be more.
     pub(super) fn proceed(&mut self) -> bool {
+        let all_ready = matches!(self.phase, Phase::Starting) && self.first_fresh().is_none();
         match self.phase {
             Phase::Down { .. } => false,
             Phase::Ending(_) => self.stop_children(),
-            Phase::Starting if !self.children.iter().any(|child| child.fresh) => {
+            Phase::Starting if all_ready => {
                 self.phase = Phase::Up;
                 self.out.push(Action::Started(Ok(())));
                 true
@@ -35,19 +36,28 @@ impl State {
 
     /// With the supervisor: last first, or, where no child knows another, all at once.
     fn stop_children(&mut self) -> bool {
-        let parallel = self.simple();
-        let mut running = false;
-        for child in self.children.iter_mut().rev().filter(|child| child.runs()) {
-            ask(child, &mut self.out);
-            running = true;
-            if !parallel {
-                break;
+        // Nothing is started any more: those from here on have no run, and will not have one.
+        let begins = self.place == u64::MAX;
+        if self.simple() && begins {
+            for child in self.children.iter_mut().rev() {
+                ask(child, &mut self.out);
             }
         }
-        if !running {
-            self.finish();
+        match self.children.last_before(self.place, Child::runs) {
+            Some((place, child)) => {
+                self.place = place + 1;
+                ask(child, &mut self.out);
+            }
+            None => self.finish(),
         }
         false
+    }
+
+    /// The first that has not been ready since the start began. None before it becomes one.
+    fn first_fresh(&mut self) -> Option<&Child> {
+        let (place, child) = self.children.first_from(self.place, |child| child.fresh)?;
+        self.place = place;
+        Some(child)
     }
 
     /// One at a time: first those that must stop, last first; then those to be started, each ready before the next.
@@ -70,16 +80,14 @@ impl State {
 
     /// The first start, where siblings are free: one after the other; whoever ends meanwhile is restarted without waiting.
     fn start_fresh(&mut self) -> bool {
-        let mut turn = true;
-        let mut chosen: Vec<ServiceId> = Vec::new();
-        for child in self.children.iter() {
-            let may = !child.fresh || turn;
-            turn &= !child.fresh;
-            if may && startable(child) {
-                chosen.push(child.id);
+        let next = self.first_fresh().map(|child| child.id);
+        for index in 0..self.touched.len() {
+            let id = self.touched[index];
+            if self.children.get(id).is_some_and(|child| !child.fresh && startable(child)) {
+                self.start_run(id);
             }
         }
-        for id in chosen {
+        if let Some(id) = next.filter(|id| self.children.get(*id).is_some_and(startable)) {
             self.start_run(id);
         }
         false

@@ -155,8 +155,8 @@ impl State {
         let Some(child) = self.children.get_mut(id) else { return };
         if !successor && child.old.is_some() {
             child.disowned += 1;
-            let asked = child.old == Some(Run::Stopping);
-            return self.predecessor_ended(id, asked);
+            // By itself, that is no normal end.
+            return self.predecessor_ended(id, false);
         }
         let Some(run) = child.run else { return };
         child.disowned += 1;
@@ -221,7 +221,7 @@ impl State {
             Some((token, _)) => self.answer(token, Ok(())),
             None => {}
         }
-        if next == Next::Forget || (next == Next::Rest && !ending) {
+        if matches!(next, Next::Forget | Next::Rest) {
             self.rest(id);
         }
     }

@@ -4,6 +4,7 @@
 //! specifications do not change while a supervisor runs.
 
 mod admin;
+mod corners;
 mod ends;
 mod hand_over;
 mod model;

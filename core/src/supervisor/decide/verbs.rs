@@ -108,11 +108,22 @@ impl State {
             let error = exists(owner);
             return self.answer(token, Err(error));
         }
+        if kept {
+            self.displace(&rules);
+        }
         let mut child = Child::new(id, rules, kept);
         child.next = Next::Start;
         child.work = Some((token, Work::Add));
         self.touched.push(id);
         self.push(token, child);
+    }
+
+    /// One that is gone until the supervisor is started again does not come back beside a namesake.
+    fn displace(&mut self, rules: &Rules) {
+        let gone = self.children.iter().find(|child| child.gone && child.rules.id == rules.id).map(|child| child.id);
+        if let Some(id) = gone {
+            self.forget_for_good(id);
+        }
     }
 
     fn push(&mut self, token: Token, child: Child) -> bool {
@@ -178,6 +189,7 @@ impl State {
                     let error = exists(owner);
                     return self.answer(token, Err(error));
                 }
+                self.displace(&rules);
                 if self.push(token, Child::new(id, rules, true)) {
                     self.answer(token, Ok(()));
                 }

@@ -32,12 +32,17 @@ impl AsyncProcess {
     /// The entry of this name of this very program, which must call [`Workers::run_if_asked`](crate::supervisor::Workers::run_if_asked) at
     /// the start of its `main`. It has no arguments.
     pub fn new(entry: impl Into<String>) -> Arc<Self> {
+        Self::of(entry, Self::this_program())
+    }
+
+    /// This very program, without arguments, for [`AsyncProcess::of`]: so that it can be given an environment, limits, and what else a
+    /// command has.
+    pub fn this_program() -> Command {
         let command = Command::new("/proc/self/exe");
-        let command = match env::args_os().next() {
+        match env::args_os().next() {
             Some(name) => command.arg0(name),
             None => command,
-        };
-        Self::of(entry, command)
+        }
     }
 
     /// The entry of this name of another program.

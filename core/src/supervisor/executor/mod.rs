@@ -121,6 +121,10 @@ pub enum Report {
     Alive,
     /// It needs more time, counted from now, to get ready, to stop, or to beat again.
     Extend(std::time::Duration),
+    /// It must beat at least so often from now on.
+    Watchdog(std::time::Duration),
+    /// It asks to be ended as one that has missed its watchdog.
+    Trigger,
     /// What it does, in words.
     Status(String),
     /// Its start asked not to be run; the end follows.

@@ -26,7 +26,7 @@ use crate::{
         event::Event,
         filter::Filter,
         journal::Queue,
-        observer::{Item, Observer, ObserverOptions},
+        observer::{Item, Observer, ObserverOptions, Place},
         systemd::Systemd,
     },
     thread,
@@ -53,6 +53,22 @@ impl Observer {
         };
         let socket = ask(&host, &Wanted { filter, queue: options.queue, replay: options.replay })?;
         begin(socket, options.queue)
+    }
+
+    /// [`Observer::of_parent`], whose events are told to a callback: one after another, until the host has ended or the observer is
+    /// dropped.
+    ///
+    /// # Errors
+    /// As there, and of the place.
+    pub fn of_parent_with(
+        filter: Filter,
+        options: &ObserverOptions,
+        place: Place,
+        callback: impl FnMut(Item) + Send + 'static,
+    ) -> Result<Self> {
+        let mut observer = Self::of_parent(filter, options)?;
+        observer.run(place, callback)?;
+        Ok(observer)
     }
 }
 

@@ -70,7 +70,7 @@ fn a_child_of_a_template_has_its_own_arguments() {
 #[test]
 fn orphans_are_reaped_and_what_others_started_is_left() {
     assert!(run_in_child(|| {
-        rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1)).unwrap();
+        rustix::process::set_child_subreaper(Pid::from_raw(1)).unwrap();
         let root = strategy(Strategy::OneForOne);
         let host = Host::new(HostOptions { root, reap: true, ..HostOptions::default() }).unwrap();
         // Somebody else's, whose status is wanted later.

@@ -46,6 +46,11 @@ impl Beats {
         self.beat(&self.alive);
     }
 
+    /// It is taken to have made progress.
+    pub(super) fn progress(&self) {
+        self.beat(&self.progress);
+    }
+
     fn beat(&self, beat: &AtomicU64) {
         beat.store(u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -61,7 +66,7 @@ pub(super) fn reporter(link: &Link, id: ServiceId, run: u64, beats: Arc<Beats>) 
     let link = link.clone();
     Reporter::new(move |report| {
         match report {
-            Report::Beat => return beats.beat(&beats.progress),
+            Report::Beat => return beats.progress(),
             Report::Alive => return beats.beat(&beats.alive),
             _ => {}
         }
@@ -79,7 +84,7 @@ impl Run {
             (Phase::Up, _) if self.ready => {
                 let service = service?;
                 let beats = &self.beats;
-                let progress = service.watchdog.and_then(|every| beats.due(&beats.progress, every));
+                let progress = self.watchdog.or(service.watchdog).and_then(|every| beats.due(&beats.progress, every));
                 let progress = progress.map(|due| (due.max(self.extended.unwrap_or(due)), Because::Watchdog));
                 let alive = service.liveness.and_then(|every| beats.due(&beats.alive, every));
                 let alive = alive.map(|due| (due, Because::Liveness));
@@ -128,6 +133,16 @@ impl Tree {
             Kind::Supervisor(_) => None,
         };
         node.run_mut(number)?.due(service.as_deref())
+    }
+
+    /// It must make progress so often from now on.
+    pub(super) fn rewatch(&mut self, id: ServiceId, number: u64, every: Duration) {
+        let Some(run) = self.node(id).and_then(|node| node.run_mut(number)) else { return };
+        run.watchdog = Some(every);
+        run.beats.progress();
+        if run.ready && run.phase == Phase::Up {
+            self.arm_beats(id, number);
+        }
     }
 
     /// More time, counted from now, for what is waited for.

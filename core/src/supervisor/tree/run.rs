@@ -37,6 +37,8 @@ pub(super) struct Run {
     /// None for a supervisor, and until the executor has answered.
     life: Option<Box<dyn Running>>,
     pub(super) beats: Arc<Beats>,
+    /// How often it must make progress, if it has said so itself.
+    pub(super) watchdog: Option<Duration>,
     /// It need not beat before.
     pub(super) extended: Option<Instant>,
     pub(super) phase: Phase,
@@ -66,6 +68,7 @@ impl Run {
             began,
             life: None,
             beats: Beats::new(began),
+            watchdog: None,
             extended: None,
             phase: Phase::Up,
             ready: false,
@@ -139,6 +142,13 @@ impl Tree {
             Report::Ready => self.ready(id, number),
             Report::Beat | Report::Alive => {}
             Report::Extend(by) => self.extend(id, number, by),
+            Report::Watchdog(every) => self.rewatch(id, number, every),
+            Report::Trigger => {
+                // One that is being ended is, by its own deadline.
+                if self.node(id).and_then(|node| node.run_mut(number)).is_some_and(|run| run.phase == Phase::Up) {
+                    self.kill_run(id, number, Because::Watchdog);
+                }
+            }
             Report::Status(text) => {
                 if self.is_known(id, number) {
                     self.emit_run(id, number, What::Status(text));
@@ -311,6 +321,7 @@ impl Tree {
 
     fn ended(&mut self, id: ServiceId, number: u64, how: Ended, tail: Vec<String>) {
         if let Some((path, run)) = self.disowned.remove(&(id, number)) {
+            run.pid().into_iter().for_each(|pid| self.orphans.ended(pid));
             let what = if run.ready {
                 let normal = run.by_us();
                 ended(&run, how, normal, tail)
@@ -327,6 +338,7 @@ impl Tree {
             _ => Vec::new(),
         };
         let Some((run, successor)) = self.take_run(id, number) else { return };
+        run.pid().into_iter().for_each(|pid| self.orphans.ended(pid));
         let normal = run.by_us()
             || run.because.is_none()
                 && match &how {

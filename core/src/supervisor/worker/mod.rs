@@ -172,10 +172,14 @@ fn serve(entry: &str, executor: &Arc<dyn Executor>, about: &About) -> Result<End
     })?);
     if service.ready == Ready::AtOnce {
         // Behind the beginning of the entry.
-        event_loop.post({
+        let posted = event_loop.post({
             let voice = voice.clone();
             move || voice.tell(Report::Ready)
-        })?;
+        });
+        // One on a thread may have ended, and stopped the loop: that is what is told then.
+        if ended.get().is_none() {
+            posted?;
+        }
     }
     // Until the end is told.
     let ran = event_loop.run(RunMode::Default);

@@ -64,6 +64,8 @@ impl Voice {
             Report::Ready => manager.ready(),
             Report::Extend(time) => manager.extend(time),
             Report::Status(text) => manager.status(&one_line(&text)),
+            Report::Watchdog(every) => manager.custom(&format!("WATCHDOG_USEC={}", every.as_micros())),
+            Report::Trigger => manager.custom("WATCHDOG=trigger"),
             Report::Ignore => manager.custom("X_COOP_IGNORE=1"),
             Report::Alive | Report::Ended { .. } => Ok(()),
         };

@@ -183,8 +183,8 @@ impl Model {
                 let Some(place) = self.place(*child) else { return };
                 let kid = &mut self.kids[place];
                 kid.disowned += 1;
-                if !*successor && kid.old.is_some() {
-                    self.predecessor_ended(now, place, true, expected);
+                if let Some(old) = kid.old.filter(|_| !*successor) {
+                    self.predecessor_ended(now, place, old.asked, expected);
                 } else {
                     kid.run = None;
                     self.is_over(place);

@@ -210,6 +210,14 @@ impl World {
         self.settle();
     }
 
+    /// It could not be ended, for a fault of its own: nobody had asked it to stop.
+    pub(super) fn is_unresponsive(&mut self, name: &str, place: usize) {
+        let id = self.id(name);
+        self.lives.get_mut(&id).unwrap()[place].disowned = true;
+        self.inbox.push_back(Input::Unresponsive { child: id, successor: place > 0 });
+        self.settle();
+    }
+
     /// As `ends`, if there is a run that could, unheard yet.
     pub(super) fn may_end(&mut self, id: ServiceId, place: usize, normal: bool) {
         if self.life(id, place).is_some_and(|life| life.ready || life.asked) {

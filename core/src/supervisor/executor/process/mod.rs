@@ -25,12 +25,7 @@ mod spawn;
 #[cfg(all(test, not(loom)))]
 mod test;
 
-use std::{
-    ffi::OsString,
-    fmt,
-    os::fd::OwnedFd,
-    sync::{Arc, OnceLock, Weak},
-};
+use std::{ffi::OsString, fmt, os::fd::OwnedFd, sync::Arc};
 
 pub use self::command::{Command, Descriptor, Limit, Resource};
 use self::{
@@ -134,12 +129,10 @@ impl Executor for Process {
         // Below a host, also for observers in it and in what it starts.
         let notifies =
             self.notify || supervisor.is_some() || service.ready != Ready::AtOnce || service.watchdog.is_some();
-        let trigger = Arc::new(OnceLock::<Weak<Child>>::new());
         let notify = notifies.then(|| {
             let hears = Hears {
                 id,
                 reporter: reporter.clone(),
-                trigger: trigger.clone(),
                 on_observer: self.on_observer.clone().or_else(|| to_host(supervisor?, path)),
             };
             Notify::new(path, command.uid, event_loop, move |notice| hears.tell(notice))
@@ -157,8 +150,6 @@ impl Executor for Process {
             child.refuse();
             return Err(error);
         }
-        // Set once; a notice is read on this thread, after this.
-        let _ = trigger.set(Arc::downgrade(&child));
         Ok(Box::new(One { child, stop_signal: command.stop_signal, aborted: false }))
     }
 }
@@ -201,7 +192,6 @@ fn to_host(supervisor: &Supervisor, path: &str) -> Option<OnObserver> {
 struct Hears {
     id: ServiceId,
     reporter: Reporter,
-    trigger: Arc<OnceLock<Weak<Child>>>,
     on_observer: Option<OnObserver>,
 }
 
@@ -218,11 +208,8 @@ impl Hears {
                 let text = std::io::Error::from_raw_os_error(errno);
                 self.reporter.tell(Report::Status(format!("{text} (errno {errno})")));
             }
-            Notice::Trigger => {
-                if let Some(child) = self.trigger.get().and_then(Weak::upgrade) {
-                    child.kill();
-                }
-            }
+            Notice::Trigger => self.reporter.tell(Report::Trigger),
+            Notice::Watchdog(every) => self.reporter.tell(Report::Watchdog(every)),
             Notice::Observe { filter, to } => {
                 if let Some(hand_over) = &self.on_observer {
                     hand_over(self.id, filter, to);

@@ -69,6 +69,8 @@ pub(crate) enum Notice {
     Ignore,
     /// It wants to be treated as if it were not.
     Trigger,
+    /// How often it will beat at least, from now on.
+    Watchdog(Duration),
     /// It needs so much more time, from now.
     Extend(Duration),
     /// It wants to be told events, by this descriptor.
@@ -247,6 +249,7 @@ impl Heard {
                 Field::Alive => Notice::Alive,
                 Field::Ignore => Notice::Ignore,
                 Field::Trigger => Notice::Trigger,
+                Field::Watchdog(every) => Notice::Watchdog(every),
                 Field::Extend(time) => Notice::Extend(time),
                 Field::MainPid(pid) => {
                     self.warn(
@@ -255,9 +258,8 @@ impl Heard {
                     );
                     continue;
                 }
-                // What was sent before a barrier has been told: its descriptor is closed with the others. How often a service must beat
-                // is its supervisor's to say.
-                Field::Barrier | Field::Watchdog(_) => continue,
+                // What was sent before a barrier has been told: its descriptor is closed with the others.
+                Field::Barrier => continue,
                 Field::Observe(filter) => match descriptors.next() {
                     Some(to) => Notice::Observe { filter, to },
                     None => continue,

@@ -1,7 +1,9 @@
 //! Processes as services of a host.
 
 use super::*;
-use crate::supervisor::{Filter, Host, HostOptions, Item, Observer, ObserverOptions, SupervisorOptions, event::What};
+use crate::supervisor::{
+    Because, Filter, Host, HostOptions, Item, Observer, ObserverOptions, Restart, SupervisorOptions, event::What,
+};
 
 fn host(intensity: Option<u32>) -> (Host, Observer) {
     let root = SupervisorOptions { intensity, ..SupervisorOptions::default() };
@@ -82,4 +84,30 @@ fn a_program_that_is_not_there_is_a_start_that_failed() {
     host.add(Service::new("web", Arc::new(silent(Command::new("/no/such/program"))))).unwrap();
     let error = host.start().unwrap_err().to_string();
     assert!(error.contains("exec /no/such/program: No such file or directory"), "{error}");
+}
+
+fn ended_because(what: &What) -> Option<(Ended, Option<Because>)> {
+    match what {
+        What::Ended { how, because, .. } => Some((how.clone(), *because)),
+        _ => None,
+    }
+}
+
+/// What systemd's protocol says of watchdogs: a service may give itself up, and say how often it will beat.
+#[test]
+fn a_service_may_trigger_its_watchdog_or_change_it() {
+    for words in ["WATCHDOG=trigger", "WATCHDOG_USEC=200000"] {
+        let (host, observer) = host(None);
+        host.start().unwrap();
+        // The first one would be waited for long.
+        let process = Process { notify: true, ..silent(role("says-of-its-watchdog").env("WORDS", words)) };
+        let mut service = Service::new("web", Arc::new(process));
+        (service.ready, service.watchdog, service.restart) = (Ready::Notify(LONG), Some(LONG * 60), Restart::Temporary);
+        host.start_child(service).unwrap();
+        let (how, because) = next(&observer, ended_because);
+        // With a dump, as any that has missed it.
+        assert!(matches!(how, Ended::Signaled { signal: libc::SIGABRT, .. }), "{words}: {how:?}");
+        assert_eq!(because, Some(Because::Watchdog), "{words}");
+        host.shutdown(Some(LONG)).unwrap();
+    }
 }

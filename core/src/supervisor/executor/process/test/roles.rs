@@ -27,6 +27,7 @@ const ROLES: &[Role] = &[
     ("tells-nonsense", tells_nonsense),
     ("tells-a-stranger", tells_a_stranger),
     ("is-ready-and-waits", is_ready_and_waits),
+    ("says-of-its-watchdog", says_of_its_watchdog),
 ];
 
 #[test]
@@ -213,6 +214,15 @@ fn tells_a_stranger() -> String {
 
 fn is_ready_and_waits() -> String {
     Systemd::from_environment().unwrap().unwrap().ready().unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn says_of_its_watchdog() -> String {
+    Systemd::from_environment().unwrap().unwrap().ready().unwrap();
+    let (socket, address) = manager();
+    socket.send_to_addr(std::env::var("WORDS").unwrap().as_bytes(), &address).unwrap();
     loop {
         std::thread::park();
     }

@@ -162,6 +162,8 @@ fn a_panic_in_a_sink_ends_one_line() {
         counts.fetch_add(1, Ordering::SeqCst);
     });
     on_a_thread(move || ended(&to(Sink::Lines(sink), Sink::Null, "echo 1; echo 2; echo 3")).unwrap());
+    // Telling of the panic may take longer than the end of the thread's owner waits for what is queued.
+    wait_until(|| told.load(Ordering::SeqCst) >= 2);
     assert_eq!(told.load(Ordering::SeqCst), 2);
 }
 
