@@ -107,7 +107,9 @@ void runtime_ends() {
         auto loop = runtime.event_loop();
         builder.io("never", [loop, &begun]() -> coop::task<int> {
             begun.open();
-            co_await coop::sleep_for(loop, 24h);
+            // The sleep is told that the loop goes, perhaps before the run is: that is the node's failure, and the run's end.
+            const coop_status slept = co_await coop::sleep_for(loop, 24h);
+            if (slept != COOP_OK) throw std::system_error(coop::make_error_code(static_cast<coop::errc>(slept)));
             co_return 1;
         });
         graph = MUST(builder.build());
