@@ -4342,9 +4342,10 @@ coop_status coop_dag_builder_input(coop_dag_builder *builder,
  name, length: UTF-8, copied; not empty, and no other node's. options: copied; NULL is all defaults. function: the builder owns
  function.arg if this answers COOP_OK. node: set to the node; may be NULL.
 
- Any thread. COOP_E_NULL, COOP_E_INVALID for the name, a node of another builder, a priority, a time, a flag, and one node more than a
- graph may have; COOP_E_EXISTS for the name of another node, COOP_E_UNSUPPORTED for options, COOP_E_CLOSED after
- coop_dag_builder_build, COOP_E_FORKED. Unknown names, cycles and edges that are there twice are found by coop_dag_builder_build.
+ Any thread. COOP_E_NULL, COOP_E_INVALID for the name, a node of another builder, a priority, a CPU set that is empty, a time, a flag,
+ and one node more than a graph may have; COOP_E_EXISTS for the name of another node, COOP_E_UNSUPPORTED for options, COOP_E_CLOSED
+ after coop_dag_builder_build, COOP_E_FORKED. Unknown names, cycles and edges that are there twice are found by
+ coop_dag_builder_build.
  */
 coop_status coop_dag_builder_cpu(coop_dag_builder *builder,
                                  const char *name,

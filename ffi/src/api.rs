@@ -21,7 +21,9 @@ mod test {
 
     #[test]
     fn the_table_has_every_exported_function() {
-        let filled = include_str!("api_table.rs").lines().filter_map(|line| line.trim().split_once(": coop_"));
+        // After the type, whose functions may have a parameter of this form.
+        let (_, table) = include_str!("api_table.rs").split_once("static TABLE: coop_api = ").unwrap();
+        let filled = table.lines().filter_map(|line| line.trim().split_once(": coop_"));
         let fields: BTreeSet<_> = filled
             .filter(|(field, function)| function.strip_suffix(',') == Some(*field))
             .map(|(field, _)| format!("coop_{field}"))

@@ -174,8 +174,9 @@ pub unsafe extern "C" fn coop_dag_outcome_failure(
         else {
             return Ok(());
         };
-        told = failure.cause().get::<Told>().map(|told| told.status);
-        Err(error)
+        let said = failure.cause().get::<Told>();
+        told = said.map(|told| told.status);
+        Err(said.and_then(|told| told.closed.clone()).map_or(error, Error::Failed))
     });
     told.unwrap_or(status)
 }

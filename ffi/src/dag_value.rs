@@ -13,7 +13,10 @@ use coop_core::{
 
 use crate::{
     foreign::DropArg,
-    status::{COOP_E_AFFINITY, COOP_E_EXISTS, COOP_E_INVALID, COOP_E_OS, COOP_E_PANIC, COOP_E_RESOLVE, COOP_E_TIMEOUT},
+    status::{
+        COOP_E_AFFINITY, COOP_E_CLOSED, COOP_E_EXISTS, COOP_E_INVALID, COOP_E_OS, COOP_E_PANIC, COOP_E_RESOLVE,
+        COOP_E_TIMEOUT,
+    },
     status::{COOP_E_UNSUPPORTED, COOP_OK, coop_status, known_name},
     tsan,
 };
@@ -95,6 +98,8 @@ pub(crate) fn forget(value: Value) {
 pub(crate) struct Told {
     pub(crate) status: coop_status,
     pub(crate) cause: Value,
+    /// The words beside COOP_E_CLOSED, for which the core has its own.
+    pub(crate) closed: Option<String>,
 }
 
 /// A failure with a number and words of C's.
@@ -111,6 +116,7 @@ pub(crate) fn failure(
         return Err(Error::Invalid(format!("status is {status}: allowed are the numbers COOP_E_*")));
     };
     let text = message.unwrap_or_else(|| format!("its function answered {name}"));
+    let closed = (status == COOP_E_CLOSED).then(|| text.clone());
     let error = match status {
         COOP_E_INVALID => Error::Invalid(text),
         COOP_E_TIMEOUT => Error::Timeout(text),
@@ -120,9 +126,11 @@ pub(crate) fn failure(
         COOP_E_EXISTS => Error::Exists(text),
         COOP_E_RESOLVE => Error::Resolve(text),
         COOP_E_OS => Error::Os { context: text, errno: os_errno },
+        // What it waited for has gone: if that is the run's own loop or pool, so is the run.
+        COOP_E_CLOSED => Error::Closed("pool or event loop that it used"),
         _ => Error::Failed(text),
     };
-    Ok(Failure::with_cause(error, Value::new(Told { status, cause: own(cause) })))
+    Ok(Failure::with_cause(error, Value::new(Told { status, cause: own(cause), closed })))
 }
 
 /// What a function has answered, with its value.

@@ -64,6 +64,7 @@ static void no_graph(void) {
     coop_dag_node_options options = no_options();
     coop_dag_function function = {counts_run, &p, count_drop};
     coop_dag_predicate only_if = {NULL, &p, count_drop};
+    const uint64_t no_cpus[1] = {0};
     coop_dag_ref reads;
     CHECK_OK(coop_dag_builder_input(other, NAME("x"), &foreign));
     CHECK_OK(add_named(builder, "a", NULL, &p));
@@ -81,6 +82,10 @@ static void no_graph(void) {
     options = no_options();
     options.only_if = &only_if;
     CHECK_SAYS(coop_dag_builder_cpu(builder, NAME("b"), &options, function, NULL), COOP_E_NULL, "only_if.fn");
+    options = no_options();
+    options.cpus.words = no_cpus;
+    options.cpus.count = 1;
+    CHECK_SAYS(coop_dag_builder_cpu(builder, NAME("b"), &options, function, NULL), COOP_E_INVALID, "\"b\": cpu set {} is empty");
     options = no_options();
     options.timeout_ns = -5;
     CHECK_SAYS(coop_dag_builder_cpu(builder, NAME("b"), &options, function, NULL), COOP_E_INVALID, "timeout_ns is -5");

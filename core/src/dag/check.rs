@@ -12,7 +12,10 @@ use super::{
     graph::{Graph, Inner},
     links::Links,
 };
-use crate::error::{Error, Result};
+use crate::{
+    cpu::CpuSet,
+    error::{Error, Result},
+};
 
 /// How many nodes of a cycle are named.
 const NAMED: usize = 12;
@@ -33,6 +36,9 @@ pub(super) fn node(name: &str, options: &NodeOptions, reads: &[Dependency], func
     }
     if !matches!(function, Function::Cpu(_)) && options.cpus.is_some() {
         return invalid(format!("node {name:?} does not run in the pool: it takes no CPU set"));
+    }
+    if options.cpus.as_ref().is_some_and(CpuSet::is_empty) {
+        return invalid(format!("node {name:?}: cpu set {{}} is empty: name a CPU, or give no set"));
     }
     Ok(())
 }

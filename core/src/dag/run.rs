@@ -222,6 +222,12 @@ impl Head {
     pub(super) fn failed(&self, block: &Block<Self>, node: u32, failure: Failure) {
         let closed = match failure.error() {
             Some(Error::Closed(what)) if self.is_closing() => Some(Error::Closed(what)),
+            // What waits on a loop that has stopped is given up, whatever its function makes of that.
+            _ if self.graph.waits_on_loop(node)
+                && self.event_loop.as_ref().is_some_and(event_loop::Handle::is_stopped) =>
+            {
+                Some(Error::Closed("event loop"))
+            }
             _ => None,
         };
         let error = closed.or_else(|| self.fail_fast.then(|| self.named(node, &failure)));

@@ -169,7 +169,7 @@ impl Graph {
         self.dot_with(|_| (String::new(), "white"))
     }
 
-    fn waits_on_loop(&self, node: u32) -> bool {
+    pub(super) fn waits_on_loop(&self, node: u32) -> bool {
         matches!(self.0.ready[node as usize].function, Function::Io(_) | Function::Callback(_))
     }
 
