@@ -68,7 +68,7 @@ impl Hold {
 
 /// A batch of numbers behind a task that keeps the worker which has claimed them all, until what this gives is dropped: the other worker
 /// has run them when this returns.
-fn taken_over(pool: &Pool, numbers: usize) -> (Vec<usize>, mpsc::Sender<()>) {
+fn taken_over(pool: &Pool, numbers: usize) -> (Vec<usize>, Sender<()>) {
     let hold = Hold::all(pool);
     let (release, released) = mpsc::channel::<()>();
     let (say, said) = mpsc::channel();

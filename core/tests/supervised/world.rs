@@ -95,8 +95,8 @@ impl World {
         drop(self.host);
         self.observer
             .iter()
-            .filter_map(|item| match item {
-                Item::Event(event) => Some(event),
+            .map(|item| match item {
+                Item::Event(event) => event,
                 Item::Lost(count) => panic!("{count} events lost"),
             })
             .collect()

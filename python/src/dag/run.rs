@@ -102,11 +102,9 @@ impl Shared {
 pub(super) type Kept = Arc<[String]>;
 
 /// What the outcome is made of: the results, the exceptions, and the one that the run ended with.
-fn collect<'py>(
-    py: Python<'py>,
-    outcome: &Outcome,
-    kept: &Kept,
-) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyDict>, Option<Py<PyAny>>)> {
+type Collected<'py> = (Bound<'py, PyDict>, Bound<'py, PyDict>, Option<Py<PyAny>>);
+
+fn collect<'py>(py: Python<'py>, outcome: &Outcome, kept: &Kept) -> PyResult<Collected<'py>> {
     let (results, errors) = (PyDict::new(py), PyDict::new(py));
     for name in kept.iter() {
         if outcome.state(name) == Ok(NodeState::Done)

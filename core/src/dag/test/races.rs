@@ -52,7 +52,11 @@ fn graph(alive: &Arc<AtomicIsize>, runtime: &Runtime) -> Graph {
                 let calls = AtomicUsize::new(0);
                 builder.cpu("4", options, input, move |_| {
                     let made = Counted::new(&own);
-                    if calls.fetch_add(1, Ordering::Relaxed) % 3 == 0 { Ok(made) } else { Err(Failure::text("again")) }
+                    if calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) {
+                        Ok(made)
+                    } else {
+                        Err(Failure::text("again"))
+                    }
                 })
             }
             _ => builder.cpu(&node.to_string(), plain(), input, move |_| Ok(Counted::new(&own))),
