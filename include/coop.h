@@ -6367,11 +6367,8 @@ coop_status coop_version_check(int32_t major,
 
 /*
  Runs the entry that this process was started for, if it was: a host starts the program of a coop_service_options.worker anew for each
- run. In any other process it does nothing. To be called first of all in main, on the main thread, before there are other threads:
-
-     int32_t status;
-     if (coop_workers_run(workers, 1, &status) != COOP_OK) return 1;
-     if (status != COOP_NONE) return status;
+ run. In any other process it does nothing. To be called first of all in main, on the main thread, before there are other threads; main
+ then returns status, unless that is COOP_NONE.
 
  workers, count: the program's entries; copied. When this answers COOP_OK each of their arguments has been dropped once. status: set
  to COOP_NONE if this process is no worker, else to the status that it is to exit with: 0, 1 if the entry failed, which is then told on the
