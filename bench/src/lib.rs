@@ -58,6 +58,16 @@ impl std::fmt::Display for Spread {
     }
 }
 
+/// What comes after `--rounds`.
+///
+/// # Errors
+/// In words, if it is no number from 1.
+pub fn rounds(given: Option<String>) -> Result<usize, String> {
+    let given = given.unwrap_or_default();
+    let number = given.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| format!("--rounds {given:?}: allowed is a number from 1"))
+}
+
 /// Runs all contestants in turn, `rounds` times after one round that is not counted; a figure per contestant and round. Each round
 /// starts with the next one, so that none always follows the same other.
 pub fn interleave(rounds: usize, contestants: &mut [Contestant<'_>]) -> Vec<Vec<f64>> {

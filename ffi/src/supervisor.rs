@@ -192,6 +192,23 @@ pub unsafe extern "C" fn coop_supervisor_supervisor(
     })
 }
 
+// A verb on one child of a supervisor, which may wait.
+//
+// # Safety
+// The host is not freed yet.
+unsafe fn on_child(
+    host: *mut coop_host,
+    supervisor: coop_service_id,
+    child: coop_service_id,
+    verb: impl FnOnce(&Supervisor, ServiceId) -> Result<()>,
+) -> coop_status {
+    guard_wait!({
+        // SAFETY: the caller's promise.
+        let supervisor = unsafe { coop_host::supervisor(host, supervisor) }?;
+        verb(&supervisor, ServiceId(child))
+    })
+}
+
 /// Stops a child, waits until it has ended, and keeps its specification (but for a temporary child's).
 ///
 /// supervisor: which one of the host; 0 is the root. child: a child of it.
@@ -204,11 +221,8 @@ pub unsafe extern "C" fn coop_supervisor_terminate_child(
     supervisor: coop_service_id,
     child: coop_service_id,
 ) -> coop_status {
-    guard_wait!({
-        // SAFETY: a host that is not freed yet.
-        let supervisor = unsafe { coop_host::supervisor(host, supervisor) }?;
-        supervisor.terminate_child(ServiceId(child)).map(drop)
-    })
+    // SAFETY: a host that is not freed yet.
+    unsafe { on_child(host, supervisor, child, |supervisor, child| supervisor.terminate_child(child).map(drop)) }
 }
 
 /// Starts a child that does not run, and waits until it is ready.
@@ -222,11 +236,8 @@ pub unsafe extern "C" fn coop_supervisor_restart_child(
     supervisor: coop_service_id,
     child: coop_service_id,
 ) -> coop_status {
-    guard_wait!({
-        // SAFETY: a host that is not freed yet.
-        let supervisor = unsafe { coop_host::supervisor(host, supervisor) }?;
-        supervisor.restart_child(ServiceId(child)).map(drop)
-    })
+    // SAFETY: a host that is not freed yet.
+    unsafe { on_child(host, supervisor, child, |supervisor, child| supervisor.restart_child(child).map(drop)) }
 }
 
 /// Removes the specification of a child that does not run, for good; its entry's argument is dropped.
@@ -238,11 +249,8 @@ pub unsafe extern "C" fn coop_supervisor_delete_child(
     supervisor: coop_service_id,
     child: coop_service_id,
 ) -> coop_status {
-    guard_wait!({
-        // SAFETY: a host that is not freed yet.
-        let supervisor = unsafe { coop_host::supervisor(host, supervisor) }?;
-        supervisor.delete_child(ServiceId(child)).map(drop)
-    })
+    // SAFETY: a host that is not freed yet.
+    unsafe { on_child(host, supervisor, child, |supervisor, child| supervisor.delete_child(child).map(drop)) }
 }
 
 /// Hand-over: starts a new run of a child, and stops the old one when the new one is ready.
@@ -256,11 +264,8 @@ pub unsafe extern "C" fn coop_supervisor_replace_child(
     supervisor: coop_service_id,
     child: coop_service_id,
 ) -> coop_status {
-    guard_wait!({
-        // SAFETY: a host that is not freed yet.
-        let supervisor = unsafe { coop_host::supervisor(host, supervisor) }?;
-        supervisor.replace_child(ServiceId(child)).map(drop)
-    })
+    // SAFETY: a host that is not freed yet.
+    unsafe { on_child(host, supervisor, child, |supervisor, child| supervisor.replace_child(child).map(drop)) }
 }
 
 /// Shows the children of a supervisor, in the order of their start.

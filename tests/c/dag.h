@@ -51,18 +51,26 @@ static UNUSED long long read_number(coop_dag_call *call, size_t index) {
     return *(long long *)value;
 }
 
+enum { MOST_READS = 8 };
+
+/* Options of a node that reads these; refs is theirs. */
+static UNUSED coop_dag_node_options reading(coop_dag_ref *refs, size_t count, const coop_dag_node_id *reads) {
+    coop_dag_node_options options = no_options();
+    CHECK(count <= MOST_READS);
+    for (size_t i = 0; i < count; i++) refs[i] = node_ref(reads[i]);
+    options.reads = refs;
+    options.read_count = count;
+    return options;
+}
+
 /* Adds a node that reads these. */
 static UNUSED coop_dag_node_id cpu_node(coop_dag_builder *builder, const char *name,
                                         coop_status (*fn)(void *, coop_dag_call *, coop_dag_value *), void *arg,
                                         size_t count, const coop_dag_node_id *reads) {
     coop_dag_function function = {fn, arg, NULL};
-    coop_dag_node_options options = no_options();
-    coop_dag_ref refs[8];
+    coop_dag_ref refs[MOST_READS];
+    coop_dag_node_options options = reading(refs, count, reads);
     coop_dag_node_id made = 0;
-    CHECK(count <= 8);
-    for (size_t i = 0; i < count; i++) refs[i] = node_ref(reads[i]);
-    options.reads = refs;
-    options.read_count = count;
     CHECK_OK(coop_dag_builder_cpu(builder, NAME(name), &options, function, &made));
     return made;
 }
@@ -70,13 +78,9 @@ static UNUSED coop_dag_node_id io_node(coop_dag_builder *builder, const char *na
                                        void (*fn)(void *, coop_dag_call *, coop_dag_completer *), void *arg,
                                        size_t count, const coop_dag_node_id *reads) {
     coop_dag_io_function function = {fn, arg, NULL};
-    coop_dag_node_options options = no_options();
-    coop_dag_ref refs[8];
+    coop_dag_ref refs[MOST_READS];
+    coop_dag_node_options options = reading(refs, count, reads);
     coop_dag_node_id made = 0;
-    CHECK(count <= 8);
-    for (size_t i = 0; i < count; i++) refs[i] = node_ref(reads[i]);
-    options.reads = refs;
-    options.read_count = count;
     CHECK_OK(coop_dag_builder_io(builder, NAME(name), &options, function, &made));
     return made;
 }

@@ -82,11 +82,10 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         if argument == "--rounds" {
-            let given = arguments.next().unwrap_or_default();
-            match given.parse() {
-                Ok(number) if number > 0 => rounds = number,
-                _ => {
-                    eprintln!("--rounds {given:?}: allowed is a number from 1");
+            match coop_bench::rounds(arguments.next()) {
+                Ok(number) => rounds = number,
+                Err(error) => {
+                    eprintln!("{error}");
                     return ExitCode::FAILURE;
                 }
             }
