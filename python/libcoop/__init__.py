@@ -73,6 +73,7 @@ from libcoop._service import Service
 from libcoop._stats import LoopStats, PoolStats, WaitStats, WorkerStats
 from libcoop._streams import IncompleteRead
 from libcoop._udp import Datagram
+from libcoop._zygote import get_executable, set_executable
 
 __all__ = [
     "ERROR",
@@ -142,4 +143,6 @@ __all__ = [
     "WouldBlock",
     "WouldDeadlock",
     "__version__",
+    "get_executable",
+    "set_executable",
 ]

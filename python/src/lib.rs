@@ -73,7 +73,11 @@ mod _libcoop {
         runtime::Runtime,
         signal::Signal,
         stream::Stream,
-        supervisor::ServiceContext,
+        supervisor::{
+            ServiceContext,
+            fork::{die_with_parent, fork_sibling, other_threads},
+            worker::{begin_run, run_begun, run_failed},
+        },
         thread_state::{after_fork, leave_threads},
         timer::Timer,
         udp::UdpSocket,

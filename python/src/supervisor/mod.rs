@@ -4,9 +4,11 @@
 //!   to attach for a host does so on the attendant's thread, on a service's own, or on the caller's.
 //! * Whatever waits can be ended by Ctrl-C, and wakes up for nothing else (`wait::until`).
 //!
-//! `attendant.rs` that thread; `context.rs` what a run knows of itself.
+//! `attendant.rs` that thread; `context.rs` what a run knows of itself; `fork.rs` how a worker is made, `worker.rs` its run.
 
 pub(crate) mod attendant;
 mod context;
+pub(crate) mod fork;
+pub(crate) mod worker;
 
 pub(crate) use self::context::ServiceContext;
