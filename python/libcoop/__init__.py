@@ -11,9 +11,20 @@ Whatever waits, waits without the interpreter; Ctrl-C ends every wait in the mai
 """
 
 from libcoop._child import ExitStatus
+from libcoop._context import Context, Stopping
 from libcoop._dag import Dag, DagRun
 from libcoop._dag_outcome import SKIP, DagOutcome, NodeState, NodeStats
-from libcoop._enums import Mode, Priority, RunMode
+from libcoop._enums import (
+    AutoShutdown,
+    ChildState,
+    Executor,
+    Growth,
+    Mode,
+    Priority,
+    Restart,
+    RunMode,
+    Strategy,
+)
 from libcoop._errors import (
     Affinity,
     Cancelled,
@@ -58,6 +69,7 @@ from libcoop._libcoop import (
 from libcoop._pool import Pool, PoolView
 from libcoop._ports import Handler, Port
 from libcoop._runtime import Runtime
+from libcoop._service import Service
 from libcoop._stats import LoopStats, PoolStats, WaitStats, WorkerStats
 from libcoop._streams import IncompleteRead
 from libcoop._udp import Datagram
@@ -70,9 +82,12 @@ __all__ = [
     "WRITE",
     "Affinity",
     "Async",
+    "AutoShutdown",
     "Batch",
     "Cancelled",
+    "ChildState",
     "Closed",
+    "Context",
     "Dag",
     "DagOutcome",
     "DagRun",
@@ -80,11 +95,13 @@ __all__ = [
     "Error",
     "Event",
     "EventLoop",
+    "Executor",
     "Exists",
     "ExitStatus",
     "Failed",
     "Forked",
     "Future",
+    "Growth",
     "Handler",
     "IncompleteRead",
     "Invalid",
@@ -106,10 +123,14 @@ __all__ = [
     "Priority",
     "QueueFull",
     "Resolve",
+    "Restart",
     "RunMode",
     "Runtime",
+    "Service",
     "Signal",
     "Stale",
+    "Stopping",
+    "Strategy",
     "Stream",
     "Timeout",
     "Timer",

@@ -46,6 +46,7 @@ __all__ = [
     "PortStats",
     "RunHandle",
     "Runtime",
+    "ServiceContext",
     "Signal",
     "Stream",
     "Timer",
@@ -864,6 +865,61 @@ class Runtime:
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exc: object) -> None: ...
     def _stop_at_exit(self, patience: float) -> None: ...
+
+@final
+class ServiceContext:
+    """What a `Context` is made of. It may be used from any thread; when the run has ended it tells nothing any more."""
+
+    @property
+    def id(self) -> int:
+        """The service's id in its host."""
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+
+    @property
+    def path(self) -> str:
+        """Its names from the root down, joined by "/"."""
+
+    @property
+    def run(self) -> int:
+        """Which run this is, from 1."""
+
+    @property
+    def watchdog(self) -> float | None:
+        """How often it must beat, in seconds; None if it need not."""
+
+    @property
+    def args(self) -> tuple[Any, ...] | list[str] | None:
+        """What `start_child` gave it beside its template's arguments: a tuple, a list of str, or None."""
+
+    def ready(self) -> None:
+        """It can do its work: needed of a service that was added with `ready="notify"`."""
+
+    def beat(self) -> None:
+        """It makes progress: at least once within each `watchdog`."""
+
+    def extend(self, seconds: float) -> None:
+        """It needs so many seconds more, from now, to get ready, to stop, or to beat again. Raises ValueError."""
+
+    def status(self, text: str) -> None:
+        """What it does, in words."""
+
+    def ignore(self) -> None:
+        """Its start asks not to be run: it is to return next, and is not restarted. Raises Invalid if it is ready at once."""
+
+    def is_stopping(self) -> bool:
+        """Whether it was asked to stop."""
+
+    def wait_stopping(self, timeout: float | None = None) -> bool:
+        """Waits until it is asked to stop; False after `timeout` seconds."""
+
+    def on_stop(self, callback: Callable[[], object]) -> None:
+        """Has `callback()` called when it is asked to stop, on a thread of the library's; soon, if it was asked already."""
+
+    def _forget_callbacks(self) -> None:
+        """The run is over: lets go of the callbacks that were not called."""
 
 @final
 class Batch:

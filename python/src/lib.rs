@@ -11,7 +11,7 @@
 //!   runs; two threads in one `_BatchIterator` get RuntimeError from PyO3's borrow flag. One thing is the caller's, as with every
 //!   buffer: not to change a bytearray on one thread while another sends it.
 //!
-//! `dag/`, `event_loop.rs`, `native_future/`, `pool.rs`, `runtime.rs` and `port/` hold a class or two each; what they share is in `callback.rs`,
+//! `dag/`, `event_loop.rs`, `native_future/`, `pool.rs`, `runtime.rs`, `port/` and `supervisor/` hold a class or two each; what they share is in `callback.rs`,
 //! `detached.rs`, `errors.rs`, `report.rs`, `wait.rs` and `address.rs`.
 
 mod address;
@@ -43,6 +43,7 @@ mod sleep;
 mod source;
 mod stream;
 mod stream_options;
+mod supervisor;
 mod thread_state;
 mod timer;
 mod udp;
@@ -72,6 +73,7 @@ mod _libcoop {
         runtime::Runtime,
         signal::Signal,
         stream::Stream,
+        supervisor::ServiceContext,
         thread_state::{after_fork, leave_threads},
         timer::Timer,
         udp::UdpSocket,

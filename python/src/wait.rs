@@ -1,4 +1,6 @@
-//! Waiting that Ctrl-C can end.
+//! Waiting that Ctrl-C can end: in slices ([`wait`]), or for a future, without waking up for nothing ([`until`]).
+
+mod until;
 
 use std::{
     cell::Cell,
@@ -7,6 +9,8 @@ use std::{
 
 use coop_core::fork::Process;
 use pyo3::{exceptions::PyValueError, prelude::*};
+
+pub(crate) use self::until::until;
 
 /// How long a signal may wait to be heard, by the main thread while it waits. No other thread looks, nor wakes up to.
 const SLICE: Duration = Duration::from_millis(50);
