@@ -97,7 +97,7 @@ pub struct coop_service_event {
     pub run: u64,
     /// Its names from the root down, joined by '/'.
     pub path: coop_text,
-    /// What changed, in words: "ended by signal 9".
+    /// What changed, in words: "ended by SIGKILL".
     pub text: coop_text,
     /// All of it as JSON, one line; empty unless the observer asked for it.
     pub json: coop_text,
@@ -244,7 +244,7 @@ fn fill(shown: &mut coop_service_event, event: &Event, texts: &mut Texts) -> Vec
     shown.kind = 1 << event.what.kind() as u32;
     shown.text = match &event.what {
         What::Status(text) => texts.add(text),
-        What::StartFailed { reason, tail } => {
+        What::StartFailed { reason, tail, .. } => {
             lines = tail;
             texts.add(reason)
         }
@@ -254,7 +254,7 @@ fn fill(shown: &mut coop_service_event, event: &Event, texts: &mut Texts) -> Vec
     match &event.what {
         What::Spawned { pid } => shown.pid = *pid,
         What::Backoff { delay } | What::Parked { delay } => shown.delay_ns = nanos(*delay),
-        What::Ended { how, normal, because, uptime, restarts, tail } => {
+        What::Ended { how, normal, because, uptime, restarts, tail, .. } => {
             lines = tail;
             shown.normal = i32::from(*normal);
             shown.because = because.map_or(0, because_number);

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 /// How a run of a service ended.
@@ -82,6 +83,9 @@ pub enum What {
         reason: String,
         /// The last lines that it wrote.
         tail: Vec<String>,
+        /// What it left behind to explain that, of several lines: a traceback, a dump of its stack.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<String>,
     },
     /// Its start asked not to be run: OTP's `ignore`.
     Ignored,
@@ -101,6 +105,9 @@ pub enum What {
         restarts: u64,
         /// The last lines that it wrote.
         tail: Vec<String>,
+        /// As beside [`What::StartFailed`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<String>,
     },
     /// It is started again after this delay.
     Backoff {
@@ -200,10 +207,10 @@ impl Kind {
 }
 
 impl What {
-    /// The last lines of the run that it is about, if it has such.
-    pub(super) fn tail_mut(&mut self) -> Option<&mut Vec<String>> {
+    /// The last lines of the run that it is about, and its details, if it has such.
+    pub(super) fn length_mut(&mut self) -> Option<(&mut Vec<String>, &mut Option<String>)> {
         match self {
-            Self::StartFailed { tail, .. } | Self::Ended { tail, .. } => Some(tail),
+            Self::StartFailed { tail, details, .. } | Self::Ended { tail, details, .. } => Some((tail, details)),
             _ => None,
         }
     }
@@ -247,6 +254,41 @@ pub struct Event {
     pub what: What,
 }
 
+/// The longest details of an event, in bytes.
+pub(super) const DETAILS: usize = 64 * 1024;
+
+impl Ended {
+    /// An error of several lines: the first one is how it ended, the others are its details.
+    pub(super) fn and_details(self) -> (Self, Option<String>) {
+        let split = |text: String| match text.split_once('\n') {
+            Some((first, rest)) if !rest.trim().is_empty() => {
+                (first.trim_end().to_owned(), Some(cut(rest, DETAILS).to_owned()))
+            }
+            _ => (text, None),
+        };
+        match self {
+            Self::Failed(text) => {
+                let (text, details) = split(text);
+                (Self::Failed(text), details)
+            }
+            Self::Panicked(text) => {
+                let (text, details) = split(text);
+                (Self::Panicked(text), details)
+            }
+            other => (other, None),
+        }
+    }
+}
+
+/// Its first bytes, up to the end of a character.
+pub(super) fn cut(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -254,7 +296,10 @@ impl fmt::Display for Ended {
             Self::Exited(code) => write!(f, "exited with {code}"),
             Self::Signaled { signal, core_dumped } => {
                 let core = if *core_dumped { ", core dumped" } else { "" };
-                write!(f, "ended by signal {signal}{core}")
+                match Signal::try_from(*signal) {
+                    Ok(named) => write!(f, "ended by {named}{core}"),
+                    Err(_) => write!(f, "ended by signal {signal}{core}"),
+                }
             }
             Self::Failed(error) => write!(f, "failed: {error}"),
             Self::Panicked(message) => write!(f, "panicked: {message}"),
@@ -366,6 +411,7 @@ mod test {
             uptime: Duration::from_millis(1500),
             restarts: 1,
             tail: vec!["first".into(), "last\u{7}".into()],
+            details: Some("several\nlines".into()),
         });
         assert_eq!(
             ended.to_string(),
@@ -375,12 +421,36 @@ mod test {
     }
 
     #[test]
+    fn signals_are_named() {
+        for (signal, core_dumped, words) in [
+            (9, false, "ended by SIGKILL"),
+            (11, true, "ended by SIGSEGV, core dumped"),
+            (35, false, "ended by signal 35"),
+        ] {
+            assert_eq!(Ended::Signaled { signal, core_dumped }.to_string(), words);
+        }
+    }
+
+    #[test]
+    fn an_error_of_several_lines_is_a_line_and_details() {
+        let split = |text: &str| Ended::Failed(text.into()).and_details();
+        assert_eq!(split("one line"), (Ended::Failed("one line".into()), None));
+        assert_eq!(split("one line\n"), (Ended::Failed("one line\n".into()), None));
+        assert_eq!(split("first\r\n\nthird"), (Ended::Failed("first".into()), Some("\nthird".into())));
+        let (how, details) = Ended::Panicked(format!("x\n{}", "ä".repeat(DETAILS))).and_details();
+        assert_eq!((how, details.unwrap().len()), (Ended::Panicked("x".into()), DETAILS));
+        assert_eq!(Ended::Exited(1).and_details(), (Ended::Exited(1), None));
+        assert_eq!((cut("aä", 2), cut("aä", 3), cut("", 0)), ("a", "aä", ""));
+    }
+
+    #[test]
     fn an_event_comes_back_from_json() {
         for what in [
             What::Added,
             What::Status("x".into()),
             What::Spawned { pid: 3 },
-            What::StartFailed { reason: "none".into(), tail: vec!["a".into()] },
+            What::StartFailed { reason: "none".into(), tail: vec!["a".into()], details: None },
+            What::StartFailed { reason: "none".into(), tail: Vec::new(), details: Some("a\nb".into()) },
             What::Backoff { delay: Duration::from_millis(50) },
         ] {
             let event = event(what);

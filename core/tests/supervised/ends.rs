@@ -81,7 +81,7 @@ fn fails_before_ready() {
     let error = world.host.start().unwrap_err().to_string();
     assert!(error.contains("exited with 1 before it was ready") && error.contains("no configuration"), "{error}");
     let event = world.until_kind("root/no_start", Kind::StartFailed);
-    let What::StartFailed { reason, tail } = &event.what else { unreachable!() };
+    let What::StartFailed { reason, tail, .. } = &event.what else { unreachable!() };
     assert!(reason.contains("no configuration"), "{reason}");
     assert_eq!(tail.last().unwrap(), "service \"no_start\": no configuration");
 }

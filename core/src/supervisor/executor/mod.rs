@@ -129,12 +129,19 @@ pub enum Report {
     Status(String),
     /// Its start asked not to be run; the end follows.
     Ignore,
+    /// Its process is there: told by an executor whose [`Running::pid`] did not know it at first.
+    Spawned {
+        /// Which.
+        pid: i32,
+    },
     /// It has ended.
     Ended {
         /// How.
         how: Ended,
         /// The last lines that it wrote.
         tail: Vec<String>,
+        /// What it left behind to explain its end, of several lines.
+        details: Option<String>,
     },
 }
 
@@ -149,9 +156,10 @@ impl Reporter {
         (self.tell)(report);
     }
 
-    /// The end, without lines.
+    /// The end, without lines. Of an error of several ones the first is how it ended, and the others are the details.
     pub fn ended(&self, how: Ended) {
-        self.tell(Report::Ended { how, tail: Vec::new() });
+        let (how, details) = how.and_details();
+        self.tell(Report::Ended { how, tail: Vec::new(), details });
     }
 }
 

@@ -20,7 +20,7 @@
 //! * The host waits for no observer: each has a bounded queue, which loses the oldest, and is emptied by a thread of the host's that does
 //!   nothing else.
 //! * Numbers go up by one, but for what the filter leaves out and what is told as lost.
-//! * An event longer than [`PACKET`] has the first lines of its tail left out.
+//! * An event longer than [`PACKET`] has the first lines of its tail and the end of its details left out.
 //!
 //! `observe.rs` the end in the child, `serve.rs` the host's.
 
@@ -34,7 +34,10 @@ mod test;
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::serve::Hub;
-use super::{event::Event, filter::Filter};
+use super::{
+    event::{Event, cut},
+    filter::Filter,
+};
 
 /// The longest packet.
 const PACKET: usize = 64 * 1024;
@@ -68,22 +71,37 @@ enum Packet<E> {
     Lost(u64),
 }
 
-/// An event as a packet; `None` if it does not fit even without its tail.
+/// An event as a packet; `None` if it does not fit even without its tail and its details.
 fn packet(event: &Event) -> Option<Vec<u8>> {
     let whole = serde_json::to_vec(&Packet::Event(event)).ok()?;
     if whole.len() <= PACKET {
         return Some(whole);
     }
     let mut short = event.clone();
-    let tail = short.what.tail_mut()?;
-    // Escaped, a character is six at most.
-    let mut room = PACKET / 2 / 6;
+    let mut room = PACKET / 2;
+    while room > 256 {
+        shorten(&mut short, room)?;
+        let bytes = serde_json::to_vec(&Packet::Event(&short)).ok()?;
+        if bytes.len() <= PACKET {
+            return Some(bytes);
+        }
+        room /= 2;
+    }
+    None
+}
+
+/// Leaves so many bytes of the tail, its last lines, and of the details, their first ones. `None` if it has no such.
+fn shorten(event: &mut Event, mut room: usize) -> Option<()> {
+    let (tail, details) = event.what.length_mut()?;
+    if let Some(details) = details {
+        details.truncate(cut(details, room / 2).len());
+    }
     let kept = tail.iter().rev().take_while(|line| {
-        let fits = line.len() <= room;
-        room = room.saturating_sub(line.len() + 1);
+        let fits = line.len() <= room / 2;
+        room = room.saturating_sub(2 * (line.len() + 1));
         fits
     });
     let kept = kept.count();
     tail.drain(..tail.len() - kept);
-    serde_json::to_vec(&Packet::Event(&short)).ok().filter(|short| short.len() <= PACKET)
+    Some(())
 }

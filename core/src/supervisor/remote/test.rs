@@ -150,22 +150,27 @@ fn what_cannot_be_observed_is_refused_in_words() {
     assert_eq!(journal.observers(), 0);
 }
 
-fn ended(tail: Vec<String>) -> Event {
-    let what =
-        What::Ended { how: Ended::Exited(1), normal: false, because: None, uptime: Duration::ZERO, restarts: 0, tail };
+fn ended(tail: Vec<String>, details: Option<String>) -> Event {
+    let (how, uptime) = (Ended::Exited(1), Duration::ZERO);
+    let what = What::Ended { how, normal: false, because: None, uptime, restarts: 0, tail, details };
     Event { number: 1, time: SystemTime::UNIX_EPOCH, id: 1, path: "root/web".into(), run: 1, what }
 }
 
 #[test]
-fn an_event_that_is_too_long_keeps_the_end_of_its_tail() {
+fn an_event_that_is_too_long_keeps_the_end_of_its_tail_and_the_beginning_of_its_details() {
     let tail: Vec<_> = (0..10_000).map(|line| format!("line \u{1} {line}")).collect();
-    let bytes = packet(&ended(tail)).unwrap();
-    assert!(bytes.len() <= PACKET);
-    let Packet::Event(event) = serde_json::from_slice::<Packet<Event>>(&bytes).unwrap() else { panic!("no event") };
-    let What::Ended { tail, .. } = event.what else { panic!("another event") };
-    assert!(tail.len() > 10 && tail.len() < 10_000, "{}", tail.len());
-    assert_eq!(tail.last().unwrap(), "line \u{1} 9999");
-    let short = ended(vec!["a".into()]);
+    for character in ["x", "\u{1}", "ä"] {
+        let details = format!("first\n{}", character.repeat(60_000));
+        let bytes = packet(&ended(tail.clone(), Some(details))).unwrap();
+        assert!(bytes.len() <= PACKET);
+        let Packet::Event(event) = serde_json::from_slice::<Packet<Event>>(&bytes).unwrap() else { panic!("no event") };
+        let What::Ended { tail, details, .. } = event.what else { panic!("another event") };
+        assert!(tail.len() > 10 && tail.len() < 10_000, "{}", tail.len());
+        assert_eq!(tail.last().unwrap(), "line \u{1} 9999");
+        let details = details.unwrap();
+        assert!(details.starts_with("first\n") && details.len() > 1000, "{}", details.len());
+    }
+    let short = ended(vec!["a".into()], None);
     let Packet::Event(event) = serde_json::from_slice::<Packet<Event>>(&packet(&short).unwrap()).unwrap() else {
         panic!("no event")
     };

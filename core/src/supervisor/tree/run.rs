@@ -36,6 +36,8 @@ pub(super) struct Run {
     began: Instant,
     /// None for a supervisor, and until the executor has answered.
     life: Option<Box<dyn Running>>,
+    /// Its process, from when that was told.
+    pid: Option<i32>,
     pub(super) beats: Arc<Beats>,
     /// How often it must make progress, if it has said so itself.
     pub(super) watchdog: Option<Duration>,
@@ -67,6 +69,7 @@ impl Run {
             number,
             began,
             life: None,
+            pid: None,
             beats: Beats::new(began),
             watchdog: None,
             extended: None,
@@ -85,7 +88,7 @@ impl Run {
     }
 
     pub(super) fn pid(&self) -> Option<i32> {
-        self.life.as_ref()?.pid()
+        self.pid
     }
 }
 
@@ -122,8 +125,7 @@ impl Tree {
                 let place = if node.current.is_some() { &mut node.next } else { &mut node.current };
                 *place = Some(run);
                 if let Some(pid) = pid {
-                    self.orphans.ran(pid);
-                    self.emit(id, What::Spawned { pid });
+                    self.spawned(id, number, pid);
                 }
                 match service.executor.ready(service) {
                     Ready::AtOnce => self.ready(id, number),
@@ -131,8 +133,23 @@ impl Tree {
                 }
             }
             Err(error) => {
-                self.emit(id, What::StartFailed { reason: error.to_string(), tail: Vec::new() });
+                self.emit(id, What::StartFailed { reason: error.to_string(), tail: Vec::new(), details: None });
                 self.input_of(id, Input::StartFailed(id, error));
+            }
+        }
+    }
+
+    /// Its process is there; told once for each run.
+    fn spawned(&mut self, id: ServiceId, number: u64, pid: i32) {
+        let disowned = self.disowned.get_mut(&(id, number)).map(|(_, run)| run);
+        let current = self.nodes.get_mut(id.0).and_then(|node| node.run_mut(number));
+        let is_disowned = disowned.is_some();
+        if let Some(run) = disowned.or(current)
+            && run.pid.replace(pid).is_none()
+        {
+            self.orphans.ran(pid);
+            if !is_disowned {
+                self.emit_run(id, number, What::Spawned { pid });
             }
         }
     }
@@ -162,7 +179,8 @@ impl Tree {
                     self.emit_run(id, number, What::Ignored);
                 }
             }
-            Report::Ended { how, tail } => self.ended(id, number, how, tail),
+            Report::Spawned { pid } => self.spawned(id, number, pid),
+            Report::Ended { how, tail, details } => self.ended(id, number, how, (tail, details)),
         }
     }
 
@@ -319,14 +337,15 @@ impl Tree {
         Some((run, is_next || others))
     }
 
-    fn ended(&mut self, id: ServiceId, number: u64, how: Ended, tail: Vec<String>) {
+    fn ended(&mut self, id: ServiceId, number: u64, how: Ended, left: Left) {
         if let Some((path, run)) = self.disowned.remove(&(id, number)) {
             run.pid().into_iter().for_each(|pid| self.orphans.ended(pid));
             let what = if run.ready {
                 let normal = run.by_us();
-                ended(&run, how, normal, tail)
+                ended(&run, how, normal, left)
             } else {
-                What::StartFailed { reason: not_ready(&run, &how, &tail), tail }
+                let reason = not_ready(&run, &how, &left.0);
+                What::StartFailed { reason, tail: left.0, details: left.1 }
             };
             self.journal.add(id.0, &path, number, what);
             // What it counts for was counted when it was let go of.
@@ -350,15 +369,16 @@ impl Tree {
             if !normal {
                 self.note_fault(id, &how.to_string());
             }
-            self.emit_run(id, number, ended(&run, how, normal, tail));
+            self.emit_run(id, number, ended(&run, how, normal, left));
             Input::Ended { child: id, normal, successor }
         } else if run.ignored {
-            self.emit_run(id, number, ended(&run, how, true, tail));
+            self.emit_run(id, number, ended(&run, how, true, left));
             Input::Ignored(id)
         } else {
-            let reason = not_ready(&run, &how, &tail);
+            let reason = not_ready(&run, &how, &left.0);
             self.note_fault(id, &reason);
-            self.emit_run(id, number, What::StartFailed { reason: reason.clone(), tail });
+            let (tail, details) = left;
+            self.emit_run(id, number, What::StartFailed { reason: reason.clone(), tail, details });
             Input::StartFailed(id, Error::Failed(reason))
         };
         // The executor's part of it goes before anything is started in its place.
@@ -409,17 +429,20 @@ impl Tree {
         if let Some(error) = failed {
             let Some((run, _)) = self.take_run(id, number) else { return };
             drop(run);
-            self.emit_run(id, number, What::StartFailed { reason: error.to_string(), tail: Vec::new() });
+            self.emit_run(id, number, What::StartFailed { reason: error.to_string(), tail: Vec::new(), details: None });
             self.input_of(id, Input::StartFailed(id, error));
         } else {
-            self.ended(id, number, Ended::Shutdown, Vec::new());
+            self.ended(id, number, Ended::Shutdown, Left::default());
         }
     }
 }
 
-fn ended(run: &Run, how: Ended, normal: bool, tail: Vec<String>) -> What {
+/// What a run left: its last lines, and details.
+type Left = (Vec<String>, Option<String>);
+
+fn ended(run: &Run, how: Ended, normal: bool, (tail, details): Left) -> What {
     let (because, uptime) = (run.because, run.began.elapsed());
-    What::Ended { how, normal, because, uptime, restarts: run.number - 1, tail }
+    What::Ended { how, normal, because, uptime, restarts: run.number - 1, tail, details }
 }
 
 fn not_ready(run: &Run, how: &Ended, tail: &[String]) -> String {

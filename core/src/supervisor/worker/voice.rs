@@ -67,7 +67,7 @@ impl Voice {
             Report::Watchdog(every) => manager.custom(&format!("WATCHDOG_USEC={}", every.as_micros())),
             Report::Trigger => manager.custom("WATCHDOG=trigger"),
             Report::Ignore => manager.custom("X_COOP_IGNORE=1"),
-            Report::Alive | Report::Ended { .. } => Ok(()),
+            Report::Alive | Report::Spawned { .. } | Report::Ended { .. } => Ok(()),
         };
         complain(told);
     }

@@ -5,6 +5,7 @@
 //! * The host's thread makes each child, and is what the child dies with: it has to outlive them.
 //! * A child that does not get as far as its program is a start that failed, with the step, the path and the reason.
 //! * Before the end of a child is told, its group has been killed, it has been reaped, and all that it wrote and sent has been told.
+//! * A child that says with what error it ends (`X_COOP_FAILED`), and then exits with another status than 0, has ended by that.
 //! * Asked to stop, its group gets its stop signal; ended, SIGKILL. Dropped, it is ended.
 //!
 //! # Where things are
@@ -25,7 +26,12 @@ mod spawn;
 #[cfg(all(test, not(loom)))]
 mod test;
 
-use std::{ffi::OsString, fmt, os::fd::OwnedFd, sync::Arc};
+use std::{
+    ffi::OsString,
+    fmt,
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 pub use self::command::{Command, Descriptor, Limit, Resource};
 use self::{
@@ -37,7 +43,7 @@ use self::{
 use super::{
     super::{
         Supervisor,
-        event::{Because, Ended},
+        event::{Because, DETAILS, Ended, cut},
         service::{Args, Ready, Service, ServiceId},
     },
     Executor, Report, Reporter, Running, Start, Stopped,
@@ -129,15 +135,17 @@ impl Executor for Process {
         // Below a host, also for observers in it and in what it starts.
         let notifies =
             self.notify || supervisor.is_some() || service.ready != Ready::AtOnce || service.watchdog.is_some();
+        let failed = Failed::default();
         let notify = notifies.then(|| {
             let hears = Hears {
                 id,
                 reporter: reporter.clone(),
+                failed: failed.clone(),
                 on_observer: self.on_observer.clone().or_else(|| to_host(supervisor?, path)),
             };
             Notify::new(path, command.uid, event_loop, move |notice| hears.tell(notice))
         });
-        let run = Arc::new(Run { capture, notify: notify.transpose()?, reporter });
+        let run = Arc::new(Run { capture, notify: notify.transpose()?, reporter, failed, details: None });
         let mut extras = say(service, run.notify.as_ref(), &writers);
         extras.env.extend(self.env.iter().cloned());
         extras.pid_env.extend(&self.pid_env);
@@ -160,7 +168,13 @@ struct Run {
     capture: Capture,
     notify: Option<Notify>,
     reporter: Reporter,
+    failed: Failed,
+    /// What its process writes details of its end to.
+    details: Option<OwnedFd>,
 }
+
+/// The error that a process says that it ends with.
+type Failed = Arc<Mutex<Option<String>>>;
 
 impl Run {
     /// Reaped, and its group gone: what it sent, what it wrote, and that.
@@ -169,13 +183,33 @@ impl Run {
             notify.finish();
         }
         let tail = self.capture.finish();
-        let how = match how {
-            Ok(ExitStatus { signal: Some(signal), core_dumped, .. }) => Ended::Signaled { signal, core_dumped },
-            Ok(ExitStatus { code, .. }) => Ended::Exited(code.unwrap_or(0)),
-            Err(error) => Ended::Lost(error.to_string()),
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let how = match (how, failed) {
+            (Ok(ExitStatus { signal: Some(signal), core_dumped, .. }), _) => Ended::Signaled { signal, core_dumped },
+            (Ok(ExitStatus { code: Some(1..), .. }), Some(failed)) => Ended::Failed(failed),
+            (Ok(ExitStatus { code, .. }), _) => Ended::Exited(code.unwrap_or(0)),
+            (Err(error), _) => Ended::Lost(error.to_string()),
         };
-        self.reporter.tell(Report::Ended { how, tail });
+        let details = self.details.as_ref().and_then(details);
+        self.reporter.tell(Report::Ended { how, tail, details });
     }
+}
+
+/// The first part of what was written there.
+fn details(written: &OwnedFd) -> Option<String> {
+    let mut bytes = Vec::new();
+    // Whoever wrote it has moved the position.
+    let mut read = 0;
+    let mut piece = [0; 4096];
+    while bytes.len() < DETAILS {
+        let count = rustix::io::pread(written, &mut piece, read).ok().filter(|count| *count > 0);
+        let Some(count) = count else { break };
+        read += count as u64;
+        bytes.extend_from_slice(&piece[..count]);
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let text = cut(&text, DETAILS).trim_end();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// Hands observers over to the host.
@@ -192,6 +226,7 @@ fn to_host(supervisor: &Supervisor, path: &str) -> Option<OnObserver> {
 struct Hears {
     id: ServiceId,
     reporter: Reporter,
+    failed: Failed,
     on_observer: Option<OnObserver>,
 }
 
@@ -207,6 +242,9 @@ impl Hears {
             Notice::Errno(errno) => {
                 let text = std::io::Error::from_raw_os_error(errno);
                 self.reporter.tell(Report::Status(format!("{text} (errno {errno})")));
+            }
+            Notice::Failed(text) => {
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).replace(text);
             }
             Notice::Trigger => self.reporter.tell(Report::Trigger),
             Notice::Watchdog(every) => self.reporter.tell(Report::Watchdog(every)),

@@ -61,6 +61,8 @@ pub(crate) enum Notice {
     Status(String),
     /// An error number that describes its state.
     Errno(i32),
+    /// With what error it is about to end.
+    Failed(String),
     /// It is alive, and makes progress.
     Beat,
     /// It runs, whatever it does.
@@ -245,6 +247,7 @@ impl Heard {
                 Field::Reloading => Notice::Reloading,
                 Field::Status(text) => Notice::Status(text),
                 Field::Errno(number) => Notice::Errno(number),
+                Field::Failed(text) => Notice::Failed(text),
                 Field::Beat => Notice::Beat,
                 Field::Alive => Notice::Alive,
                 Field::Ignore => Notice::Ignore,

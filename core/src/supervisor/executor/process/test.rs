@@ -106,7 +106,7 @@ impl Run {
     fn to_the_end(&self) -> (Vec<Report>, End) {
         let mut before = Vec::new();
         let end = self.until(|| match self.reports.try_recv().ok()? {
-            Report::Ended { how, tail } => Some((how, tail)),
+            Report::Ended { how, tail, .. } => Some((how, tail)),
             report => {
                 before.push(report);
                 None

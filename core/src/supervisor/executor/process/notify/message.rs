@@ -4,6 +4,11 @@
 
 use std::time::Duration;
 
+use crate::supervisor::event::cut;
+
+/// The longest error, in bytes.
+const FAILED: usize = 4096;
+
 /// What is known of the protocol. The rest (`FDSTORE`, `MONOTONIC_USEC`, …) is ignored, as are values that are none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Field {
@@ -18,6 +23,8 @@ pub(super) enum Field {
     Extend(Duration),
     MainPid(String),
     Barrier,
+    /// Of this library: the error that it is about to end with.
+    Failed(String),
     /// Of this library: its runtime runs.
     Alive,
     /// Of this library: its start asks not to be run.
@@ -45,6 +52,7 @@ fn field(line: &[u8]) -> Option<Field> {
         (b"X_COOP_IGNORE", b"1") => Some(Field::Ignore),
         (b"BARRIER", b"1") => Some(Field::Barrier),
         (b"STATUS", _) => Some(Field::Status(text())),
+        (b"X_COOP_FAILED", _) => Some(Field::Failed(cut(&text(), FAILED).to_owned())),
         (b"MAINPID", _) => Some(Field::MainPid(text())),
         (b"X_COOP_OBSERVE", _) => Some(Field::Observe(text())),
         (b"ERRNO", _) => number(value).and_then(|number| i32::try_from(number).ok()).map(Field::Errno),
@@ -74,7 +82,7 @@ mod test {
 
     #[test]
     fn each_field_is_read() {
-        let text = b"READY=1\nSTATUS=a = b\nERRNO=2\nWATCHDOG=1\nWATCHDOG=trigger\nWATCHDOG_USEC=20\nEXTEND_TIMEOUT_USEC=0\nMAINPID=7\nBARRIER=1\nSTOPPING=1\nRELOADING=1\nX_COOP_OBSERVE={}\nX_COOP_ALIVE=1\nX_COOP_IGNORE=1\n";
+        let text = b"READY=1\nSTATUS=a = b\nERRNO=2\nWATCHDOG=1\nWATCHDOG=trigger\nWATCHDOG_USEC=20\nEXTEND_TIMEOUT_USEC=0\nMAINPID=7\nBARRIER=1\nSTOPPING=1\nRELOADING=1\nX_COOP_OBSERVE={}\nX_COOP_ALIVE=1\nX_COOP_IGNORE=1\nX_COOP_FAILED=ValueError: 7\n";
         let wanted = [
             Field::Ready,
             Field::Status("a = b".into()),
@@ -90,6 +98,7 @@ mod test {
             Field::Observe("{}".into()),
             Field::Alive,
             Field::Ignore,
+            Field::Failed("ValueError: 7".into()),
         ];
         assert_eq!(parsed(text), wanted);
     }
@@ -103,6 +112,8 @@ mod test {
             [Field::Extend(Duration::from_micros(u64::MAX))]
         );
         assert_eq!(parsed(b"EXTEND_TIMEOUT_USEC=18446744073709551616"), []);
+        let long = [b"X_COOP_FAILED=".as_slice(), &[b'x'; 7000]].concat();
+        assert_eq!(parsed(&long), [Field::Failed("x".repeat(FAILED))]);
         assert_eq!(parsed(b"STATUS=\xff"), [Field::Status("\u{fffd}".into())]);
     }
 

@@ -142,7 +142,7 @@ fn children_of_a_loop_with_a_thread_of_its_own_may_be_made_by_its_callbacks() {
         })
         .unwrap();
     let (running, reports) = made.recv_timeout(LONG).unwrap().unwrap();
-    let Report::Ended { how, tail } = reports.recv_timeout(LONG).unwrap() else { panic!("only its end") };
+    let Report::Ended { how, tail, .. } = reports.recv_timeout(LONG).unwrap() else { panic!("only its end") };
     assert_eq!((how, tail), (Ended::Exited(4), vec!["hello".into()]));
     drop(running);
 }

@@ -91,3 +91,12 @@ fn a_strangers_message_is_refused() {
         assert!(matches!(heard.try_recv(), Ok(Notice::Ready)));
     }
 }
+
+/// Of a process that says so, and then exits as one that has failed.
+#[test]
+fn the_error_that_it_ends_with_is_how_it_ended() {
+    for (status, how) in [(3, Ended::Failed("ValueError: 7".into())), (0, Ended::Exited(0))] {
+        let told = Process { notify: true, ..silent(role("says-how-it-fails").env("STATUS", status.to_string())) };
+        assert_eq!(ended(&told).unwrap().0, how);
+    }
+}

@@ -28,6 +28,7 @@ const ROLES: &[Role] = &[
     ("tells-a-stranger", tells_a_stranger),
     ("is-ready-and-waits", is_ready_and_waits),
     ("says-of-its-watchdog", says_of_its_watchdog),
+    ("says-how-it-fails", says_how_it_fails),
 ];
 
 #[test]
@@ -226,4 +227,10 @@ fn says_of_its_watchdog() -> String {
     loop {
         std::thread::park();
     }
+}
+
+fn says_how_it_fails() -> String {
+    let (socket, address) = manager();
+    socket.send_to_addr(b"X_COOP_FAILED=ValueError: 7", &address).unwrap();
+    process::exit(std::env::var("STATUS").unwrap().parse().unwrap());
 }
