@@ -73,7 +73,10 @@ mod _libcoop {
         runtime::Runtime,
         signal::Signal,
         stream::Stream,
-        supervisor::ServiceContext,
+        supervisor::{
+            NativeCommand, NativeExecutor, NativeHost, NativeService, NativeSupervisor, ServiceContext, ServiceEnd,
+            TakenSignals, on_asyncio, on_thread,
+        },
         thread_state::{after_fork, leave_threads},
         timer::Timer,
         udp::UdpSocket,
