@@ -81,6 +81,7 @@ from libcoop._stats import LoopStats, PoolStats, WaitStats, WorkerStats
 from libcoop._streams import IncompleteRead
 from libcoop._supervisor import Supervisor
 from libcoop._udp import Datagram
+from libcoop._zygote import get_executable, set_executable
 
 if _TYPE_CHECKING:
     from libcoop._aio import AsyncHost, AsyncSupervisor
@@ -164,6 +165,8 @@ __all__ = [
     "WouldBlock",
     "WouldDeadlock",
     "__version__",
+    "get_executable",
+    "set_executable",
 ]
 
 

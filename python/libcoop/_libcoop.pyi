@@ -1282,6 +1282,28 @@ def _flush_log(patience: float) -> None:
 def _refuse_calls() -> None:
     """A pool takes no more calls from now on, whichever it is. Called at exit."""
 
+def _other_threads() -> list[str]:
+    """The names of this process's threads, without the main thread."""
+
+def _fork_sibling() -> int:
+    """Forks, as `os.fork`, but the child's parent is this process's own. Answers 0 in the child. Raises OSError, and
+    RuntimeError if this process has other threads.
+    """
+
+def _die_with_parent() -> None:
+    """Has the system kill this process when the thread of its parent ends that made it."""
+
+def _begin_run(signals: list[int]) -> ServiceContext | None:
+    """Begins what the environment says of this process's run, which each of these signals asks to stop from now on;
+    what its entry is given. None if this process was not started for one. Once in a process.
+    """
+
+def _run_begun() -> None:
+    """Its entry is made, and about to run."""
+
+def _run_failed(text: str) -> None:
+    """It is about to end with this error, and status 1."""
+
 def _leave_threads(patience: float) -> bool:
     """Shuts the door and waits for those inside; false if some are still there after `patience` seconds: then
     finalizing would crash. Called at exit, after everything was joined.

@@ -75,7 +75,10 @@ mod _libcoop {
         stream::Stream,
         supervisor::{
             NativeCommand, NativeExecutor, NativeHost, NativeService, NativeSupervisor, ServiceContext, ServiceEnd,
-            TakenSignals, on_asyncio, on_thread,
+            TakenSignals,
+            fork::{die_with_parent, fork_sibling, other_threads},
+            on_asyncio, on_thread,
+            worker::{begin_run, run_begun, run_failed},
         },
         thread_state::{after_fork, leave_threads},
         timer::Timer,

@@ -51,7 +51,7 @@ pub use self::{
     executor::{Executor, Reporter, Running, Start, Stopped, async_::Async, callbacks::Callbacks, thread::Thread},
     filter::Filter,
     host::{Host, HostOptions},
-    observer::{Item, Observer, ObserverOptions, Place},
+    observer::{Item, Observer, ObserverOptions, Place, Ready as EventReady},
     service::{
         Args, AutoShutdown, Backoff, Growth, Ready, Restart, Service, ServiceId, Shutdown, Strategy, SupervisorOptions,
     },

@@ -5,18 +5,21 @@
 //! * Whatever waits can be ended by Ctrl-C, and wakes up for nothing else (`wait::until`).
 //!
 //! `host.rs` and `supervisor.rs` the owner of a tree and the verbs, `answer.rs` how they are waited for; `options.rs` what is said of services;
-//! `thread.rs`, `asyncio.rs` and `process.rs` what runs them; `attendant.rs` the attendant, `context.rs` what a run knows of itself.
+//! `thread.rs`, `asyncio.rs` and `process.rs` what runs them; `attendant.rs` the attendant, `context.rs` what a run knows of itself; `fork.rs` how a
+//! worker is made, `worker.rs` its run.
 
 mod answer;
 mod asyncio;
 pub(crate) mod attendant;
 mod context;
+pub(crate) mod fork;
 mod host;
 mod options;
 mod process;
 #[allow(clippy::module_inception, reason = "the verbs are a supervisor's")]
 mod supervisor;
 mod thread;
+pub(crate) mod worker;
 
 pub(crate) use self::{
     asyncio::{ServiceEnd, on_asyncio},
