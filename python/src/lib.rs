@@ -74,8 +74,10 @@ mod _libcoop {
         signal::Signal,
         stream::Stream,
         supervisor::{
-            ServiceContext,
+            NativeCommand, NativeExecutor, NativeHost, NativeService, NativeSupervisor, ServiceContext, ServiceEnd,
+            TakenSignals,
             fork::{die_with_parent, fork_sibling, other_threads},
+            on_asyncio, on_thread,
             worker::{begin_run, run_begun, run_failed},
         },
         thread_state::{after_fork, leave_threads},
