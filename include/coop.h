@@ -2158,7 +2158,7 @@ typedef struct {
      */
     coop_text path;
     /*
-     What changed, in words: "ended by signal 9".
+     What changed, in words: "ended by SIGKILL".
      */
     coop_text text;
     /*

@@ -97,7 +97,7 @@ pub struct coop_service_event {
     pub run: u64,
     /// Its names from the root down, joined by '/'.
     pub path: coop_text,
-    /// What changed, in words: "ended by signal 9".
+    /// What changed, in words: "ended by SIGKILL".
     pub text: coop_text,
     /// All of it as JSON, one line; empty unless the observer asked for it.
     pub json: coop_text,

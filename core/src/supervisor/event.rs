@@ -12,6 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 /// How a run of a service ended.
@@ -295,7 +296,10 @@ impl fmt::Display for Ended {
             Self::Exited(code) => write!(f, "exited with {code}"),
             Self::Signaled { signal, core_dumped } => {
                 let core = if *core_dumped { ", core dumped" } else { "" };
-                write!(f, "ended by signal {signal}{core}")
+                match Signal::try_from(*signal) {
+                    Ok(named) => write!(f, "ended by {named}{core}"),
+                    Err(_) => write!(f, "ended by signal {signal}{core}"),
+                }
             }
             Self::Failed(error) => write!(f, "failed: {error}"),
             Self::Panicked(message) => write!(f, "panicked: {message}"),
@@ -414,6 +418,17 @@ mod test {
             "7 2024-02-29T12:34:56.789Z root/web run 2: failed: no room, since it missed its watchdog's time, after 1.500s, \
              1 restarts before; its last line: last "
         );
+    }
+
+    #[test]
+    fn signals_are_named() {
+        for (signal, core_dumped, words) in [
+            (9, false, "ended by SIGKILL"),
+            (11, true, "ended by SIGSEGV, core dumped"),
+            (35, false, "ended by signal 35"),
+        ] {
+            assert_eq!(Ended::Signaled { signal, core_dumped }.to_string(), words);
+        }
     }
 
     #[test]

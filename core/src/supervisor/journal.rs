@@ -10,6 +10,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::Waker,
     time::SystemTime,
@@ -52,7 +53,8 @@ pub(super) struct Pending {
     /// Before the first of them.
     pub(super) lost: u64,
     pub(super) closed: bool,
-    pub(super) waker: Option<Waker>,
+    /// Of those who wait for something to be there: all are woken, and look for themselves.
+    pub(super) wakers: Slots<Waker>,
 }
 
 impl Queue {
@@ -72,11 +74,24 @@ impl Queue {
         wake(self.closed());
     }
 
-    fn closed(&self) -> Option<Waker> {
+    fn closed(&self) -> Vec<Waker> {
         let mut pending = self.lock();
         pending.closed = true;
         self.changed.notify_all();
-        pending.waker.take()
+        pending.woken()
+    }
+
+    /// Nothing comes any more, and what is there is not wanted.
+    pub(super) fn forget(&self) -> VecDeque<Item> {
+        let (items, wakers) = {
+            let mut pending = self.lock();
+            pending.closed = true;
+            pending.lost = 0;
+            self.changed.notify_all();
+            (mem::take(&mut pending.items), pending.woken())
+        };
+        wake(wakers);
+        items
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Pending> {
@@ -84,16 +99,19 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, item: Item) -> Option<Waker> {
+    fn push(&self, item: Item) -> Vec<Waker> {
         let mut pending = self.lock();
         pending.push(item, self.capacity);
         self.changed.notify_one();
-        pending.waker.take()
+        pending.woken()
     }
 }
 
 impl Pending {
     fn push(&mut self, item: Item, capacity: usize) {
+        if self.closed {
+            return;
+        }
         if self.items.len() >= capacity {
             self.lost += match self.items.pop_front() {
                 Some(Item::Lost(count)) => count,
@@ -102,8 +120,13 @@ impl Pending {
         }
         self.items.push_back(item);
     }
+
+    fn woken(&mut self) -> Vec<Waker> {
+        self.wakers.take_all().into_iter().map(|(_, waker)| waker).collect()
+    }
 }
 
+/// With no lock held.
 fn wake(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         job::caught("waker", || waker.wake());
@@ -154,10 +177,10 @@ impl Journal {
         let mut state = self.lock();
         {
             let mut pending = queue.lock();
-            pending.closed = state.closed;
             let wanted = state.kept.iter().rev().filter(|event| queue.filter.wants(event));
             let wanted: Vec<_> = wanted.take(replay).cloned().collect();
             wanted.into_iter().rev().for_each(|event| pending.push(Item::Event(event), capacity));
+            pending.closed = state.closed;
         }
         let queue = Arc::new(queue);
         if state.closed {

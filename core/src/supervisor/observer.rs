@@ -10,8 +10,9 @@
 
 use std::{
     fmt,
-    future::poll_fn,
+    future::Future,
     os::fd::OwnedFd,
+    pin::Pin,
     sync::{Arc, PoisonError, Weak},
     task::{Context, Poll},
     time::Duration,
@@ -24,7 +25,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     event_loop,
-    fork::ForkGuard,
+    fork::{ForkGuard, Process},
     job, pool,
     task::JoinHandle,
     thread,
@@ -128,7 +129,7 @@ impl Observer {
             return Ok(());
         }
         let told = async move {
-            while let Ok(item) = poll_fn(|cx| poll_next(&queue, cx)).await {
+            while let Ok(item) = next_async(&queue).await {
                 job::caught("observer", || callback(item));
                 crate::task::yield_now().await;
             }
@@ -159,13 +160,23 @@ impl Observer {
         next(&self.queue, Deadline::after(timeout))
     }
 
-    /// [`Observer::next`] for a coroutine. One at a time waits.
+    /// [`Observer::next`] for a coroutine. One that is dropped takes no event with it.
     ///
     /// # Errors
     /// As there, without a deadline.
     pub async fn next_async(&self) -> Result<Item> {
         self.fork.check()?;
-        poll_fn(|cx| poll_next(&self.queue, cx)).await
+        next_async(&self.queue).await
+    }
+
+    /// Ends when there is something to take, or nothing more comes. It takes nothing: of several that wait, [`Observer::try_next`] tells
+    /// which one is first.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn ready(&self) -> Result<Ready> {
+        self.fork.check()?;
+        Ok(Ready::new(&self.queue))
     }
 
     /// Ends it, as its drop does: what has not been taken is forgotten, and those who wait are answered [`Error::Closed`].
@@ -190,18 +201,8 @@ impl Observer {
         if let Some(socket) = &self.far {
             let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
         }
-        let waker = {
-            let mut pending = self.queue.lock();
-            pending.items.clear();
-            pending.lost = 0;
-            pending.closed = true;
-            self.queue.changed.notify_all();
-            pending.waker.take()
-        };
-        // Woken with no lock held, to see that it is over; a task is cancelled by the drop.
-        if let Some(waker) = waker {
-            job::caught("waker", || waker.wake());
-        }
+        // Who waits sees that it is over; a task is cancelled by the drop.
+        drop(self.queue.forget());
     }
 
     /// Nothing more comes than what is there.
@@ -230,18 +231,64 @@ fn next(queue: &Queue, deadline: Deadline) -> Result<Item> {
     }
 }
 
-fn poll_next(queue: &Queue, cx: &mut Context<'_>) -> Poll<Result<Item>> {
-    // Cloned, and the one before dropped, with no lock held.
-    let waker = cx.waker().clone();
-    let mut pending = queue.lock();
-    if let Some(item) = take(&mut pending) {
-        drop(pending);
-        return Poll::Ready(item);
+async fn next_async(queue: &Arc<Queue>) -> Result<Item> {
+    loop {
+        let taken = take(&mut queue.lock());
+        if let Some(item) = taken {
+            return item;
+        }
+        Ready::new(queue).await;
     }
-    let before = pending.waker.replace(waker);
-    drop(pending);
-    drop(before);
-    Poll::Pending
+}
+
+/// See [`Observer::ready`].
+#[derive(Debug)]
+pub struct Ready {
+    fork: Process,
+    queue: Arc<Queue>,
+    waiter: Option<u64>,
+}
+
+impl Ready {
+    fn new(queue: &Arc<Queue>) -> Self {
+        Self { fork: Process::current(), queue: queue.clone(), waiter: None }
+    }
+}
+
+impl Future for Ready {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        // Cloned, and the one before dropped, with no lock held.
+        let waker = cx.waker().clone();
+        let mut pending = this.queue.lock();
+        if pending.lost > 0 || !pending.items.is_empty() || pending.closed {
+            return Poll::Ready(());
+        }
+        let before = match this.waiter.and_then(|waiter| pending.wakers.get_mut(waiter)) {
+            Some(before) => Some(std::mem::replace(before, waker)),
+            None => {
+                this.waiter = Some(pending.wakers.insert(waker));
+                None
+            }
+        };
+        drop(pending);
+        drop(before);
+        Poll::Pending
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        if self.fork.is_forked() {
+            // Another thread may have held the lock at the moment of the fork.
+            return;
+        }
+        // Bound first: a waker is dropped with no lock held.
+        let waker = self.waiter.and_then(|waiter| self.queue.lock().wakers.remove(waiter));
+        drop(waker);
+    }
 }
 
 impl Drop for Observer {

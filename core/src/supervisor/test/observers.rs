@@ -132,3 +132,31 @@ fn a_coroutine_awaits_events_and_verbs() {
     let (seen, started) = awaits.join(Some(LONG)).unwrap();
     assert_eq!(seen, started);
 }
+
+#[test]
+fn of_several_that_wait_each_is_woken_and_one_that_leaves_takes_nothing() {
+    let event_loop = crate::EventLoop::new(crate::EventLoopOptions::default()).unwrap();
+    event_loop.start().unwrap();
+    let (host, puppet) = (host(strategy(Strategy::OneForOne)), Puppet::default());
+    host.start().unwrap();
+    let observer = Arc::new(host.observe(Filter::kinds([Kind::Ready]), &ObserverOptions::default()).unwrap());
+    let mut waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let observer = observer.clone();
+            event_loop.spawn(async move { observer.ready().unwrap().await }).unwrap()
+        })
+        .collect();
+    // This one has been woken when it goes, or not.
+    let mut leaves = {
+        let observer = observer.clone();
+        event_loop.spawn(async move { observer.next_async().await.map(drop) }).unwrap()
+    };
+    leaves.cancel();
+    let _ = leaves.join(Some(LONG));
+    let id = host.start_child(puppet.service("a")).unwrap();
+    for mut each in waiting.drain(..) {
+        each.join(Some(LONG)).unwrap();
+    }
+    assert!(matches!(observer.try_next(), Ok(Some(Item::Event(event))) if event.id == id.0));
+    assert_eq!(observer.try_next(), Ok(None));
+}
