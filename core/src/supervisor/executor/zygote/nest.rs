@@ -160,7 +160,9 @@ impl Nest {
         };
         let event_loop = self.event_loop().ok_or(Error::Closed("event loop"))?;
         let (socket, theirs) = wire::pair()?;
-        let mut plan = Plan::new(&with_socket(&self.command, theirs), &Extras::default())?;
+        // It keeps the zygote's end open until there is a zygote.
+        let command = with_socket(&self.command, theirs);
+        let mut plan = Plan::new(&command, &Extras::default())?;
         let nest = Arc::downgrade(self);
         // Known to the end before it can come: that is told by a later turn of the loop.
         let group = Arc::new(Mutex::new(0));
@@ -174,6 +176,7 @@ impl Nest {
             }
         });
         let child = Child::start(&mut plan, &event_loop, told)?;
+        drop(command);
         *group.lock().unwrap_or_else(PoisonError::into_inner) = child.pid();
         let live = Arc::new(Live { number, child, socket });
         let closed = {
