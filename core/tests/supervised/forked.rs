@@ -1,6 +1,7 @@
 //! Services that are workers of a zygote: this program's own.
 
 use std::{
+    collections::BTreeMap,
     io::Read,
     net::{TcpListener, TcpStream},
     sync::Arc,
@@ -133,10 +134,16 @@ fn a_killed_zygote() {
     }
 }
 
-fn said(world: &World, path: &str) -> String {
-    let event = world.until_kind(path, Kind::Status);
-    let What::Status(text) = &event.what else { unreachable!("a status was found") };
-    text.clone()
+/// What each of so many services says, by its path; they may say it in any order.
+fn said(world: &World, count: usize) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    world.until("what all say", |event| {
+        if let What::Status(text) = &event.what {
+            all.insert(event.path.clone(), text.clone());
+        }
+        all.len() == count
+    });
+    all
 }
 
 fn what_is_asked_for() {
@@ -150,9 +157,10 @@ fn what_is_asked_for() {
     let world = world([one, apart, plain]).started();
     let directory = directory.display();
     let (in_it, here) = (format!("umask=27 in={directory} leads=true"), std::env::current_dir().unwrap());
-    assert_eq!(said(&world, "root/one"), format!("NAME=ä b watchdog=true nice=5 {in_it}"));
-    assert_eq!(said(&world, "root/apart"), format!("NAME=ä b watchdog=false nice=5 {in_it}"));
-    let text = said(&world, "root/plain");
+    let said = said(&world, 3);
+    assert_eq!(said["root/one"], format!("NAME=ä b watchdog=true nice=5 {in_it}"));
+    assert_eq!(said["root/apart"], format!("NAME=ä b watchdog=false nice=5 {in_it}"));
+    let text = &said["root/plain"];
     assert!(text.starts_with("NAME= watchdog=false nice="), "{text}");
     assert!(text.ends_with(&format!("in={} leads=true", here.display())), "{text}");
     // A template's children may have payloads of their own.

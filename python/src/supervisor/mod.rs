@@ -26,7 +26,7 @@ pub(crate) use self::{
     context::ServiceContext,
     host::{NativeHost, TakenSignals},
     options::{NativeExecutor, NativeService},
-    process::NativeCommand,
+    process::{NativeCommand, NativeZygote},
     supervisor::NativeSupervisor,
     thread::on_thread,
 };
