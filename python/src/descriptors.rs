@@ -139,7 +139,7 @@ fn not_negative(fd: RawFd) -> PyResult<RawFd> {
     Ok(fd)
 }
 
-fn duplicate(py: Python<'_>, fd: RawFd) -> PyResult<OwnedFd> {
+pub(crate) fn duplicate(py: Python<'_>, fd: RawFd) -> PyResult<OwnedFd> {
     let fd = not_negative(fd)?;
     // SAFETY: not -1, by the look above; used only for the call that duplicates it, while the caller, who gave the number, keeps it
     // open. If it is open no more, the system says so.

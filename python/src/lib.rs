@@ -73,7 +73,7 @@ mod _libcoop {
         runtime::Runtime,
         signal::Signal,
         stream::Stream,
-        supervisor::ServiceContext,
+        supervisor::{Ended, LogChannel, LogSender, Observer, ServiceContext, ServiceEvent},
         thread_state::{after_fork, leave_threads},
         timer::Timer,
         udp::UdpSocket,
