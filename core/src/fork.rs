@@ -18,6 +18,11 @@ extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
+/// For a child that was made without `fork`, whose handlers did not run: what they would have done. To be called in the child, first of all.
+pub fn made_without_fork() {
+    in_child();
+}
+
 /// Which process something was made in, in one word.
 #[derive(Debug, Clone, Copy)]
 pub struct Process(u64);

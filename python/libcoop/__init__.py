@@ -7,10 +7,15 @@
 - `Dag`: a graph of functions that run in a pool and coroutines that wait on a loop.
 - `PortSet` of `Port`s: named UDP sockets, each with a `Handler`, on a loop or on threads of their own.
 
+- `Host`: a tree of `Supervisor`s and services, restarted by the rules of OTP.
+
 Whatever waits, waits without the interpreter; Ctrl-C ends every wait in the main thread.
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from libcoop._child import ExitStatus
+from libcoop._children import ChildCounts, ChildInfo, ChildSpec, Finish, Flags
 from libcoop._context import Context, Stopping
 from libcoop._dag import Dag, DagRun
 from libcoop._dag_outcome import SKIP, DagOutcome, NodeState, NodeStats
@@ -47,6 +52,7 @@ from libcoop._errors import (
 )
 from libcoop._events import Because, EventKind, Lost
 from libcoop._future import Future
+from libcoop._host import Host
 from libcoop._libcoop import (
     ERROR,
     HANG_UP,
@@ -70,13 +76,19 @@ from libcoop._libcoop import (
     Watch,
     __version__,
 )
+from libcoop._options import Backoff, Line
 from libcoop._pool import Pool, PoolView
 from libcoop._ports import Handler, Port
 from libcoop._runtime import Runtime
 from libcoop._service import Service
 from libcoop._stats import LoopStats, PoolStats, WaitStats, WorkerStats
 from libcoop._streams import IncompleteRead
+from libcoop._supervisor import Supervisor
 from libcoop._udp import Datagram
+from libcoop._zygote import get_executable, set_executable
+
+if _TYPE_CHECKING:
+    from libcoop._aio import AsyncHost, AsyncSupervisor
 
 __all__ = [
     "ERROR",
@@ -86,10 +98,16 @@ __all__ = [
     "WRITE",
     "Affinity",
     "Async",
+    "AsyncHost",
+    "AsyncSupervisor",
     "AutoShutdown",
+    "Backoff",
     "Batch",
     "Because",
     "Cancelled",
+    "ChildCounts",
+    "ChildInfo",
+    "ChildSpec",
     "ChildState",
     "Closed",
     "Context",
@@ -106,12 +124,16 @@ __all__ = [
     "Exists",
     "ExitStatus",
     "Failed",
+    "Finish",
+    "Flags",
     "Forked",
     "Future",
     "Growth",
     "Handler",
+    "Host",
     "IncompleteRead",
     "Invalid",
+    "Line",
     "Listener",
     "LoopStats",
     "Lost",
@@ -142,6 +164,7 @@ __all__ = [
     "Stopping",
     "Strategy",
     "Stream",
+    "Supervisor",
     "Timeout",
     "Timer",
     "UdpSocket",
@@ -152,4 +175,15 @@ __all__ = [
     "WouldBlock",
     "WouldDeadlock",
     "__version__",
+    "get_executable",
+    "set_executable",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Those that need asyncio, which a program that does not use them need not load.
+    if name in ("AsyncHost", "AsyncSupervisor"):
+        from libcoop import _aio
+
+        return getattr(_aio, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

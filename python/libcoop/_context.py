@@ -70,7 +70,7 @@ def _end(future: Any) -> None:
 
 
 class Context:
-    """A run, as its own entry sees it. It may be used from any thread; when the run has ended it tells nothing any more."""
+    """A run, as its own entry sees it. Any thread may use it; when the run has ended it tells nothing any more."""
 
     def __init__(self, native: _libcoop.ServiceContext) -> None:
         self._native = native
@@ -141,9 +141,8 @@ class Context:
         return self._native.is_stopping()
 
     def on_stop(self, callback: Callable[[], object]) -> None:
-        """Has `callback()` called when it is asked to stop, on a thread of the library's; soon, if it was asked already."""
+        """Has `callback()` called when it is asked to stop, on a thread of the library's; soon, if it was already."""
         self._native.on_stop(callback)
 
     def __repr__(self) -> str:
         return f"<libcoop.Context of {self.path!r}, run {self.run}>"
-

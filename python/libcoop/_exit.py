@@ -1,7 +1,8 @@
 """Interpreter exit: everything that runs Python code on library threads is stopped and joined before finalization.
 
-Port sets and loops come first, so that nothing brings new work; then the pools, which run what they had accepted, as
-those of `concurrent.futures` do. Objects are held weakly: what is gone needs no stop.
+Hosts come first, whose services may use all the rest; then port sets and loops, so that nothing brings new work; then
+the pools, which run what they had accepted, as those of `concurrent.futures` do. Objects are held weakly: what is gone
+needs no stop.
 
 A callback that does not end cannot be ended, and finalizing under it would crash. After a while it is abandoned: that
 is logged, and the process ends with status 1 (130 after Ctrl-C) once the other exit handlers have run.
@@ -20,6 +21,9 @@ from typing import Protocol
 
 from libcoop import _libcoop
 from libcoop._errors import Error, Forked, Timeout
+
+HOST = -1
+"""The order of hosts, whose services use everything else."""
 
 POOL = 3
 """The order of pools; those of the native classes are in exit.rs."""

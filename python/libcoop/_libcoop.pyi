@@ -37,6 +37,11 @@ __all__ = [
     "EventLoop",
     "Future",
     "Listener",
+    "NativeCommand",
+    "NativeExecutor",
+    "NativeHost",
+    "NativeService",
+    "NativeSupervisor",
     "NodeEnd",
     "Operation",
     "Pool",
@@ -47,8 +52,10 @@ __all__ = [
     "RunHandle",
     "Runtime",
     "ServiceContext",
+    "ServiceEnd",
     "Signal",
     "Stream",
+    "TakenSignals",
     "Timer",
     "UdpSocket",
     "Watch",
@@ -56,6 +63,8 @@ __all__ = [
     "_after_fork",
     "_flush_log",
     "_leave_threads",
+    "_on_asyncio",
+    "_on_thread",
     "_refuse_calls",
     "coop_api",
 ]
@@ -907,7 +916,8 @@ class ServiceContext:
         """What it does, in words."""
 
     def ignore(self) -> None:
-        """Its start asks not to be run: it is to return next, and is not restarted. Raises Invalid if it is ready at once."""
+        """Its start asks not to be run: it is to return next, and is not restarted. Raises Invalid if it is ready at
+        once."""
 
     def is_stopping(self) -> bool:
         """Whether it was asked to stop."""
@@ -916,10 +926,190 @@ class ServiceContext:
         """Waits until it is asked to stop; False after `timeout` seconds."""
 
     def on_stop(self, callback: Callable[[], object]) -> None:
-        """Has `callback()` called when it is asked to stop, on a thread of the library's; soon, if it was asked already."""
+        """Has `callback()` called when it is asked to stop, on a thread of the library's; soon, if it was already."""
 
     def _forget_callbacks(self) -> None:
         """The run is over: lets go of the callbacks that were not called."""
+
+@final
+class NativeExecutor:
+    """How a service is run."""
+
+@final
+class NativeService:
+    """What a supervisor is told of a service."""
+
+    def __new__(
+        cls,
+        id: str,
+        executor: NativeExecutor,
+        restart: int,
+        shutdown: float | None,
+        significant: bool,
+        ready_within: float | None,
+        watchdog: float | None,
+        liveness: float | None,
+        backoff: tuple[float, int, float, float, float] | None,
+        park: bool,
+        park_at_start: bool,
+        normal_exits: Sequence[int],
+    ) -> Self:
+        """Raises Invalid for what cannot be said of a service, and what its executor answers."""
+
+@final
+class NativeCommand:
+    """What a process is made of, and what is done with what it writes."""
+
+    def __new__(cls, argv: Sequence[str], options: dict[str, Any]) -> Self:
+        """Of these words, and of what `options` has; descriptors are duplicated. Raises Invalid, Os."""
+
+    def process(self) -> NativeExecutor:
+        """Its own words are run."""
+
+@final
+class NativeSupervisor:
+    """What a `Supervisor` is made of. With `waits` a verb is waited for; without, it answers a future."""
+
+    @property
+    def id(self) -> int:
+        """Its id in its host."""
+
+    def of(self, id: int) -> NativeSupervisor:
+        """Another supervisor of this host, by its id. Raises Stale, Closed, Forked."""
+
+    def add(self, service: NativeService, waits: bool) -> Any:
+        """Adds a service; the answer is its id."""
+
+    def start_child(self, service: NativeService, waits: bool) -> Any:
+        """Starts a service that goes with this run of the supervisor; the answer is its id."""
+
+    def start_child_with(self, args: tuple[Any, ...], words: bool, waits: bool) -> Any:
+        """Starts a child of the template, with these arguments or these words; the answer is its id."""
+
+    def template(self, service: NativeService) -> None:
+        """What children are made of, under SIMPLE_ONE_FOR_ONE."""
+
+    def supervisor(
+        self,
+        id: str,
+        strategy: int,
+        intensity: int | None,
+        period: float,
+        auto_shutdown: int,
+        restart: int,
+        shutdown: float | None,
+        significant: bool,
+        waits: bool,
+    ) -> Any:
+        """Adds a supervisor; the answer is its id."""
+
+    def terminate_child(self, child: str | int, waits: bool) -> Any:
+        """Stops a child and keeps its specification."""
+
+    def restart_child(self, child: str | int, waits: bool) -> Any:
+        """Starts a child that does not run."""
+
+    def delete_child(self, child: str | int, waits: bool) -> Any:
+        """Removes the specification of a child that does not run."""
+
+    def replace_child(self, child: str | int, waits: bool) -> Any:
+        """Starts a new run of a child, and stops the old one when that is ready."""
+
+    def which_children(self) -> list[tuple[int, str, str, str, int, int, int | None]]:
+        """The children: (id, name, path, executor, state, run, pid) of each."""
+
+    def count_children(self) -> tuple[int, int, int, int]:
+        """How many there are: (specs, active, supervisors, workers)."""
+
+    def get_childspec(self, child: str | int) -> dict[str, Any]:
+        """What is known of a child, as a dict."""
+
+    def find(self, name: str) -> int | None:
+        """The id of the child of this name, if there is one."""
+
+@final
+class NativeHost:
+    """What a `Host` is made of."""
+
+    def __new__(
+        cls,
+        name: str,
+        strategy: int,
+        intensity: int | None,
+        period: float,
+        auto_shutdown: int,
+        history: int,
+        reap: bool,
+    ) -> Self:
+        """A host that is not started yet. `intensity` is None for any number of restarts."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+
+    def root(self) -> NativeSupervisor:
+        """Its root."""
+
+    def start(self, waits: bool) -> Any:
+        """Starts the tree. With `waits` until all are ready; else answers a future of that."""
+
+    def stop(self) -> None:
+        """Asks it to stop, and returns at once. Nothing once it is closed."""
+
+    def kill(self) -> None:
+        """Ends everything that runs, and returns at once. Nothing once it is closed."""
+
+    def check_outside(self) -> None:
+        """Raises WouldDeadlock where nobody may wait for its end, Closed, Forked."""
+
+    def wait_ended(self, timeout: float | None = None) -> tuple[int, int | None, str] | None:
+        """Waits until it has ended, started or not, and answers how: (a number, a signal or None, a text). None after
+        `timeout` seconds."""
+
+    def ended(self) -> LoopFuture[tuple[int, int | None, str]]:
+        """A future of its end, as `wait_ended` answers it."""
+
+    def finished(self) -> tuple[int, int | None, str] | None:
+        """How it has ended, as `wait_ended` answers it; None if it has not."""
+
+    def is_started(self) -> bool:
+        """Whether it was started, also if it has ended since."""
+
+    def take_signals(self) -> TakenSignals | None:
+        """Has SIGINT and SIGTERM stop it until what is answered is let go of; in the main thread. None in another."""
+
+    def close(self) -> None:
+        """Stops it if it runs, waits until it has ended, and lets go of it; any number of times."""
+
+@final
+class TakenSignals:
+    """SIGINT and SIGTERM, as long as they are a host's."""
+
+    def give_back(self) -> None:
+        """They do again what they did before; again is fine."""
+
+@final
+class ServiceEnd:
+    """How a task tells its end; once it was let go of untold, the run is lost."""
+
+    def returned(self) -> None:
+        """It has returned."""
+
+    def shutdown(self) -> None:
+        """It was cancelled since it was asked to stop."""
+
+    def failed(self, text: str) -> None:
+        """It has raised."""
+
+    def lost(self, text: str) -> None:
+        """Its loop has ended."""
+
+    def kill_by(self, callback: Callable[[], object]) -> None:
+        """Has `callback()` called, on a thread of the library's, if it does not stop in time."""
 
 @final
 class Batch:
@@ -1092,7 +1282,35 @@ def _flush_log(patience: float) -> None:
 def _refuse_calls() -> None:
     """A pool takes no more calls from now on, whichever it is. Called at exit."""
 
+def _other_threads() -> list[str]:
+    """The names of this process's threads, without the main thread."""
+
+def _fork_sibling() -> int:
+    """Forks, as `os.fork`, but the child's parent is this process's own. Answers 0 in the child. Raises OSError, and
+    RuntimeError if this process has other threads.
+    """
+
+def _die_with_parent() -> None:
+    """Has the system kill this process when the thread of its parent ends that made it."""
+
+def _begin_run(signals: list[int]) -> ServiceContext | None:
+    """Begins what the environment says of this process's run, which each of these signals asks to stop from now on;
+    what its entry is given. None if this process was not started for one. Once in a process.
+    """
+
+def _run_begun() -> None:
+    """Its entry is made, and about to run."""
+
+def _run_failed(text: str) -> None:
+    """It is about to end with this error, and status 1."""
+
 def _leave_threads(patience: float) -> bool:
     """Shuts the door and waits for those inside; false if some are still there after `patience` seconds: then
     finalizing would crash. Called at exit, after everything was joined.
     """
+
+def _on_thread(run: Callable[[ServiceContext], str | None]) -> NativeExecutor:
+    """Calls `run(context)` on a thread of its own; a text that it answers is why the run failed."""
+
+def _on_asyncio(begin: Callable[[ServiceContext, ServiceEnd], object]) -> NativeExecutor:
+    """Calls `begin(context, end)` for each run."""

@@ -1,23 +1,25 @@
 """How an entry is run: the same in a thread of the host's process and in a worker.
 
-A class is made with its arguments and its `run(ctx)` is called; any other callable is called as `entry(ctx, *args)`. What
-answers a coroutine is run by a loop of asyncio of its own. A coroutine is cancelled when it is asked to stop, unless it has
-asked for `ctx.stopping`: then it ends by itself.
+A class is made with its arguments and its `run(ctx)` is called; any other callable is called as `entry(ctx, *args)`.
+What answers a coroutine is run by a loop of asyncio of its own. A coroutine is cancelled when it is asked to stop,
+unless it has asked for `ctx.stopping`: then it ends by itself.
 """
 
 from __future__ import annotations
 
-import contextlib
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from libcoop import _libcoop, _threads
 from libcoop._context import Context
 from libcoop._errors import Invalid
 
 
-def build(entry: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], ctx: Context) -> Callable[[], Any]:
+def build(
+    entry: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], ctx: Context
+) -> Callable[[], Any]:
     """What is called for one run of an entry, made but not called yet."""
     if not isinstance(entry, type):
         return partial(entry, ctx, *args, **kwargs)
@@ -58,7 +60,7 @@ async def _awaited(answer: Any) -> None:
 def _run_coroutine(answer: Any, ctx: Context) -> None:
     import asyncio
 
-    # Not its `run`, which would take SIGINT in a worker's main thread: that is an order to stop there, and heard already.
+    # Not its `run`, which would take SIGINT in a worker's main thread: that is heard already, as an order to stop.
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         task = loop.create_task(_awaited(answer), name=ctx.name)
@@ -70,18 +72,38 @@ def _run_coroutine(answer: Any, ctx: Context) -> None:
                 raise
 
 
-def cancel_on_stop(ctx: Context, loop: Any, task: Any) -> None:
-    """Has a task cancelled when its run is asked to stop, unless it looks out for that itself."""
+def cancel_on_stop(ctx: Context, loop: Any, task: Any, lost: Callable[[], object] | None = None) -> None:
+    """Has a task cancelled when its run is asked to stop, unless it looks out for that itself.
+
+    `lost` is called if its loop is closed by then.
+    """
 
     def cancel() -> None:
         if ctx._stopping is None:
             task.cancel()
 
     def on_stop() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the task has ended with it
+        try:
             loop.call_soon_threadsafe(cancel)
+        except RuntimeError:
+            if lost is not None:
+                lost()
 
     ctx.on_stop(on_stop)
+
+
+def on_thread(
+    entry: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], native: _libcoop.ServiceContext
+) -> str | None:
+    """One run in a thread of the host's process; answers why it failed, if it did."""
+    _threads.begin(native.name)
+    try:
+        run_entry(entry, args + tuple(native.args or ()), kwargs, Context(native))
+    except SystemExit as exit:
+        return None if exit.code in (None, 0) else describe(exit)
+    except BaseException as error:
+        return describe(error)
+    return None
 
 
 def describe(error: BaseException) -> str:

@@ -139,6 +139,7 @@ fn not_negative(fd: RawFd) -> PyResult<RawFd> {
     Ok(fd)
 }
 
+/// A descriptor of the caller's, as one of ours.
 pub(crate) fn duplicate(py: Python<'_>, fd: RawFd) -> PyResult<OwnedFd> {
     let fd = not_negative(fd)?;
     // SAFETY: not -1, by the look above; used only for the call that duplicates it, while the caller, who gave the number, keeps it

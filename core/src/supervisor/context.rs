@@ -15,6 +15,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(target_os = "linux")]
+use super::worker::about::About;
 use super::{
     Supervisor,
     event::Ended,
@@ -69,6 +71,27 @@ impl Context {
             stop: Stop::default(),
             supervisor: start.supervisor.cloned(),
             event_loop: start.main_loop.map(Handle::downgrade),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// For the run that a process of its own was started for.
+    #[cfg(target_os = "linux")]
+    pub(super) fn in_worker(entry: &str, about: &About, reporter: Reporter, event_loop: &Handle) -> Self {
+        let name = about.name.clone().unwrap_or_else(|| entry.to_owned());
+        let inner = Inner {
+            id: ServiceId(about.id),
+            path: about.path.clone().unwrap_or_else(|| name.clone()),
+            name,
+            run: about.run,
+            args: about.args.clone().map_or(Args::None, Args::Strings),
+            ready: about.ready(),
+            watchdog: about.watchdog(),
+            reporter,
+            ended: AtomicBool::new(false),
+            stop: Stop::default(),
+            supervisor: None,
+            event_loop: Some(event_loop.downgrade()),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -14,7 +14,9 @@
 use std::{ops::Deref, sync::Arc, time::Duration};
 
 use super::{
+    asked::Asked,
     context,
+    ended::HostEnded,
     filter::Filter,
     observer::{Item, Observer, ObserverOptions, Place},
     reap,
@@ -110,6 +112,14 @@ impl Host {
         self.shared().ask(Tree::start)?.join(None)
     }
 
+    /// Begins [`Host::start`], and does not wait.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::Forked`]; the rest is answered.
+    pub fn ask_start(&self) -> Result<Asked<()>> {
+        self.shared().ask(Tree::start)
+    }
+
     /// Asks the host to stop, and returns at once. Any thread, any number of times.
     ///
     /// # Errors
@@ -163,6 +173,11 @@ impl Host {
         }
     }
 
+    /// Ends when the host has ended, also if it was never started, and answers how.
+    pub fn ended(&self) -> HostEnded {
+        HostEnded { shared: self.shared().clone(), waiter: None }
+    }
+
     /// How it ended, once it has.
     ///
     /// # Errors
@@ -175,8 +190,20 @@ impl Host {
         })
     }
 
+    /// Whether it was started, also if it has ended since.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn is_started(&self) -> Result<bool> {
+        self.shared().fork.check()?;
+        Ok(self.shared().phase() != Phase::New)
+    }
+
     /// Refuses a wait for the end that the caller is in the way of.
-    pub(super) fn check_outside(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::WouldDeadlock`] as [`Host::join`], [`Error::Closed`], [`Error::Forked`].
+    pub fn check_outside(&self) -> Result<()> {
         self.shared().may_wait()?;
         if context::current(self.shared()).is_some() {
             return Err(Error::WouldDeadlock("a service cannot wait for its own host to end: use stop()"));

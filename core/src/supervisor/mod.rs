@@ -5,7 +5,7 @@
 //!
 //! # Where things are
 //!
-//! `service.rs` what is said of a service and of a supervisor, with the defaults; `host.rs` the owner of a tree, `wait.rs` a main thread that waits for it, `reap.rs` orphans that come to it; `supervisor.rs` the
+//! `service.rs` what is said of a service and of a supervisor, with the defaults; `host.rs` the owner of a tree, `ended.rs` its end, `wait.rs` a main thread that waits for it, `reap.rs` orphans that come to it; `supervisor.rs` the
 //! verbs; `shared.rs` the way to the host's thread, `asked.rs` an answer on its way; `tree/` what the host's thread does; `decide/` what is done when something happens, as
 //! pure functions, with `backoff.rs`; `executor/` how a service is run; `context.rs` what a run knows of itself, `stop.rs` how it is asked to
 //! stop; `event.rs` what observers are told, `journal.rs` how events are numbered and kept, `filter.rs` and `observer.rs` who gets them; `remote/` observers in
@@ -15,6 +15,7 @@ mod asked;
 mod backoff;
 mod context;
 mod decide;
+mod ended;
 pub mod event;
 pub mod executor;
 mod filter;
@@ -45,6 +46,7 @@ pub use self::worker::Workers;
 pub use self::{
     asked::Asked,
     context::{Context, Stopping},
+    ended::HostEnded,
     event::{Because, Ended, Event, Kind, What},
     executor::{Executor, Reporter, Running, Start, Stopped, async_::Async, callbacks::Callbacks, thread::Thread},
     filter::Filter,
@@ -55,6 +57,7 @@ pub use self::{
     },
     shared::Finish,
     supervisor::{Child, ChildCounts, ChildInfo, ChildSpec, ChildState, Flags, Supervisor, Verb},
+    wait::HostSignals,
 };
 
 #[cfg(all(test, not(loom)))]

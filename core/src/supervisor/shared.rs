@@ -11,6 +11,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -22,7 +23,8 @@ use crate::{
         news::{self, Teller},
     },
     fork::ForkGuard,
-    job::{Job, panic_text},
+    job::{self, Job, panic_text},
+    slots::Slots,
     time::Deadline,
 };
 
@@ -60,6 +62,8 @@ pub(super) struct Shared {
     changed: Condvar,
     /// To be called when it has ended.
     enders: Mutex<Vec<Job>>,
+    /// To be woken when it has ended; put down under the lock of `phase`, before it has.
+    wakers: Mutex<Slots<Waker>>,
 }
 
 impl fmt::Debug for Shared {
@@ -82,6 +86,7 @@ impl Shared {
             phase: Mutex::new(Phase::New),
             changed: Condvar::new(),
             enders: Mutex::default(),
+            wakers: Mutex::default(),
         })
     }
 
@@ -193,8 +198,43 @@ impl Shared {
         *self.lock_phase() = phase;
         self.changed.notify_all();
         if ended {
+            let wakers = self.lock_wakers().take_all();
+            for (_, waker) in wakers {
+                job::caught("waker", || waker.wake());
+            }
             self.call_enders();
         }
+    }
+
+    fn lock_wakers(&self) -> MutexGuard<'_, Slots<Waker>> {
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How it ended, or its waker is kept as `waiter`.
+    pub(super) fn poll_ended(&self, waiter: &mut Option<u64>, cx: &mut Context<'_>) -> Poll<Finish> {
+        let waker = cx.waker().clone();
+        let phase = self.lock_phase();
+        if let Phase::Ended(finish) = &*phase {
+            return Poll::Ready(finish.clone());
+        }
+        let mut wakers = self.lock_wakers();
+        let before = match waiter.and_then(|waiter| wakers.get_mut(waiter)) {
+            Some(before) => Some(std::mem::replace(before, waker)),
+            None => {
+                *waiter = Some(wakers.insert(waker));
+                None
+            }
+        };
+        drop(wakers);
+        drop(phase);
+        drop(before);
+        Poll::Pending
+    }
+
+    pub(super) fn leave_ended(&self, waiter: Option<u64>) {
+        // Bound first: a waker is dropped with no lock held.
+        let waker = waiter.and_then(|waiter| self.lock_wakers().remove(waiter));
+        drop(waker);
     }
 
     /// Has `f` called when it has ended, on the host's thread; at once if it has.

@@ -299,6 +299,15 @@ impl Supervisor {
         self.begin(verb, None)
     }
 
+    /// Begins a verb for a caller that waits for its answer on this thread.
+    ///
+    /// # Errors
+    /// As [`Supervisor::ask`]; [`Error::WouldDeadlock`](crate::Error::WouldDeadlock) for what such a wait would be in the way of.
+    pub fn ask_here(&self, verb: Verb) -> Result<Asked<ServiceId>> {
+        self.shared.may_wait()?;
+        self.begin(verb, context::current(&self.shared))
+    }
+
     fn begin(&self, verb: Verb, caller: Option<ServiceId>) -> Result<Asked<ServiceId>> {
         match &verb {
             Verb::Add(service) | Verb::StartChild(service) => self.shared.check(service)?,
@@ -310,8 +319,7 @@ impl Supervisor {
     }
 
     fn call(&self, verb: Verb) -> Result<ServiceId> {
-        self.shared.may_wait()?;
-        self.begin(verb, context::current(&self.shared))?.join(None)
+        self.ask_here(verb)?.join(None)
     }
 
     fn read<T: Send + 'static>(

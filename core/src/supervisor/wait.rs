@@ -39,11 +39,19 @@ impl Host {
         if shared.phase() == Phase::New {
             return Err(Error::Invalid("the host has not been started".into()));
         }
-        let _signals = if getpid() == gettid() { Some(Taken::new(shared)?) } else { None };
+        let _signals = if getpid() == gettid() { Some(HostSignals::new(shared)?) } else { None };
         if let Some(main_loop) = shared.main_loop.as_ref().and_then(WeakHandle::upgrade) {
             run_until_ended(shared, &main_loop)?;
         }
         self.join(None)
+    }
+
+    /// Takes SIGINT and SIGTERM as [`Host::wait`] does, until what is answered is dropped: for who waits by [`Host::ended`].
+    ///
+    /// # Errors
+    /// [`Error::Os`] if the signals cannot be watched, [`Error::Closed`], [`Error::Forked`].
+    pub fn take_signals(&self) -> Result<HostSignals> {
+        HostSignals::new(self.shared())
     }
 }
 
@@ -77,13 +85,15 @@ fn run_until_ended(shared: &Shared, main_loop: &Handle) -> Result<()> {
     result
 }
 
-/// The two signals, until it is dropped.
-struct Taken {
+/// The two signals, until it is dropped; see [`Host::take_signals`].
+#[derive(Debug)]
+#[must_use = "dropped, it gives the signals back"]
+pub struct HostSignals {
     event_loop: Handle,
     ids: Vec<SignalId>,
 }
 
-impl Taken {
+impl HostSignals {
     fn new(shared: &Arc<Shared>) -> Result<Self> {
         let mut taken = Self { event_loop: shared.event_loop()?, ids: Vec::new() };
         for signal in [Signal::SIGINT, Signal::SIGTERM] {
@@ -99,7 +109,7 @@ impl Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for HostSignals {
     fn drop(&mut self) {
         for id in self.ids.drain(..) {
             // Stale when the host's loop has gone.

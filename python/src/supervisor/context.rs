@@ -126,7 +126,7 @@ impl ServiceContext {
         Ok(wait::until(py, timeout, self.context.stopping())?.is_some())
     }
 
-    /// Has `callback()` called when it is asked to stop, on a thread of the library's; soon, if it was asked already.
+    /// Has `callback()` called when it is asked to stop, on a thread of the library's; soon, if it was already.
     fn on_stop(&self, callback: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = callback.py();
         callback::check_callable("callback", callback)?;

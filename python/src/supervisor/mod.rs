@@ -4,18 +4,35 @@
 //!   to attach for a host does so on the attendant's thread, on a service's own, or on the caller's.
 //! * Whatever waits can be ended by Ctrl-C, and wakes up for nothing else (`wait::until`).
 //!
-//! `attendant.rs` that thread; `context.rs` what a run knows of itself; `event.rs` what observers are told, `observer.rs` who waits for that;
-//! `logs.rs` how log records of workers come here.
+//! `host.rs` and `supervisor.rs` the owner of a tree and the verbs, `answer.rs` how they are waited for; `options.rs` what is said of services;
+//! `thread.rs`, `asyncio.rs` and `process.rs` what runs them; `attendant.rs` the attendant, `context.rs` what a run knows of itself; `fork.rs` how a
+//! worker is made, `worker.rs` its run; `event.rs` what observers are told, `observer.rs` who waits for that, `logs.rs` the way of workers' log records.
 
+mod answer;
+mod asyncio;
 pub(crate) mod attendant;
 mod context;
 mod event;
+pub(crate) mod fork;
+mod host;
 mod logs;
 mod observer;
+mod options;
+mod process;
+#[allow(clippy::module_inception, reason = "the verbs are a supervisor's")]
+mod supervisor;
+mod thread;
+pub(crate) mod worker;
 
 pub(crate) use self::{
+    asyncio::{ServiceEnd, on_asyncio},
     context::ServiceContext,
     event::{Ended, ServiceEvent},
+    host::{NativeHost, TakenSignals},
     logs::{LogChannel, LogSender},
     observer::Observer,
+    options::{NativeExecutor, NativeService},
+    process::NativeCommand,
+    supervisor::NativeSupervisor,
+    thread::on_thread,
 };

@@ -10,7 +10,10 @@ use std::{env, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    supervisor::service::Ready,
+};
 
 pub(in super::super) const SERVICE: &str = "COOP_SERVICE";
 pub(in super::super) const PID: &str = "COOP_SERVICE_PID";
@@ -42,6 +45,19 @@ pub(in super::super) fn micros(time: Duration) -> u64 {
 }
 
 impl About {
+    pub(in super::super) fn ready(&self) -> Ready {
+        self.ready.map_or(Ready::AtOnce, |within| Ready::Notify(Duration::from_micros(within)))
+    }
+
+    pub(in super::super) fn watchdog(&self) -> Option<Duration> {
+        self.watchdog.map(Duration::from_micros)
+    }
+
+    /// How often it is told that the process runs: twice as often as is asked for.
+    pub(super) fn half_liveness(&self) -> Option<Duration> {
+        self.liveness.map(|micros| Duration::from_micros((micros / 2).max(1)))
+    }
+
     pub(in super::super) fn to_json(&self) -> Result<String> {
         serde_json::to_string(self).map_err(|error| Error::Invalid(format!("{RUN}: {error}")))
     }

@@ -27,11 +27,13 @@
 //! * What an entry is told by its [`Context`](super::Context) and tells by it is the same as in the host's own process, but for the supervisor's
 //!   verbs.
 //!
-//! `about.rs` what the environment says of the run, `voice.rs` what the host is told.
+//! `about.rs` what the environment says of the run, `voice.rs` what the host is told, `run.rs` a run for those who lead the main thread
+//! themselves.
 
 #![forbid(unsafe_code)]
 
 pub(super) mod about;
+mod run;
 mod voice;
 
 use std::{
@@ -41,9 +43,9 @@ use std::{
     future::Future,
     io::{self, Write},
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
 };
 
+pub use self::run::Run;
 use self::{
     about::About,
     voice::{Voice, one_line},
@@ -143,8 +145,7 @@ fn serve(entry: &str, executor: &Arc<dyn Executor>, about: &About) -> Result<End
     let event_loop = EventLoop::new(EventLoopOptions::default())?;
     let voice = Arc::new(Voice::new(service.watchdog)?);
     // Before anything of the program's runs, so that nothing of it can keep this from beating.
-    let half = about.liveness.map(|micros| Duration::from_micros((micros / 2).max(1)));
-    let alive = half.map(|half| voice.keep_alive(half)).transpose()?;
+    let alive = about.half_liveness().map(|half| voice.keep_alive(half)).transpose()?;
 
     let ended = Arc::new(OnceLock::new());
     let reporter = reporter(&voice, &ended, &event_loop);
@@ -210,10 +211,8 @@ fn ask(running: &Mutex<Life>) {
 
 fn service(entry: &str, executor: &Arc<dyn Executor>, about: &About) -> Service {
     let mut service = Service::new(about.name.as_deref().unwrap_or(entry), executor.clone());
-    if let Some(within) = about.ready {
-        service.ready = Ready::Notify(Duration::from_micros(within));
-    }
-    service.watchdog = about.watchdog.map(Duration::from_micros);
+    service.ready = about.ready();
+    service.watchdog = about.watchdog();
     service
 }
 

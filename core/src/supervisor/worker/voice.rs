@@ -79,6 +79,13 @@ impl Voice {
         }
     }
 
+    /// It is about to end with this error.
+    pub(super) fn failed(&self, text: &str) {
+        if let Some(manager) = &self.manager {
+            complain(manager.custom(&format!("X_COOP_FAILED={}", one_line(text))));
+        }
+    }
+
     fn beat(&self) {
         let Some(beats) = &self.beats else { return };
         let now = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1);

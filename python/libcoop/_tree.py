@@ -1,0 +1,124 @@
+"""What the supervisors of one host share: the host, the loop of asyncio for its services, and how verbs wait."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from libcoop import _libcoop
+from libcoop._enums import Executor
+from libcoop._errors import Invalid, Unsupported, WouldDeadlock
+
+INSTEAD = "inside asyncio: `async with libcoop.Host() as host:`, and `await host.wait()`"
+
+
+def running_loop() -> Any:
+    """The loop of asyncio that this thread runs, if it runs one; does not import asyncio."""
+    asyncio: Any = sys.modules.get("asyncio")
+    return None if asyncio is None else asyncio._get_running_loop()
+
+
+class Tree:
+    """Of one host."""
+
+    def __init__(self, native: _libcoop.NativeHost, worker_init: str | None) -> None:
+        self.native = native
+        self.worker_init = worker_init
+        self.loop: Any = None
+        """The loop that ASYNC services run on: the one that an AsyncHost was entered on, or one of our own."""
+        self.own_loop = False
+        """The loop is our own: it runs while a thread waits for the host."""
+        self.templates: dict[int, bool] = {}
+        """By the ids of their supervisors: whether what the template's children are given are words of a program."""
+        self._thread = threading.get_ident()
+
+    def loop_for_services(self) -> Any:
+        """The loop of asyncio that services run on; made here if nobody has brought one."""
+        if self.loop is None:
+            if running_loop() is not None:
+                raise Invalid(f"Executor.ASYNC with a Host {INSTEAD}")
+            import asyncio
+
+            self.loop = asyncio.new_event_loop()
+            self.own_loop = True
+        return self.loop
+
+    def check_block(self) -> None:
+        """Refuses to block the thread whose loop the host's services run on."""
+        if self.loop is not None and running_loop() is self.loop:
+            raise WouldDeadlock(f"the loop of asyncio that the host's services run on would be blocked; {INSTEAD}")
+
+    def block(self, verb: Callable[[bool], Any]) -> Any:
+        """Waits here for what a verb answers. Services on a loop of our own go on meanwhile."""
+        self.check_block()
+        if self._drives():
+            return self._drive(verb(False))
+        return verb(True)
+
+    def wait_ended(self, timeout: float | None = None) -> tuple[int, int | None, str] | None:
+        """Waits until the host has ended; None after `timeout` seconds."""
+        self.check_block()
+        if not self._drives():
+            return self.native.wait_ended(timeout)
+        return self._drive(self.native.ended(), timeout)  # type: ignore[no-any-return]
+
+    def _drives(self) -> bool:
+        return (
+            self.own_loop
+            and self._thread == threading.get_ident()
+            and not self.loop.is_running()
+            and not self.loop.is_closed()
+            and running_loop() is None
+        )
+
+    def _drive(self, future: Any, timeout: float | None = None) -> Any:
+        import asyncio
+
+        async def wait() -> Any:
+            wrapped = asyncio.wrap_future(future)
+            done, _ = await asyncio.wait([wrapped], timeout=timeout)
+            return wrapped.result() if done else None
+
+        waiting = self.loop.create_task(wait())
+        try:
+            return self.loop.run_until_complete(waiting)
+        finally:
+            # After Ctrl-C: it ends when the loop runs next.
+            waiting.cancel()
+
+    def close(self) -> None:
+        """Lets go of the host, which has ended or is ended here, and of a loop of our own."""
+        self.native.close()
+        if self.own_loop and not self.loop.is_running() and not self.loop.is_closed():
+            loop, self.own_loop = self.loop, False
+            try:
+                _cancel_all(loop)
+                loop.run_until_complete(loop.shutdown_asyncgens())
+                loop.run_until_complete(loop.shutdown_default_executor())
+            finally:
+                loop.close()
+
+    def forked(
+        self,
+        id: str,
+        entry: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        executor: Executor,
+        options: Mapping[str, Any],
+    ) -> _libcoop.NativeExecutor:
+        """What runs an entry in a process."""
+        raise Unsupported("this build has no zygote: Executor.THREAD and Executor.ASYNC run an entry in this process")
+
+
+def _cancel_all(loop: Any) -> None:
+    """As `asyncio.run` does at its end: what services have left behind."""
+    import asyncio
+
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=1.0))

@@ -1,0 +1,193 @@
+"""A worker, from the fork of the zygote to its end.
+
+First it becomes the process that was asked for (group, limits, user, descriptors, environment), then it tells the
+host that it is there, and waits for its word: only then anything of the user's is run, so the host knows of each
+worker. A step that the system refuses is told instead. The end explains itself: an exception is told in one line, with
+its traceback in the report, which is also where a fault leaves the stacks of all threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import fcntl
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from typing import Any, NoReturn
+
+from libcoop import _entry, _libcoop, _running
+from libcoop._context import Context
+
+LEAST = 4
+"""The descriptors that each request has: control, request, payload, report."""
+
+_REPORT = 60_000
+"""The longest traceback that is kept, in bytes."""
+
+_log: Any = None
+
+
+def refuse(control: int, text: str) -> None:
+    """Tell the host why there is no worker."""
+    with contextlib.suppress(OSError):
+        os.write(control, f"error: {text}".encode(errors="replace")[:4096])
+
+
+def main(descriptors: list[int], host: int) -> NoReturn:
+    """Be the worker that these descriptors ask for; `host` is the parent that it must have. Ends by SystemExit."""
+    control = descriptors[0]
+    try:
+        request = json.loads(_contents(descriptors[1]))
+        payload = _entry.read(_contents(descriptors[2]))
+        control, report = _place(descriptors, request["fds"])
+        _become(request, host)
+        _surround(request)
+        faulthandler.enable(report)
+    except BaseException as error:
+        refuse(control, str(error) if isinstance(error, _Refused) else _running.explain(error))
+        os._exit(1)
+    try:
+        os.write(control, b"hello")
+        told = os.read(control, 1)
+    except OSError:
+        told = b""
+    if told != b"g":
+        os._exit(1)
+    os.close(control)
+    raise SystemExit(_run(payload, request, report))
+
+
+def _contents(descriptor: int) -> bytes:
+    """All of a file; its position, which others share, stays where it is."""
+    length = os.fstat(descriptor).st_size
+    data = os.pread(descriptor, length, 0)
+    while len(data) < length and (more := os.pread(descriptor, length - len(data), len(data))):
+        data += more
+    return data
+
+
+class _Refused(Exception):
+    """A step that the system has refused."""
+
+
+@contextlib.contextmanager
+def _step(what: str) -> Any:
+    try:
+        yield
+    except (OSError, ValueError, OverflowError) as error:
+        raise _Refused(f"{what}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _place(descriptors: list[int], wanted: list[tuple[int, int]]) -> tuple[int, int]:
+    """Gives each descriptor its number, and closes what else came with the request. The new control and report."""
+    above = max([2, *(number for _, number in wanted)]) + 1
+    with _step(f"give a worker descriptors up to {above}"):
+        # Out of the way first, so that none is overwritten before it has its place.
+        moved = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, above) for each in descriptors]
+    for each in descriptors:
+        os.close(each)
+    for index, number in wanted:
+        with _step(f"give a worker descriptor {number}"):
+            os.dup2(moved[index], number)
+    control, report = moved[0], moved[3]
+    for each in moved:
+        if each not in (control, report):
+            os.close(each)
+    return control, report
+
+
+def _become(request: dict[str, Any], host: int) -> None:
+    """In this order: what needs privileges comes before they are given up, and the look at the parent last."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    with _step("make a group for a worker"):
+        if request["new_session"]:
+            os.setsid()
+        else:
+            os.setpgid(0, 0)
+    if (cpus := request["cpus"]) is not None:
+        with _step(f"give a worker the CPUs {cpus}"):
+            os.sched_setaffinity(0, cpus)
+    for number, *limit in request["limits"]:
+        soft, hard = (resource.RLIM_INFINITY if each is None else each for each in limit)
+        with _step(f"limit resource {number} of a worker to {soft} of {hard}"):
+            resource.setrlimit(number, (soft, hard))
+    if (nice := request["nice"]) is not None:
+        with _step(f"make a worker nice {nice}"):
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+    if (umask := request["umask"]) is not None:
+        os.umask(umask)
+    if (directory := request["directory"]) is not None:
+        with _step(f"run a worker in {directory!r}"):
+            os.chdir(directory)
+    if (groups := request["groups"]) is not None:
+        with _step(f"give a worker the groups {groups}"):
+            os.setgroups(groups)
+    if (gid := request["gid"]) is not None:
+        with _step(f"run a worker as group {gid}"):
+            os.setresgid(gid, gid, gid)
+    if (uid := request["uid"]) is not None:
+        with _step(f"run a worker as user {uid}"):
+            os.setresuid(uid, uid, uid)
+    # A change of identity takes it away.
+    _libcoop._die_with_parent()
+    if os.getppid() != host:
+        os._exit(1)
+
+
+def _surround(request: dict[str, Any]) -> None:
+    """The environment, and what is made of it."""
+    zone = os.environ.get("TZ")
+    env = request["env"] | dict.fromkeys(request["pid_env"], str(os.getpid()))
+    os.environ.clear()
+    os.environ.update(env)
+    if os.environ.get("TZ") != zone:
+        time.tzset()
+    for stream in (sys.stdout, sys.stderr):
+        # So that captured output comes when it is written.
+        if stream is not None:
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    name = request["path"].rpartition("/")[2]
+    # What the system shows of it. Nothing depends on it.
+    with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as comm:
+        comm.write(name.encode(errors="replace")[:15])
+    # What the service forks is not the worker.
+    os.register_at_fork(after_in_child=faulthandler.disable)
+
+
+def _run(payload: _entry.Payload, request: dict[str, Any], report: int) -> Any:
+    """The status to exit with."""
+    pid = os.getpid()
+    try:
+        signals = {signal.SIGTERM, signal.SIGINT, request["stop_signal"]}
+        native = _libcoop._begin_run(sorted(signals))
+        if native is None:
+            raise RuntimeError("the environment says nothing of the run")
+        context = Context(native)
+        entry, args, kwargs = _entry.load(payload)
+        _running.run_entry(entry, args, kwargs, context, built=_libcoop._run_begun)
+    except SystemExit as end:
+        if os.getpid() == pid and not isinstance(end.code, int | None):
+            _libcoop._run_failed(_running.explain(end))
+        return end.code
+    except BaseException as error:
+        if os.getpid() != pid:
+            raise
+        _explain(error, report)
+        return 1
+    return 0
+
+
+def _explain(error: BaseException, report: int) -> None:
+    """Tells an exception to the host."""
+    import traceback
+
+    text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
+    if len(text) > _REPORT:
+        text = text[: _REPORT // 2] + b"\n...\n" + text[-_REPORT // 2 :]
+    with contextlib.suppress(OSError):
+        os.write(report, text)
+    _libcoop._run_failed(_running.explain(error))
