@@ -53,24 +53,28 @@ def install(fd: int, path: str, name: str, levels: dict[str, int] | None = None)
     logging.root.addHandler(_Sender(_libcoop.LogSender(fd), path, name))
 
 
-def service_logger(path: str) -> logging.Logger:
-    """The logger of a service: its records have the attribute `service`, its path."""
-    logger = logging.getLogger("libcoop.service." + path.replace("/", "."))
-    if not any(isinstance(each, _Service) for each in logger.filters):
-        logger.addFilter(_Service(path))
-    return logger
+class ServiceLogger(logging.Logger):
+    """A run's own logger: what the logger of its service's name does, with the service's path in each record.
 
+    It is none that `getLogger` knows, for children that come and go would leave one behind each.
+    """
 
-class _Service(logging.Filter):
-    """Marks records with their service."""
+    def __init__(self, path: str, name: str) -> None:
+        self._service = path
+        names = ["libcoop", "service", *path.split("/")[:-1], name]
+        self._named = logging.getLogger(".".join(names))
+        super().__init__(self._named.name)
+        self.parent = self._named
 
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self._path = path
+    def isEnabledFor(self, level: int) -> bool:
+        return self._named.isEnabledFor(level)
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.service = self._path
-        return True
+    def setLevel(self, level: int | str) -> None:
+        self._named.setLevel(level)
+
+    def handle(self, record: logging.LogRecord) -> None:
+        record.service = self._service
+        super().handle(record)
 
 
 class _Sender(logging.Handler):

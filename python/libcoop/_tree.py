@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -9,7 +10,10 @@ from typing import Any
 
 from libcoop import _libcoop
 from libcoop._enums import Executor
-from libcoop._errors import Invalid, Unsupported, WouldDeadlock
+from libcoop._errors import Forked, Invalid, Unsupported, WouldDeadlock
+
+_PATIENCE = 5.0
+"""Seconds that callbacks have for the last events of a host that has ended."""
 
 INSTEAD = "inside asyncio: `async with libcoop.Host() as host:`, and `await host.wait()`"
 
@@ -32,6 +36,8 @@ class Tree:
         """The loop is our own: it runs while a thread waits for the host."""
         self.templates: dict[int, bool] = {}
         """By the ids of their supervisors: whether what the template's children are given are words of a program."""
+        self.callbacks: list[_libcoop.Observer] = []
+        """Those who call back: they have their time when the host has ended."""
         self._thread = threading.get_ident()
 
     def loop_for_services(self) -> Any:
@@ -91,6 +97,7 @@ class Tree:
     def close(self) -> None:
         """Lets go of the host, which has ended or is ended here, and of a loop of our own."""
         self.native.close()
+        self.finish_callbacks()
         if self.own_loop and not self.loop.is_running() and not self.loop.is_closed():
             loop, self.own_loop = self.loop, False
             try:
@@ -99,6 +106,12 @@ class Tree:
                 loop.run_until_complete(loop.shutdown_default_executor())
             finally:
                 loop.close()
+
+    def finish_callbacks(self) -> None:
+        """Waits until callbacks have been told the last events of the host, which has ended."""
+        while self.callbacks:
+            with contextlib.suppress(Forked):
+                self.callbacks.pop()._finish(_PATIENCE)
 
     def forked(
         self,

@@ -153,14 +153,13 @@ impl ServiceContext {
         all.iter().for_each(|callback| drop(lock(callback).take()));
     }
 
-    /// An Observer of the host's events: see `Host.events`.
-    #[pyo3(signature = (*paths, kinds = None, queue = 1024, replay = 0))]
+    /// An Observer of the host's events. Raises Invalid, TypeError, Forked, Os, in a process of its own also Timeout.
     fn events(
         &self,
         paths: &Bound<'_, PyTuple>,
-        kinds: Option<&Bound<'_, PyAny>>,
-        queue: usize,
-        replay: usize,
+        kinds: &Bound<'_, PyAny>,
+        queue: i64,
+        replay: i64,
     ) -> PyResult<Py<Observer>> {
         let (py, root) = (paths.py(), self.context.path().split('/').next().unwrap_or_default());
         let Wanted { filter, options } = Wanted::new(root, paths, kinds, queue, replay)?;

@@ -5,7 +5,10 @@
 //! * A coroutine waits for something to be there, and takes it when it runs again: one that is cancelled takes no event with it.
 //! * A callback has a thread of its own, so one that stands still holds up nobody.
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::{
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::ThreadId,
+};
 
 use coop_core::{
     Error,
@@ -38,27 +41,25 @@ impl Wanted {
     pub(crate) fn new(
         root: &str,
         paths: &Bound<'_, PyTuple>,
-        kinds: Option<&Bound<'_, PyAny>>,
-        queue: usize,
-        replay: usize,
+        kinds: &Bound<'_, PyAny>,
+        queue: i64,
+        replay: i64,
     ) -> PyResult<Self> {
         let py = paths.py();
         let paths = paths.iter().map(|path| path_of(root, &path)).collect::<PyResult<_>>()?;
-        let kinds = match kinds {
-            None => Vec::new(),
-            // One is a text, and would be taken apart.
-            Some(kind) if kind.is_instance_of::<PyString>() => vec![kind_of(kind)?],
-            Some(kinds) => {
-                let each = kinds
-                    .try_iter()
-                    .map_err(|_| PyTypeError::new_err(format!("kinds must be of EventKind, not {}", shown(kinds))))?;
-                each.map(|kind| kind_of(&kind?)).collect::<PyResult<_>>()?
-            }
+        let kinds = if kinds.is_instance_of::<PyString>() {
+            // A single one is a text, and would be taken apart.
+            vec![kind_of(kinds)?]
+        } else {
+            let wrong = |_| PyTypeError::new_err(format!("kinds must be of EventKind, not {}", shown(kinds)));
+            kinds.try_iter().map_err(wrong)?.map(|kind| kind_of(&kind?)).collect::<PyResult<_>>()?
         };
-        if queue == 0 {
-            return Err(to_py(py, &Error::Invalid("queue must be at least 1, not 0".into())));
-        }
-        Ok(Self { filter: Filter { paths, kinds }, options: ObserverOptions { queue, replay } })
+        let number = |name: &str, given: i64, least: i64| {
+            let text = || to_py(py, &Error::Invalid(format!("{name} {given}: at least {least}")));
+            usize::try_from(given).ok().filter(|_| given >= least).ok_or_else(text)
+        };
+        let options = ObserverOptions { queue: number("queue", queue, 1)?, replay: number("replay", replay, 0)? };
+        Ok(Self { filter: Filter { paths, kinds }, options })
     }
 }
 
@@ -67,15 +68,14 @@ fn shown(object: &Bound<'_, PyAny>) -> String {
 }
 
 fn path_of(root: &str, path: &Bound<'_, PyAny>) -> PyResult<String> {
-    let path: String = path
-        .extract()
-        .map_err(|_| PyTypeError::new_err(format!("a path must be a str, not {}", shown(path))))
-        .map(|path: String| path.trim_end_matches('/').to_owned())?;
+    let py = path.py();
+    let wrong = |_| PyTypeError::new_err(format!("a path must be a str, not {}", shown(path)));
+    let path: String = path.extract().map_err(wrong)?;
     let first = path.split('/').next().unwrap_or_default();
     if first != root && !first.contains(['*', '?']) {
         // No event would ever come.
-        let words = format!("path {path:?}: paths begin with the name of the host's root: \"{root}/{path}\"?");
-        return Err(Python::attach(|py| to_py(py, &Error::Invalid(words))));
+        let words = format!("path {path:?}: a path begins with the name of its host's root, as in \"{root}/{path}\"");
+        return Err(to_py(py, &Error::Invalid(words)));
     }
     Ok(path)
 }
@@ -99,7 +99,7 @@ pub(crate) struct Observer {
     observer: Arc<supervisor::Observer>,
     filter: Filter,
     /// Of one with a callback: ends when its thread does.
-    told: Option<Mutex<mpsc::Receiver<()>>>,
+    told: Option<(ThreadId, Mutex<mpsc::Receiver<()>>)>,
 }
 
 impl Observer {
@@ -131,8 +131,8 @@ impl Observer {
             drop((callback, queue));
             drop(over);
         };
-        py.detach(|| thread::spawn("coop-observer", run)).or_raise(py)?;
-        let made = Bound::new(py, Self { observer, filter, told: Some(Mutex::new(told)) })?;
+        let thread = py.detach(|| thread::spawn("coop-observer", run)).or_raise(py)?.thread().id();
+        let made = Bound::new(py, Self { observer, filter, told: Some((thread, Mutex::new(told))) })?;
         exit::register(made.as_any(), exit::Order::Observer)?;
         Ok(made.unbind())
     }
@@ -212,21 +212,28 @@ impl Observer {
         py.detach(|| self.observer.close()).or_raise(py)
     }
 
-    /// The callback of one that has such has its time for what there is still to tell; then it is closed.
-    fn _stop_at_exit(&self, py: Python<'_>, patience: f64) -> PyResult<()> {
-        let Some(told) = &self.told else { return self.close(py) };
-        if self.observer.is_far() {
-            return self.close(py);
-        }
-        let over = |slice| match told.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(slice) {
-            Err(mpsc::RecvTimeoutError::Timeout) => Err(()),
-            _ => Ok(()),
+    /// Of a host that has ended: lets its callback have what there is still to tell, for at most so many seconds; then it is closed. False: it
+    /// still runs.
+    fn _finish(&self, py: Python<'_>, patience: f64) -> PyResult<bool> {
+        let over = match &self.told {
+            Some((thread, told)) if *thread != std::thread::current().id() && !self.observer.is_far() => {
+                let over = |slice| match told.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(slice) {
+                    Err(mpsc::RecvTimeoutError::Timeout) => Err(()),
+                    _ => Ok(()),
+                };
+                wait::wait(py, wait::timeout(Some(patience))?, over, |()| true)?.is_ok()
+            }
+            _ => true,
         };
-        let waited = wait::wait(py, wait::timeout(Some(patience))?, over, |()| true)?;
         self.close(py)?;
-        waited.map_err(|()| {
-            to_py(py, &Error::Timeout(format!("{} has a callback that does not return", self.__repr__())))
-        })
+        Ok(over)
+    }
+
+    fn _stop_at_exit(&self, py: Python<'_>, patience: f64) -> PyResult<()> {
+        if self._finish(py, patience)? {
+            return Ok(());
+        }
+        Err(to_py(py, &Error::Timeout(format!("{}: its callback does not return", self.__repr__()))))
     }
 
     fn __repr__(&self) -> String {
