@@ -48,6 +48,7 @@ __all__ = [
     "NativeHost",
     "NativeService",
     "NativeSupervisor",
+    "NativeZygote",
     "NodeEnd",
     "Observer",
     "Operation",
@@ -982,8 +983,9 @@ class Ended:
 
     @property
     def kind(self) -> str:
-        """ "returned", "exited", "signaled", "failed" (by an error or an exception), "panicked" (in Rust), "shutdown" (a
-        supervisor that gave up or shut itself down, a service that was cancelled), "lost" (how is not known)."""
+        """One of "returned", "exited", "signaled", "failed" (by an error or an exception), "panicked" (in Rust),
+        "shutdown" (a supervisor that gave up or shut itself down, a service that was cancelled), "lost" (how is not
+        known)."""
 
     @property
     def code(self) -> int | None:
@@ -1154,8 +1156,22 @@ class NativeCommand:
     def __new__(cls, argv: Sequence[str], options: dict[str, Any]) -> Self:
         """Of these words, and of what `options` has; descriptors are duplicated. Raises Invalid, Os."""
 
+    def forked(self, zygote: NativeZygote, payload: bytes, is_async: bool) -> NativeExecutor:
+        """What `payload` says is run, in a worker of a zygote; `is_async` is one that beats for its liveness."""
+
     def process(self) -> NativeExecutor:
         """Its own words are run."""
+
+@final
+class NativeZygote:
+    """A program that makes workers by forking itself; it ends with the last service that names it."""
+
+    def __new__(cls, argv: Sequence[str]) -> Self:
+        """Of these words. Nothing is run yet."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, if there is one."""
 
 @final
 class NativeSupervisor:
@@ -1188,8 +1204,9 @@ class NativeSupervisor:
     def start_child(self, service: NativeService, waits: bool) -> Any:
         """Starts a service that goes with this run of the supervisor; the answer is its id."""
 
-    def start_child_with(self, args: tuple[Any, ...], words: bool, waits: bool) -> Any:
-        """Starts a child of the template, with these arguments or these words; the answer is its id."""
+    def start_child_with(self, args: tuple[Any, ...] | list[str] | bytes, waits: bool) -> Any:
+        """Starts a child of the template; the answer is its id. `args` are a tuple of arguments, a list of words, or
+        bytes: a payload."""
 
     def template(self, service: NativeService) -> None:
         """What children are made of, under SIMPLE_ONE_FOR_ONE."""

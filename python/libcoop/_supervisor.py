@@ -36,7 +36,7 @@ class Common:
         """
         service = _specs.service(self._tree, id, entry, args, options)
         self._native.template(service)
-        self._tree.templates[self._native.id] = isinstance(entry, (list, tuple))
+        self._tree.templates[self._native.id] = _specs.children(self._tree, entry, args, options)
 
     def which_children(self) -> list[ChildInfo]:
         """The children, in the order of their start. Raises Stale if the supervisor has gone, Closed, Forked."""
@@ -87,19 +87,15 @@ class Common:
 
     def _start_child(self, args: tuple[Any, ...], options: Any, waits: bool) -> Any:
         """`start_child`, of the template's or of a child of its own."""
-        words = self._tree.templates.get(self._native.id)
-        if words is None:
+        children = self._tree.templates.get(self._native.id)
+        if children is None:
             if len(args) < 2:
                 raise Invalid("start_child: allowed are an id, an entry and its arguments, or a template first")
             service = _specs.service(self._tree, args[0], args[1], args[2:], options)
             return self._native.start_child(service, waits)
         if options:
-            raise Invalid(
-                f"start_child with {next(iter(options))}: under SIMPLE_ONE_FOR_ONE the template has the options"
-            )
-        if words:
-            args = tuple(_options.text("argument", arg) for arg in args)
-        return self._native.start_child_with(args, words, waits)
+            raise Invalid(f"start_child with {next(iter(options))}: of a template, which has the options")
+        return self._native.start_child_with(children(args), waits)
 
     def _add_supervisor(
         self,

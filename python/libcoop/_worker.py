@@ -1,9 +1,9 @@
 """A worker, from the fork of the zygote to its end.
 
-First it becomes the process that was asked for (group, limits, user, descriptors, environment), then it tells the
-host that it is there, and waits for its word: only then anything of the user's is run, so the host knows of each
-worker. A step that the system refuses is told instead. The end explains itself: an exception is told in one line, with
-its traceback in the report, which is also where a fault leaves the stacks of all threads.
+It tells the host that it is there, becomes the process that was asked for (group, limits, user, descriptors,
+environment), and waits for the host's word: only then anything of the user's is run, so the host knows of each worker.
+A step that the system refuses is told instead. The end explains itself: an exception is told in one line, with its
+traceback in the report, which is also where a fault leaves the stacks of all threads.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def main(descriptors: list[int], host: int) -> NoReturn:
     """Be the worker that these descriptors ask for; `host` is the parent that it must have. Ends by SystemExit."""
     control = descriptors[0]
     try:
+        os.write(control, b"here")
         request = json.loads(_contents(descriptors[1]))
         payload = _entry.read(_contents(descriptors[2]))
         control, report = _place(descriptors, request["fds"])
@@ -168,7 +169,7 @@ def _run(payload: _entry.Payload, request: dict[str, Any], report: int) -> Any:
             raise RuntimeError("the environment says nothing of the run")
         context = Context(native)
         entry, args, kwargs = _entry.load(payload)
-        _running.run_entry(entry, args, kwargs, context, built=_libcoop._run_begun)
+        _running.run_entry(entry, args + tuple(native.args or ()), kwargs, context, built=_libcoop._run_begun)
     except SystemExit as end:
         if os.getpid() == pid and not isinstance(end.code, int | None):
             _libcoop._run_failed(_running.explain(end))
@@ -185,6 +186,12 @@ def _explain(error: BaseException, report: int) -> None:
     """Tells an exception to the host."""
     import traceback
 
+    # It begins where the service does, unless it is of the library alone.
+    own, inner = os.path.dirname(__file__), error.__traceback__
+    while inner is not None and os.path.dirname(inner.tb_frame.f_code.co_filename) == own:
+        inner = inner.tb_next
+    if inner is not None:
+        error = error.with_traceback(inner)
     text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
     if len(text) > _REPORT:
         text = text[: _REPORT // 2] + b"\n...\n" + text[-_REPORT // 2 :]

@@ -75,7 +75,7 @@ mod _libcoop {
         stream::Stream,
         supervisor::{
             Ended, LogChannel, LogSender, NativeCommand, NativeExecutor, NativeHost, NativeService, NativeSupervisor,
-            Observer, ServiceContext, ServiceEnd, ServiceEvent, TakenSignals,
+            NativeZygote, Observer, ServiceContext, ServiceEnd, ServiceEvent, TakenSignals,
             fork::{die_with_parent, fork_sibling, other_threads},
             on_asyncio, on_thread,
             worker::{begin_run, run_begun, run_failed},

@@ -50,8 +50,13 @@ class Worker:
         self.reaped = False
 
     def hello(self) -> str:
-        """What it says first; its process is known then."""
+        """What it says when it is what was asked for, or cannot be; its process is known then."""
         self.theirs.close()
+        while (word := self._word()) == "here":
+            assert self.pid
+        return word
+
+    def _word(self) -> str:
         _wait_readable(self.control)
         data, parts, _, _ = self.control.recvmsg(8192, socket.CMSG_SPACE(12))
         for level, kind, part in parts:

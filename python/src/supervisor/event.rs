@@ -269,7 +269,7 @@ pub(crate) struct Ended(event::Ended);
 
 #[pymethods]
 impl Ended {
-    /// "returned", "exited", "signaled", "failed" (by an error or an exception), "panicked" (in Rust), "shutdown" (a supervisor that gave up or
+    /// One of "returned", "exited", "signaled", "failed" (by an error or an exception), "panicked" (in Rust), "shutdown" (a supervisor that gave up or
     /// shut itself down, a service that was cancelled), "lost" (how is not known).
     #[getter]
     fn kind(&self) -> &'static str {

@@ -32,7 +32,7 @@ pub(crate) use self::{
     logs::{LogChannel, LogSender},
     observer::Observer,
     options::{NativeExecutor, NativeService},
-    process::NativeCommand,
+    process::{NativeCommand, NativeZygote},
     supervisor::NativeSupervisor,
     thread::on_thread,
 };

@@ -9,7 +9,7 @@ use coop_core::{
 use pyo3::{
     exceptions::PyTypeError,
     prelude::*,
-    types::{PyInt, PyString, PyTuple},
+    types::{PyBytes, PyInt, PyString, PyTuple},
 };
 
 use super::{
@@ -106,16 +106,16 @@ impl NativeSupervisor {
         self.verb(py, Verb::StartChild(service.0.clone()), waits)
     }
 
-    /// Starts a child of the template, with these arguments or these words; the answer is its id.
-    fn start_child_with(&self, args: &Bound<'_, PyTuple>, words: bool, waits: bool) -> PyResult<Py<PyAny>> {
+    /// Starts a child of the template; the answer is its id. `args` are a tuple of arguments, a list of words, or bytes: a payload.
+    fn start_child_with(&self, args: &Bound<'_, PyAny>, waits: bool) -> PyResult<Py<PyAny>> {
         let py = args.py();
-        let args = match (args.is_empty(), words) {
-            (true, _) => Args::None,
-            (false, true) => Args::Strings(args.extract::<Vec<String>>()?),
-            (false, false) => {
-                let held: Attended<Py<PyTuple>> = Attended::new(py, args.clone().unbind()).or_raise(py)?;
-                Args::Value(Arc::new(held))
-            }
+        let args = if let Ok(payload) = args.cast::<PyBytes>() {
+            Args::Value(Arc::new(payload.as_bytes().to_vec()))
+        } else if let Ok(args) = args.cast::<PyTuple>() {
+            let held: Attended<Py<PyTuple>> = Attended::new(py, args.clone().unbind()).or_raise(py)?;
+            Args::Value(Arc::new(held))
+        } else {
+            Args::Strings(args.extract()?)
         };
         self.verb(py, Verb::StartChildWith(args), waits)
     }
