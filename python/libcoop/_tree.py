@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from libcoop import _libcoop
-from libcoop._errors import Invalid, WouldDeadlock
+from libcoop._errors import Forked, Invalid, WouldDeadlock
+
+_PATIENCE = 5.0
+"""Seconds that callbacks have for the last events of a host that has ended."""
 
 INSTEAD = "inside asyncio: `async with libcoop.Host() as host:`, and `await host.wait()`"
 
@@ -33,6 +37,8 @@ class Tree:
         """By the ids of their supervisors: what the template's children are given, of the arguments for one."""
         self.zygotes: dict[tuple[str, ...], _libcoop.NativeZygote] = {}
         """By what they preload."""
+        self.callbacks: list[_libcoop.Observer] = []
+        """Those who call back: they have their time when the host has ended."""
         self._thread = threading.get_ident()
 
     def loop_for_services(self) -> Any:
@@ -92,6 +98,7 @@ class Tree:
     def close(self) -> None:
         """Lets go of the host, which has ended or is ended here, and of a loop of our own."""
         self.native.close()
+        self.finish_callbacks()
         if self.own_loop and not self.loop.is_running() and not self.loop.is_closed():
             loop, self.own_loop = self.loop, False
             try:
@@ -100,6 +107,12 @@ class Tree:
                 loop.run_until_complete(loop.shutdown_default_executor())
             finally:
                 loop.close()
+
+    def finish_callbacks(self) -> None:
+        """Waits until callbacks have been told the last events of the host, which has ended."""
+        while self.callbacks:
+            with contextlib.suppress(Forked):
+                self.callbacks.pop()._finish(_PATIENCE)
 
     def zygote(self, preload: Iterable[str]) -> _libcoop.NativeZygote:
         """What makes the workers of services that preload the same; its process is made when the first one is."""
