@@ -15,9 +15,11 @@ use pyo3::{
 use super::{
     answer::answer,
     attendant::Attended,
+    observer::{Observer, Wanted},
     options::{self, NativeService, ready_seconds, seconds, shutdown_seconds},
 };
 use crate::{
+    callback,
     detached::Detached,
     errors::{OrRaise, to_py},
 };
@@ -61,6 +63,32 @@ impl NativeSupervisor {
     #[getter]
     fn id(&self) -> u64 {
         self.supervisor.id().0
+    }
+
+    /// Its names from the root down, joined by "/". Raises Stale, Closed, Forked.
+    fn path(&self, py: Python<'_>) -> PyResult<String> {
+        py.detach(|| self.supervisor.path()).or_raise(py)
+    }
+
+    /// An Observer of the host's events; with a callback, one that calls it. Raises Invalid, TypeError, Forked, Os.
+    fn events(
+        &self,
+        callback: Option<&Bound<'_, PyAny>>,
+        paths: &Bound<'_, PyTuple>,
+        kinds: &Bound<'_, PyAny>,
+        queue: i64,
+        replay: i64,
+    ) -> PyResult<Py<Observer>> {
+        let py = paths.py();
+        let Wanted { filter, options } = Wanted::new(self.supervisor.host_name(), paths, kinds, queue, replay)?;
+        if let Some(callback) = callback {
+            callback::check_callable("callback", callback)?;
+        }
+        let observer = py.detach(|| self.supervisor.observe(filter.clone(), &options)).or_raise(py)?;
+        match callback {
+            None => Observer::new(py, observer, filter),
+            Some(callback) => Observer::calling(observer, filter, callback),
+        }
     }
 
     /// Another supervisor of this host, by its id. Raises Stale, Closed, Forked.
