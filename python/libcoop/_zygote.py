@@ -65,9 +65,7 @@ def main() -> None:
     requests = _socket.socket(fileno=int(os.environ.pop(REQUESTS)))
     os.set_inheritable(requests.fileno(), False)
     broken = _preload(sys.argv[1:], requests)
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
+    _worker.prepare()
     host = os.getppid()
     gc.collect()
     gc.disable()
