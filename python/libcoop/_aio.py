@@ -77,6 +77,9 @@ class AsyncHost(AsyncSupervisor):
         # Kept, for the interpreter's exit finds that one.
         self._sync = host
 
+    def _own_path(self) -> tuple[str, ...]:
+        return ()
+
     @property
     def _host(self) -> _libcoop.NativeHost:
         return self._tree.native
@@ -151,6 +154,9 @@ class AsyncHost(AsyncSupervisor):
             await self._after_kill()
             raise
         finally:
+            if self._tree.callbacks:
+                # They may need this loop for what they do.
+                await asyncio.to_thread(self._tree.finish_callbacks)
             self._tree.close()
 
     async def _after_kill(self) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable, Generator, Iterable
+from typing import TYPE_CHECKING, Any
 
 from libcoop import _libcoop
+
+if TYPE_CHECKING:
+    import logging
+
+    from libcoop._events import EventKind
 
 
 class Stopping:
@@ -75,6 +80,7 @@ class Context:
     def __init__(self, native: _libcoop.ServiceContext) -> None:
         self._native = native
         self._stopping: Stopping | None = None
+        self._log: logging.Logger | None = None
 
     @property
     def stopping(self) -> Stopping:
@@ -143,6 +149,25 @@ class Context:
     def on_stop(self, callback: Callable[[], object]) -> None:
         """Has `callback()` called when it is asked to stop, on a thread of the library's; soon, if it was already."""
         self._native.on_stop(callback)
+
+    def events(
+        self, *paths: str, kinds: Iterable[EventKind] | EventKind = (), queue: int = 1024, replay: int = 0
+    ) -> _libcoop.Observer:
+        """What happens in its host, as `Host.events`: of all services, or of those at `paths`, and of what is below.
+
+        When this returns, nothing of that is missed any more. Raises also Timeout in a process of its own, if the host
+        does not answer.
+        """
+        return self._native.events(paths, kinds, queue, replay)
+
+    @property
+    def log(self) -> logging.Logger:
+        """Its logger, `libcoop.service.` and its path with dots; its records have the path as `service`."""
+        if self._log is None:
+            from libcoop._logs import ServiceLogger
+
+            self._log = ServiceLogger(self.path, self.name)
+        return self._log
 
     def __repr__(self) -> str:
         return f"<libcoop.Context of {self.path!r}, run {self.run}>"

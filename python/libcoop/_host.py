@@ -54,6 +54,9 @@ class Host(Supervisor):
         self._async: AsyncHost | None = None
         _exit.register(self, _exit.HOST)
 
+    def _own_path(self) -> tuple[str, ...]:
+        return ()
+
     @property
     def _host(self) -> _libcoop.NativeHost:
         return self._tree.native

@@ -5,9 +5,11 @@ do so without the interpreter and end with KeyboardInterrupt in the main thread.
 `libcoop`.
 """
 
+import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextvars import Context
+from datetime import datetime
 from os import PathLike
 from socket import socket
 from threading import Condition
@@ -19,6 +21,7 @@ from typing_extensions import Buffer, CapsuleType, disjoint_base
 import libcoop
 from libcoop._child import ExitStatus
 from libcoop._enums import Mode, RunMode
+from libcoop._events import Because, EventKind, Lost
 from libcoop._future import Future as LoopFuture
 from libcoop._ports import Address, Port
 from libcoop._stats import LoopStats
@@ -33,16 +36,21 @@ __all__ = [
     "Async",
     "Batch",
     "Dag",
+    "Ended",
     "Event",
     "EventLoop",
     "Future",
     "Listener",
+    "LogChannel",
+    "LogSender",
     "NativeCommand",
     "NativeExecutor",
     "NativeHost",
     "NativeService",
     "NativeSupervisor",
+    "NativeZygote",
     "NodeEnd",
+    "Observer",
     "Operation",
     "Pool",
     "PoolView",
@@ -53,6 +61,7 @@ __all__ = [
     "Runtime",
     "ServiceContext",
     "ServiceEnd",
+    "ServiceEvent",
     "Signal",
     "Stream",
     "TakenSignals",
@@ -876,6 +885,184 @@ class Runtime:
     def _stop_at_exit(self, patience: float) -> None: ...
 
 @final
+class ServiceEvent:
+    """A change of one service or supervisor, as observers are told. What does not belong to its `kind` is None.
+
+    `str(event)` is one line, `report()` has below it what explains a crash.
+    """
+
+    @property
+    def number(self) -> int:
+        """From 1, without a gap in one host."""
+
+    @property
+    def time(self) -> datetime:
+        """When, by the system's clock: a datetime in UTC."""
+
+    @property
+    def id(self) -> int:
+        """Of which service or supervisor, in its host."""
+
+    @property
+    def path(self) -> str:
+        """Its names from the root down, joined by "/"."""
+
+    @property
+    def name(self) -> str:
+        """Its name among its siblings."""
+
+    @property
+    def run(self) -> int:
+        """Which run of it, from 1; 0 before the first."""
+
+    @property
+    def kind(self) -> EventKind:
+        """What changed, an EventKind."""
+
+    @property
+    def pid(self) -> int | None:
+        """SPAWNED: the process."""
+
+    @property
+    def text(self) -> str | None:
+        """STATUS: what the service says of itself."""
+
+    @property
+    def reason(self) -> str | None:
+        """START_FAILED: why, in words. ENDED: how, in words."""
+
+    @property
+    def how(self) -> Ended | None:
+        """ENDED: how, an Ended."""
+
+    @property
+    def normal(self) -> bool | None:
+        """ENDED: whether that was a normal end."""
+
+    @property
+    def because(self) -> Because | None:
+        """ENDED: what the library had to do with it, a Because; None for an end of the service's own."""
+
+    @property
+    def uptime(self) -> float | None:
+        """ENDED: for how many seconds it ran."""
+
+    @property
+    def restarts(self) -> int | None:
+        """ENDED: how often it had been restarted before."""
+
+    @property
+    def tail(self) -> tuple[str, ...] | None:
+        """ENDED, START_FAILED: the last lines that the run wrote, a tuple."""
+
+    @property
+    def details(self) -> str | None:
+        """ENDED, START_FAILED: what explains it at length, as a traceback, or the stacks of all threads."""
+
+    @property
+    def delay(self) -> float | None:
+        """BACKOFF, PARKED: in how many seconds it is started again."""
+
+    def report(self) -> str:
+        """The event's line, and below it what explains a crash: the details, then the last lines that the run wrote."""
+
+    def to_json(self) -> str:
+        """All of it as JSON, one line: the same that observers in C and in other processes are told."""
+
+    @classmethod
+    def from_json(cls, text: str, /) -> Self:
+        """What `to_json` has made. Raises Invalid."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, tuple[str]]: ...
+
+@final
+class Ended:
+    """How a run ended. `str()` says it in words: "exited with 1", "ended by SIGKILL", "failed: ValueError: no luck"."""
+
+    @property
+    def kind(self) -> str:
+        """One of "returned", "exited", "signaled", "failed" (by an error or an exception), "panicked" (in Rust),
+        "shutdown" (a supervisor that gave up or shut itself down, a service that was cancelled), "lost" (how is not
+        known)."""
+
+    @property
+    def code(self) -> int | None:
+        """exited: the status."""
+
+    @property
+    def signal(self) -> signal.Signals | int | None:
+        """signaled: a member of `signal.Signals`, or a plain number for one that has no name."""
+
+    @property
+    def core_dumped(self) -> bool:
+        """signaled: whether the process left a core dump."""
+
+    @property
+    def text(self) -> str | None:
+        """failed, panicked, lost: the error in words, "ValueError: no luck"."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Observer:
+    """What happens in a host, one event after another: an iterator, for threads and for coroutines, that ends after the
+    host's last event.
+
+    One that is slow loses the oldest events, and gets a `Lost` with their number before the next one; it never slows
+    the host. Each event is taken once, whoever waits. As a context manager it is closed at the end.
+    """
+
+    def next(self, timeout: float | None = None) -> ServiceEvent | Lost:
+        """Waits for the next ServiceEvent, or Lost. Raises Timeout, Closed after the host's last event and when it is
+        closed, Forked."""
+
+    def close(self) -> None:
+        """Ends it: who waits in it is told so, and what nobody has taken is forgotten. A callback that is running goes
+        on to its end. Any number of times. Raises Forked."""
+
+    def _take(self) -> ServiceEvent | Lost | None:
+        """What is there to take, or None. Raises StopAsyncIteration when nothing more comes."""
+
+    def _ready(self) -> LoopFuture[None]:
+        """A future that ends when there is something to take."""
+
+    def _finish(self, patience: float) -> bool:
+        """Of a host that has ended: lets its callback have what there is still to tell, for at most so many seconds;
+        then it is closed. False: it still runs."""
+
+    def _stop_at_exit(self, patience: float) -> None: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> ServiceEvent | Lost: ...
+    def __aiter__(self) -> Self: ...
+    def __anext__(self) -> Coroutine[Any, Any, ServiceEvent | Lost]: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exc: object) -> None: ...
+
+@final
+class LogChannel:
+    """The host's end of the way that log records of its workers go; `receive(bytes)` is called with one after another,
+    on a thread of its own."""
+
+    def __new__(cls, receive: Callable[[bytes], object], /) -> Self: ...
+    def fileno(self) -> int:
+        """The end that workers inherit; it stays the channel's."""
+
+    def close(self, patience: float) -> bool:
+        """Lets nothing in any more, and waits until what was in has been handed on; False if that takes longer than so
+        many seconds. Any number of times; from a handler of such a record it returns at once."""
+
+@final
+class LogSender:
+    """A worker's end: a copy of the descriptor that `LogChannel.fileno` named. Any process that has it may send."""
+
+    def __new__(cls, fd: int, /) -> Self: ...
+    def send(self, record: bytes, patience: float, /) -> bool:
+        """Sends a record, and waits for room at most so many seconds. False: it was not sent."""
+
+@final
 class ServiceContext:
     """What a `Context` is made of. It may be used from any thread; when the run has ended it tells nothing any more."""
 
@@ -928,6 +1115,12 @@ class ServiceContext:
     def on_stop(self, callback: Callable[[], object]) -> None:
         """Has `callback()` called when it is asked to stop, on a thread of the library's; soon, if it was already."""
 
+    def events(
+        self, paths: tuple[str, ...], kinds: Iterable[EventKind] | EventKind, queue: int, replay: int
+    ) -> Observer:
+        """An Observer of the host's events. Raises Invalid, TypeError, Forked, Os, in a process of its own also
+        Timeout."""
+
     def _forget_callbacks(self) -> None:
         """The run is over: lets go of the callbacks that were not called."""
 
@@ -963,8 +1156,22 @@ class NativeCommand:
     def __new__(cls, argv: Sequence[str], options: dict[str, Any]) -> Self:
         """Of these words, and of what `options` has; descriptors are duplicated. Raises Invalid, Os."""
 
+    def forked(self, zygote: NativeZygote, payload: bytes, is_async: bool) -> NativeExecutor:
+        """What `payload` says is run, in a worker of a zygote; `is_async` is one that beats for its liveness."""
+
     def process(self) -> NativeExecutor:
         """Its own words are run."""
+
+@final
+class NativeZygote:
+    """A program that makes workers by forking itself; it ends with the last service that names it."""
+
+    def __new__(cls, argv: Sequence[str]) -> Self:
+        """Of these words. Nothing is run yet."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, if there is one."""
 
 @final
 class NativeSupervisor:
@@ -973,6 +1180,20 @@ class NativeSupervisor:
     @property
     def id(self) -> int:
         """Its id in its host."""
+
+    def path(self) -> str:
+        """Its names from the root down, joined by "/". Raises Stale, Closed, Forked."""
+
+    def events(
+        self,
+        callback: Callable[[ServiceEvent | Lost], object] | None,
+        paths: tuple[str, ...],
+        kinds: Iterable[EventKind] | EventKind,
+        queue: int,
+        replay: int,
+    ) -> Observer:
+        """An Observer of the host's events; with a callback, one that calls it. Raises Invalid, TypeError, Forked,
+        Os."""
 
     def of(self, id: int) -> NativeSupervisor:
         """Another supervisor of this host, by its id. Raises Stale, Closed, Forked."""
@@ -983,8 +1204,9 @@ class NativeSupervisor:
     def start_child(self, service: NativeService, waits: bool) -> Any:
         """Starts a service that goes with this run of the supervisor; the answer is its id."""
 
-    def start_child_with(self, args: tuple[Any, ...], words: bool, waits: bool) -> Any:
-        """Starts a child of the template, with these arguments or these words; the answer is its id."""
+    def start_child_with(self, args: tuple[Any, ...] | list[str] | bytes, waits: bool) -> Any:
+        """Starts a child of the template; the answer is its id. `args` are a tuple of arguments, a list of words, or
+        bytes: a payload."""
 
     def template(self, service: NativeService) -> None:
         """What children are made of, under SIMPLE_ONE_FOR_ONE."""

@@ -15,6 +15,9 @@ from libcoop._errors import Invalid
 if TYPE_CHECKING:
     from libcoop._tree import Tree
 
+LIVENESS = 30.0
+"""Seconds within which the library beats for an ASYNC_PROCESS, unless told otherwise."""
+
 Entry = Callable[..., Any] | str | list[str] | tuple[str, ...]
 
 
@@ -69,6 +72,11 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 
 
+def _is_single() -> bool:
+    """What would be processes are threads, for debuggers."""
+    return os.environ.get("COOP_MODE") == "SINGLE"
+
+
 def service(
     tree: Tree, id: object, entry: object, args: tuple[Any, ...], given: Mapping[str, Any]
 ) -> _libcoop.NativeService:
@@ -91,13 +99,16 @@ def _service(
     options = {**_DEFAULTS, **given}
     executor = _options.member("executor", Executor, options["executor"])
     ready = _options.ready(options["ready"], options["ready_within"])
+    liveness = _options.optional_seconds("liveness", options["liveness"])
+    if liveness is None and executor == Executor.ASYNC_PROCESS and not _is_single():
+        liveness = LIVENESS
     spec = (
         _options.restart(options["restart"]),
         _options.shutdown(options["shutdown"]),
         _options.flag("significant", options["significant"]),
         ready,
         _options.optional_seconds("watchdog", options["watchdog"]),
-        _options.optional_seconds("liveness", options["liveness"]),
+        liveness,
         _options.backoff(options["backoff"]),
         _options.flag("park", options["park"]),
         _options.flag("park_at_start", options["park_at_start"]),
@@ -124,13 +135,12 @@ def _runner(
     kwargs = options["kwargs"] or {}
     if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
         raise Invalid(f"kwargs {kwargs!r}: allowed is a dict of names and values")
-    single = os.environ.get("COOP_MODE") == "SINGLE"
     if executor in (Executor.ASYNC, Executor.THREAD):
         unused = [name for name in _options.PROCESS if name in given]
         if unused:
             raise Invalid(f"{unused[0]} with Executor.{executor.name}: allowed with PROCESS and ASYNC_PROCESS")
-    elif not single:
-        return tree.forked(id, entry, args, kwargs, executor, options)
+    elif not _is_single():
+        return _forked(tree, entry, args, kwargs, executor, options)
     found = _found(entry, _entry.describe(entry))  # type: ignore[arg-type]
     _check_run(found)
     if executor == Executor.ASYNC:
@@ -138,6 +148,47 @@ def _runner(
     from libcoop._running import on_thread
 
     return _libcoop._on_thread(partial(on_thread, found, args, dict(kwargs)))
+
+
+def _forked(
+    tree: Tree,
+    entry: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    executor: Executor,
+    options: Mapping[str, Any],
+) -> _libcoop.NativeExecutor:
+    preload = _preload(options["preload"])
+    payload = _payload(tree, entry, args, kwargs, preload)
+    command = _options.command(["worker"], options)
+    return command.forked(tree.zygote(preload), payload, executor == Executor.ASYNC_PROCESS)
+
+
+def _payload(tree: Tree, entry: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], preload: list[str]) -> bytes:
+    from libcoop import _entry
+
+    _entry.describe(entry)
+    _check_run(entry)
+    return _entry.prepare(entry, args, kwargs, worker_init=tree.worker_init, preload=preload)
+
+
+def _preload(given: Any) -> list[str]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise Invalid(f"preload {given!r}: allowed is a list of modules' names")
+    return [_options.text("preload", name) for name in given]
+
+
+def children(
+    tree: Tree, entry: Any, args: tuple[Any, ...], given: Mapping[str, Any]
+) -> Callable[[tuple[Any, ...]], Any]:
+    """What a template's child is given, of the arguments for one."""
+    if isinstance(entry, (list, tuple)):
+        return lambda more: [_options.text("argument", arg) for arg in more]
+    executor = given.get("executor", Executor.PROCESS)
+    if executor in (Executor.ASYNC, Executor.THREAD) or _is_single():
+        return lambda more: more
+    kwargs, preload = given.get("kwargs") or {}, _preload(given.get("preload", ()))
+    return lambda more: _payload(tree, entry, args + more, kwargs, preload)
 
 
 def _program(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, Unpack
 
 from libcoop import _libcoop, _options, _specs
 from libcoop._children import ChildCounts, ChildInfo, ChildSpec, info, spec
 from libcoop._enums import AutoShutdown, Restart, Strategy
 from libcoop._errors import Invalid
+from libcoop._events import EventKind, Lost
 from libcoop._tree import Tree
 
 Child = str | int
@@ -34,7 +36,7 @@ class Common:
         """
         service = _specs.service(self._tree, id, entry, args, options)
         self._native.template(service)
-        self._tree.templates[self._native.id] = isinstance(entry, (list, tuple))
+        self._tree.templates[self._native.id] = _specs.children(self._tree, entry, args, options)
 
     def which_children(self) -> list[ChildInfo]:
         """The children, in the order of their start. Raises Stale if the supervisor has gone, Closed, Forked."""
@@ -52,21 +54,48 @@ class Common:
         """The id of the child of this name, if there is one."""
         return self._native.find(_options.text("child", name))
 
+    def events(
+        self, *paths: str, kinds: Iterable[EventKind] | EventKind = (), queue: int = 1024, replay: int = 0
+    ) -> _libcoop.Observer:
+        """What happens here and below, from now on: an Observer, to be iterated or awaited.
+
+        `paths` are of services and supervisors anywhere in the host, from the root's name on, each with what is below
+        it; in a name `*` stands for any text, `?` for one character. `kinds` are those that are wanted, all by
+        default. `queue` events may wait to be taken; then the oldest are lost, which is told. The last `replay` of the
+        events before come first, as far as the host has kept them. Raises Invalid, Stale, Closed, Forked, Os.
+        """
+        return self._native.events(None, paths or self._own_path(), kinds, queue, replay)
+
+    def on_event(
+        self,
+        callback: Callable[[_libcoop.ServiceEvent | Lost], object],
+        *paths: str,
+        kinds: Iterable[EventKind] | EventKind = (),
+        queue: int = 1024,
+        replay: int = 0,
+    ) -> _libcoop.Observer:
+        """Has `callback(event)` called with what `events` would answer, one after another, on a thread of its own.
+
+        It goes on until the host's last event, or until the Observer is closed. What the callback raises is logged.
+        """
+        observer = self._native.events(callback, paths or self._own_path(), kinds, queue, replay)
+        self._tree.callbacks.append(observer)
+        return observer
+
+    def _own_path(self) -> tuple[str, ...]:
+        return (self._native.path(),)
+
     def _start_child(self, args: tuple[Any, ...], options: Any, waits: bool) -> Any:
         """`start_child`, of the template's or of a child of its own."""
-        words = self._tree.templates.get(self._native.id)
-        if words is None:
+        children = self._tree.templates.get(self._native.id)
+        if children is None:
             if len(args) < 2:
                 raise Invalid("start_child: allowed are an id, an entry and its arguments, or a template first")
             service = _specs.service(self._tree, args[0], args[1], args[2:], options)
             return self._native.start_child(service, waits)
         if options:
-            raise Invalid(
-                f"start_child with {next(iter(options))}: under SIMPLE_ONE_FOR_ONE the template has the options"
-            )
-        if words:
-            args = tuple(_options.text("argument", arg) for arg in args)
-        return self._native.start_child_with(args, words, waits)
+            raise Invalid(f"start_child with {next(iter(options))}: of a template, which has the options")
+        return self._native.start_child_with(children(args), waits)
 
     def _add_supervisor(
         self,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from libcoop import _libcoop
-from libcoop._enums import Executor
-from libcoop._errors import Invalid, Unsupported, WouldDeadlock
+from libcoop._errors import Forked, Invalid, WouldDeadlock
+
+_PATIENCE = 5.0
+"""Seconds that callbacks have for the last events of a host that has ended."""
 
 INSTEAD = "inside asyncio: `async with libcoop.Host() as host:`, and `await host.wait()`"
 
@@ -30,8 +33,12 @@ class Tree:
         """The loop that ASYNC services run on: the one that an AsyncHost was entered on, or one of our own."""
         self.own_loop = False
         """The loop is our own: it runs while a thread waits for the host."""
-        self.templates: dict[int, bool] = {}
-        """By the ids of their supervisors: whether what the template's children are given are words of a program."""
+        self.templates: dict[int, Callable[[tuple[Any, ...]], Any]] = {}
+        """By the ids of their supervisors: what the template's children are given, of the arguments for one."""
+        self.zygotes: dict[tuple[str, ...], _libcoop.NativeZygote] = {}
+        """By what they preload."""
+        self.callbacks: list[_libcoop.Observer] = []
+        """Those who call back: they have their time when the host has ended."""
         self._thread = threading.get_ident()
 
     def loop_for_services(self) -> Any:
@@ -91,6 +98,7 @@ class Tree:
     def close(self) -> None:
         """Lets go of the host, which has ended or is ended here, and of a loop of our own."""
         self.native.close()
+        self.finish_callbacks()
         if self.own_loop and not self.loop.is_running() and not self.loop.is_closed():
             loop, self.own_loop = self.loop, False
             try:
@@ -100,17 +108,21 @@ class Tree:
             finally:
                 loop.close()
 
-    def forked(
-        self,
-        id: str,
-        entry: Any,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        executor: Executor,
-        options: Mapping[str, Any],
-    ) -> _libcoop.NativeExecutor:
-        """What runs an entry in a process."""
-        raise Unsupported("this build has no zygote: Executor.THREAD and Executor.ASYNC run an entry in this process")
+    def finish_callbacks(self) -> None:
+        """Waits until callbacks have been told the last events of the host, which has ended."""
+        while self.callbacks:
+            with contextlib.suppress(Forked):
+                self.callbacks.pop()._finish(_PATIENCE)
+
+    def zygote(self, preload: Iterable[str]) -> _libcoop.NativeZygote:
+        """What makes the workers of services that preload the same; its process is made when the first one is."""
+        from libcoop import _zygote
+
+        names = tuple(dict.fromkeys(preload))
+        made = self.zygotes.get(names)
+        if made is None:
+            made = self.zygotes.setdefault(names, _libcoop.NativeZygote(_zygote.command(names)))
+        return made
 
 
 def _cancel_all(loop: Any) -> None:

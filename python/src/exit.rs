@@ -8,6 +8,8 @@ pub(crate) enum Order {
     PortSet = 0,
     EventLoop = 1,
     Runtime = 2,
+    // Pools are 3.
+    Observer = 4,
 }
 
 /// Has `libcoop._exit` call the object's `_stop_at_exit`, if it is still there then. Again is fine.

@@ -74,8 +74,8 @@ mod _libcoop {
         signal::Signal,
         stream::Stream,
         supervisor::{
-            NativeCommand, NativeExecutor, NativeHost, NativeService, NativeSupervisor, ServiceContext, ServiceEnd,
-            TakenSignals,
+            Ended, LogChannel, LogSender, NativeCommand, NativeExecutor, NativeHost, NativeService, NativeSupervisor,
+            NativeZygote, Observer, ServiceContext, ServiceEnd, ServiceEvent, TakenSignals,
             fork::{die_with_parent, fork_sibling, other_threads},
             on_asyncio, on_thread,
             worker::{begin_run, run_begun, run_failed},

@@ -48,6 +48,11 @@ impl Handle {
         WeakHandle { shared: Arc::downgrade(&self.shared) }
     }
 
+    /// Whether both are of one loop.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// Enters the gate for the time that it takes to add something.
     pub(super) fn enter(&self) -> Result<Inside<'_>> {
         self.shared.fork.check()?;

@@ -92,7 +92,7 @@ mod linux {
     }
 
     /// A descriptor of a child of this process, readable once it has ended.
-    pub(in super::super) fn pidfd(pid: i32) -> Result<OwnedFd> {
+    pub(crate) fn pidfd(pid: i32) -> Result<OwnedFd> {
         let wanted = (pid > 0)
             .then(|| Pid::from_raw(pid))
             .flatten()
@@ -179,7 +179,7 @@ mod elsewhere {
         false
     }
 
-    pub(in super::super) fn pidfd(_: i32) -> Result<OwnedFd> {
+    pub(crate) fn pidfd(_: i32) -> Result<OwnedFd> {
         only_linux("exits of children")
     }
 
@@ -189,10 +189,10 @@ mod elsewhere {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::exited;
+pub(super) use elsewhere::{eventfd, raise, take};
 #[cfg(not(target_os = "linux"))]
-pub(super) use elsewhere::{eventfd, pidfd, raise, take};
+pub(crate) use elsewhere::{exited, pidfd};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::exited;
+pub(super) use linux::{eventfd, raise, take};
 #[cfg(target_os = "linux")]
-pub(super) use linux::{eventfd, pidfd, raise, take};
+pub(crate) use linux::{exited, pidfd};

@@ -62,7 +62,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-pub(crate) use self::kernel::{Look, exited as look_at_child};
+pub(crate) use self::kernel::{Look, exited as look_at_child, pidfd};
 use self::shared::Shared;
 pub use self::{
     async_signal::AsyncSignal,

@@ -339,7 +339,8 @@ impl fmt::Display for What {
                 if let Some(because) = because {
                     write!(f, ", since {because}")?;
                 }
-                write!(f, ", after {uptime:.3?}, {restarts} restarts before")?;
+                let times = if *restarts == 1 { "restart" } else { "restarts" };
+                write!(f, ", after {uptime:.3?}, {restarts} {times} before")?;
                 last(f, tail)
             }
             Self::Backoff { delay } => write!(f, "starts again in {delay:.3?}"),
@@ -416,7 +417,7 @@ mod test {
         assert_eq!(
             ended.to_string(),
             "7 2024-02-29T12:34:56.789Z root/web run 2: failed: no room, since it missed its watchdog's time, after 1.500s, \
-             1 restarts before; its last line: last "
+             1 restart before; its last line: last "
         );
     }
 

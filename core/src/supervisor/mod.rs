@@ -40,6 +40,7 @@ pub mod worker;
 pub use self::executor::{
     async_process::AsyncProcess,
     process::{Command, Process},
+    zygote::{Forked, Zygote},
 };
 #[cfg(target_os = "linux")]
 pub use self::worker::Workers;

@@ -189,6 +189,11 @@ impl Observer {
         Ok(())
     }
 
+    /// Whether its events come from another process.
+    pub fn is_far(&self) -> bool {
+        self.far.is_some()
+    }
+
     /// Leaves one with a callback to itself: it goes on until the host's last event.
     pub fn detach(mut self) {
         self.detached = true;

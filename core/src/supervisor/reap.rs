@@ -86,14 +86,21 @@ impl Orphans {
     }
 }
 
-struct Zombie {
-    pid: i32,
-    group: i32,
-    session: i32,
+/// A child of this process.
+pub(super) struct Child {
+    pub(super) pid: i32,
+    pub(super) group: i32,
+    pub(super) session: i32,
+    /// It has ended, and was not reaped.
+    pub(super) dead: bool,
 }
 
-/// This process's children that have ended and were not reaped.
-fn zombies() -> Vec<Zombie> {
+fn zombies() -> Vec<Child> {
+    children().into_iter().filter(|child| child.dead).collect()
+}
+
+/// This process's children, whoever made them.
+pub(super) fn children() -> Vec<Child> {
     let parent = getpid().as_raw_nonzero().get();
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let stats = entries.flatten().filter_map(|entry| {
@@ -103,7 +110,7 @@ fn zombies() -> Vec<Zombie> {
         let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
         let (state, its_parent) = (fields.next()?, fields.next()?);
         let (group, session) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-        (state == "Z" && its_parent.parse() == Ok(parent)).then_some(Zombie { pid, group, session })
+        (its_parent.parse() == Ok(parent)).then_some(Child { pid, group, session, dead: state == "Z" })
     });
     stats.collect()
 }

@@ -199,6 +199,20 @@ impl Supervisor {
         self.id
     }
 
+    /// Its names from the root down, joined by `/`.
+    ///
+    /// # Errors
+    /// As [`Supervisor::which_children`].
+    pub fn path(&self) -> Result<String> {
+        let id = self.id;
+        self.read(move |tree| tree.path(id))
+    }
+
+    /// The name of the host's root, which every path begins with.
+    pub fn host_name(&self) -> &str {
+        &self.shared.name
+    }
+
     /// Adds a service that comes back whenever this supervisor is restarted. Before the start it is only noted; after it the service is
     /// started, and this waits until it is ready.
     ///

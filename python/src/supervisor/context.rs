@@ -8,7 +8,10 @@ use pyo3::{
     types::{PyList, PyTuple},
 };
 
-use super::attendant::{Attended, attendant};
+use super::{
+    attendant::{Attended, attendant},
+    observer::{Observer, Wanted},
+};
 use crate::{
     callback::{self, report},
     detached::Detached,
@@ -148,6 +151,20 @@ impl ServiceContext {
     fn _forget_callbacks(&self) {
         let all = std::mem::take(&mut *lock(&self.on_stop));
         all.iter().for_each(|callback| drop(lock(callback).take()));
+    }
+
+    /// An Observer of the host's events. Raises Invalid, TypeError, Forked, Os, in a process of its own also Timeout.
+    fn events(
+        &self,
+        paths: &Bound<'_, PyTuple>,
+        kinds: &Bound<'_, PyAny>,
+        queue: i64,
+        replay: i64,
+    ) -> PyResult<Py<Observer>> {
+        let (py, root) = (paths.py(), self.context.path().split('/').next().unwrap_or_default());
+        let Wanted { filter, options } = Wanted::new(root, paths, kinds, queue, replay)?;
+        let observer = py.detach(|| self.context.observe(filter.clone(), &options)).or_raise(py)?;
+        Observer::new(py, observer, filter)
     }
 
     fn __repr__(&self) -> String {

@@ -6,14 +6,17 @@
 //!
 //! `host.rs` and `supervisor.rs` the owner of a tree and the verbs, `answer.rs` how they are waited for; `options.rs` what is said of services;
 //! `thread.rs`, `asyncio.rs` and `process.rs` what runs them; `attendant.rs` the attendant, `context.rs` what a run knows of itself; `fork.rs` how a
-//! worker is made, `worker.rs` its run.
+//! worker is made, `worker.rs` its run; `event.rs` what observers are told, `observer.rs` who waits for that, `logs.rs` the way of workers' log records.
 
 mod answer;
 mod asyncio;
 pub(crate) mod attendant;
 mod context;
+mod event;
 pub(crate) mod fork;
 mod host;
+mod logs;
+mod observer;
 mod options;
 mod process;
 #[allow(clippy::module_inception, reason = "the verbs are a supervisor's")]
@@ -24,9 +27,12 @@ pub(crate) mod worker;
 pub(crate) use self::{
     asyncio::{ServiceEnd, on_asyncio},
     context::ServiceContext,
+    event::{Ended, ServiceEvent},
     host::{NativeHost, TakenSignals},
+    logs::{LogChannel, LogSender},
+    observer::Observer,
     options::{NativeExecutor, NativeService},
-    process::NativeCommand,
+    process::{NativeCommand, NativeZygote},
     supervisor::NativeSupervisor,
     thread::on_thread,
 };

@@ -5,7 +5,7 @@ use std::{ffi::OsString, os::fd::RawFd, sync::Arc, time::SystemTime};
 use coop_core::{
     Error,
     supervisor::{
-        Command, Process,
+        Command, Forked, Process, Zygote,
         executor::process::{
             Resource,
             output::{Format, Line, Output, Sink},
@@ -99,11 +99,36 @@ impl NativeCommand {
         Ok(Self { command, output })
     }
 
+    /// What `payload` says is run, in a worker of a zygote; `is_async` is one that beats for its liveness.
+    fn forked(&self, zygote: &NativeZygote, payload: Vec<u8>, is_async: bool) -> NativeExecutor {
+        let forked = Forked::new(&zygote.0, payload).command(self.command.clone()).output(self.output.clone());
+        NativeExecutor::new(Arc::new(if is_async { forked.async_process() } else { forked }))
+    }
+
     /// Its own words are run.
     fn process(&self) -> NativeExecutor {
         let mut process = Process::new(self.command.clone());
         process.output = self.output.clone();
         NativeExecutor::new(Arc::new(process))
+    }
+}
+
+/// A program that makes workers by forking itself; it ends with the last service that names it.
+#[pyclass(frozen, module = "libcoop._libcoop")]
+pub(crate) struct NativeZygote(Arc<Zygote>);
+
+#[pymethods]
+impl NativeZygote {
+    /// Of these words. Nothing is run yet.
+    #[new]
+    fn new(argv: Vec<OsString>) -> Self {
+        Self(Zygote::new(Command::from_argv(argv)))
+    }
+
+    /// Its process, if there is one.
+    #[getter]
+    fn pid(&self) -> Option<i32> {
+        self.0.pid()
     }
 }
 

@@ -9,15 +9,17 @@ use coop_core::{
 use pyo3::{
     exceptions::PyTypeError,
     prelude::*,
-    types::{PyInt, PyString, PyTuple},
+    types::{PyBytes, PyInt, PyString, PyTuple},
 };
 
 use super::{
     answer::answer,
     attendant::Attended,
+    observer::{Observer, Wanted},
     options::{self, NativeService, ready_seconds, seconds, shutdown_seconds},
 };
 use crate::{
+    callback,
     detached::Detached,
     errors::{OrRaise, to_py},
 };
@@ -63,6 +65,32 @@ impl NativeSupervisor {
         self.supervisor.id().0
     }
 
+    /// Its names from the root down, joined by "/". Raises Stale, Closed, Forked.
+    fn path(&self, py: Python<'_>) -> PyResult<String> {
+        py.detach(|| self.supervisor.path()).or_raise(py)
+    }
+
+    /// An Observer of the host's events; with a callback, one that calls it. Raises Invalid, TypeError, Forked, Os.
+    fn events(
+        &self,
+        callback: Option<&Bound<'_, PyAny>>,
+        paths: &Bound<'_, PyTuple>,
+        kinds: &Bound<'_, PyAny>,
+        queue: i64,
+        replay: i64,
+    ) -> PyResult<Py<Observer>> {
+        let py = paths.py();
+        let Wanted { filter, options } = Wanted::new(self.supervisor.host_name(), paths, kinds, queue, replay)?;
+        if let Some(callback) = callback {
+            callback::check_callable("callback", callback)?;
+        }
+        let observer = py.detach(|| self.supervisor.observe(filter.clone(), &options)).or_raise(py)?;
+        match callback {
+            None => Observer::new(py, observer, filter),
+            Some(callback) => Observer::calling(observer, filter, callback),
+        }
+    }
+
     /// Another supervisor of this host, by its id. Raises Stale, Closed, Forked.
     fn of(&self, py: Python<'_>, id: u64) -> PyResult<Self> {
         py.detach(|| self.supervisor.of(ServiceId(id))).map(Self::new).or_raise(py)
@@ -78,16 +106,16 @@ impl NativeSupervisor {
         self.verb(py, Verb::StartChild(service.0.clone()), waits)
     }
 
-    /// Starts a child of the template, with these arguments or these words; the answer is its id.
-    fn start_child_with(&self, args: &Bound<'_, PyTuple>, words: bool, waits: bool) -> PyResult<Py<PyAny>> {
+    /// Starts a child of the template; the answer is its id. `args` are a tuple of arguments, a list of words, or bytes: a payload.
+    fn start_child_with(&self, args: &Bound<'_, PyAny>, waits: bool) -> PyResult<Py<PyAny>> {
         let py = args.py();
-        let args = match (args.is_empty(), words) {
-            (true, _) => Args::None,
-            (false, true) => Args::Strings(args.extract::<Vec<String>>()?),
-            (false, false) => {
-                let held: Attended<Py<PyTuple>> = Attended::new(py, args.clone().unbind()).or_raise(py)?;
-                Args::Value(Arc::new(held))
-            }
+        let args = if let Ok(payload) = args.cast::<PyBytes>() {
+            Args::Value(Arc::new(payload.as_bytes().to_vec()))
+        } else if let Ok(args) = args.cast::<PyTuple>() {
+            let held: Attended<Py<PyTuple>> = Attended::new(py, args.clone().unbind()).or_raise(py)?;
+            Args::Value(Arc::new(held))
+        } else {
+            Args::Strings(args.extract()?)
         };
         self.verb(py, Verb::StartChildWith(args), waits)
     }

@@ -56,32 +56,31 @@ impl AsyncProcess {
         process.output = output;
         Arc::new(Self { entry, process })
     }
+}
 
-    fn about(&self, start: &Start<'_>) -> Result<About> {
-        let Start { service, path, id, run, args, .. } = start;
-        let args = match args {
-            Args::None => None,
-            Args::Strings(strings) => Some(strings.clone()),
-            Args::Value(_) => {
-                return Err(Error::Invalid(format!(
-                    "{path}: a process can be given text only, not a value of this one"
-                )));
-            }
-        };
-        Ok(About {
-            name: Some(service.id.clone()),
-            id: id.0,
-            path: Some((*path).to_owned()),
-            run: *run,
-            ready: match service.ready {
-                Ready::AtOnce => None,
-                Ready::Notify(within) => Some(micros(within)),
-            },
-            watchdog: service.watchdog.map(micros),
-            liveness: service.liveness.map(micros),
-            args,
-        })
-    }
+/// What a worker is told of its run.
+pub(super) fn about(start: &Start<'_>) -> Result<About> {
+    let Start { service, path, id, run, args, .. } = start;
+    let args = match args {
+        Args::None => None,
+        Args::Strings(strings) => Some(strings.clone()),
+        Args::Value(_) => {
+            return Err(Error::Invalid(format!("{path}: a process can be given text only, not a value of this one")));
+        }
+    };
+    Ok(About {
+        name: Some(service.id.clone()),
+        id: id.0,
+        path: Some((*path).to_owned()),
+        run: *run,
+        ready: match service.ready {
+            Ready::AtOnce => None,
+            Ready::Notify(within) => Some(micros(within)),
+        },
+        watchdog: service.watchdog.map(micros),
+        liveness: service.liveness.map(micros),
+        args,
+    })
 }
 
 impl Executor for AsyncProcess {
@@ -109,7 +108,7 @@ impl Executor for AsyncProcess {
     }
 
     fn start(&self, start: Start<'_>) -> Result<Box<dyn Running>> {
-        let about = self.about(&start)?;
+        let about = about(&start)?;
         let env = vec![(about::SERVICE, self.entry.as_str().into()), (about::RUN, about.to_json()?.into())];
         // What it is given is told there.
         self.process.clone().told(env, &[about::PID]).start(Start { args: &Args::None, ..start })

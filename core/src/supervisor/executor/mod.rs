@@ -18,6 +18,8 @@ pub mod callbacks;
 #[cfg(target_os = "linux")]
 pub mod process;
 pub mod thread;
+#[cfg(target_os = "linux")]
+pub mod zygote;
 
 use std::{fmt, sync::Arc};
 

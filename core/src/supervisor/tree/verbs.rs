@@ -141,6 +141,11 @@ impl Tree {
         self.sup_mut(id).map(drop).ok_or(Error::Stale("supervisor"))
     }
 
+    pub(in crate::supervisor) fn path(&mut self, id: ServiceId) -> Result<String> {
+        self.check_supervisor(id)?;
+        self.nodes.get_mut(id.0).map(|node| node.path.to_string()).ok_or(Error::Stale("supervisor"))
+    }
+
     pub(in crate::supervisor) fn set_template(&mut self, id: ServiceId, service: Service) -> Result<()> {
         let sup = self.sup_mut(id).ok_or(Error::Stale("supervisor"))?;
         if sup.options.strategy != Strategy::SimpleOneForOne {

@@ -29,22 +29,26 @@ use super::{
 };
 use crate::{
     error::{Error, Refused, Result},
-    event_loop::{ExitStatus, Handle, Look, On, look_at_child},
+    event_loop::{ExitStatus, Handle, Look, On, look_at_child, pidfd},
     fork::ForkGuard,
-    job, thread,
+    job,
+    supervisor::{event::Because, executor::Stopped},
+    thread,
 };
 
 /// How it ended, or why that is not known; told once.
-pub(super) type Told = Box<dyn FnOnce(Result<ExitStatus>) + Send>;
+pub(in super::super) type Told = Box<dyn FnOnce(Result<ExitStatus>) + Send>;
 
 /// See the module's text.
-pub(super) struct Child {
+pub(in super::super) struct Child {
     pid: i32,
     pidfd: Option<Arc<OwnedFd>>,
     /// Its number may be another's from now on.
     gone: Mutex<bool>,
     /// Nothing could wait for it: it is ended without a word.
     refused: AtomicBool,
+    /// It was told to end with a dump of its state.
+    aborted: AtomicBool,
     fork: ForkGuard,
 }
 
@@ -59,18 +63,41 @@ impl Child {
     ///
     /// # Errors
     /// What [`Plan`] and the system refuse; [`Error::Closed`], [`Error::Forked`]. Then there is no child, and `told` is not called.
-    pub(super) fn start(plan: &mut Plan, event_loop: &Handle, told: Told) -> Result<Arc<Self>> {
+    pub(in super::super) fn start(plan: &mut Plan, event_loop: &Handle, told: Told) -> Result<Arc<Self>> {
         // Before anything is made that would have to be ended again.
         if event_loop.is_stopped() {
             return Err(Error::Closed("event loop"));
         }
         let Spawned { pid, pidfd } = spawn::spawn(plan)?;
+        Self::begin(pid, pidfd, event_loop, told)
+    }
+
+    /// Takes over a child of this process that somebody else has made, and that nobody else waits for. It is to lead a group of its own, if not now
+    /// then before it makes processes.
+    ///
+    /// # Errors
+    /// ECHILD as [`Error::Os`] for a number that is no child's, and then nothing was done to it; as [`Child::start`], and then it was ended.
+    pub(in super::super) fn adopt(pid: i32, event_loop: &Handle, told: Told) -> Result<Arc<Self>> {
+        if event_loop.is_stopped() {
+            return Err(Error::Closed("event loop"));
+        }
+        let pidfd = match pidfd(pid) {
+            Ok(pidfd) => Some(pidfd),
+            // A child nevertheless.
+            Err(Error::Unsupported(_)) => look_at_child(None, pid, Look::Peek).map(|_| None)?,
+            Err(error) => return Err(error),
+        };
+        Self::begin(pid, pidfd, event_loop, told)
+    }
+
+    fn begin(pid: i32, pidfd: Option<OwnedFd>, event_loop: &Handle, told: Told) -> Result<Arc<Self>> {
         let fork = ForkGuard::new("process");
         let child = Arc::new(Self {
             pid,
             pidfd: pidfd.map(Arc::new),
             gone: Mutex::new(false),
             refused: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
             fork,
         });
         let end = End { child: child.clone(), told: Some(told) };
@@ -86,12 +113,12 @@ impl Child {
     }
 
     /// It has no place here: ended without a word.
-    pub(super) fn refuse(&self) {
+    pub(in super::super) fn refuse(&self) {
         self.refused.store(true, Ordering::Relaxed);
         self.kill();
     }
 
-    pub(super) fn pid(&self) -> i32 {
+    pub(in super::super) fn pid(&self) -> i32 {
         self.pid
     }
 
@@ -100,21 +127,21 @@ impl Child {
     }
 
     /// Sends its group a signal; and one that continues it, as a stopped process would not hear the first. Nothing once it has ended.
-    pub(super) fn ask(&self, signal: i32) {
+    pub(in super::super) fn ask(&self, signal: i32) {
         // Looked at first: in a forked child the lock may be held for ever.
         if !self.fork.is_forked()
             && let gone = self.gone()
             && !*gone
         {
-            self.signal_group(signal);
+            self.signal_all(signal);
             if signal != libc::SIGKILL {
-                self.signal_group(libc::SIGCONT);
+                self.signal_all(libc::SIGCONT);
             }
         }
     }
 
     /// Kills it and its group. Nothing once it has ended.
-    pub(super) fn kill(&self) {
+    pub(in super::super) fn kill(&self) {
         if !self.fork.is_forked()
             && let gone = self.gone()
             && !*gone
@@ -129,18 +156,39 @@ impl Child {
         }
     }
 
-    /// While it has not been reaped here.
-    fn signal_group(&self, signal: i32) {
-        let pidfd = self.pidfd.as_ref().map(|pidfd| pidfd.as_fd());
-        if let Some(pidfd) = pidfd
-            && spawn::signal_group_of(pidfd.as_raw_fd(), signal).is_some()
-        {
+    /// Ends it, at once or, the first time, after a look at what it does.
+    pub(in super::super) fn end_since(&self, because: Because) -> Stopped {
+        // What hangs is worth a look at, as systemd thinks too: it dumps its stack, if it can, or its core, if it may.
+        if matches!(because, Because::Watchdog | Because::Liveness) && !self.aborted.swap(true, Ordering::Relaxed) {
+            self.ask(libc::SIGABRT);
+            return Stopped::Dumps;
+        }
+        self.kill();
+        Stopped::Ends
+    }
+
+    /// Its group; the process itself, if it leads none yet.
+    fn signal_all(&self, signal: i32) {
+        if self.signal_group(signal) {
             return;
         }
-        // By number: it is there, dead or alive, unless the system has reaped it by itself.
-        if look_at_child(pidfd, self.pid, Look::Peek).is_ok() {
-            spawn::signal_group(self.pid, signal);
+        match &self.pidfd {
+            Some(pidfd) => spawn::signal_process_of(pidfd.as_raw_fd(), signal),
+            None if look_at_child(None, self.pid, Look::Peek).is_ok() => spawn::signal_process(self.pid, signal),
+            None => {}
         }
+    }
+
+    /// While it has not been reaped here. False if there is no such group.
+    fn signal_group(&self, signal: i32) -> bool {
+        let pidfd = self.pidfd.as_ref().map(|pidfd| pidfd.as_fd());
+        if let Some(pidfd) = pidfd
+            && let Some(sent) = spawn::signal_group_of(pidfd.as_raw_fd(), signal)
+        {
+            return sent.is_ok();
+        }
+        // By number: it is there, dead or alive, unless the system has reaped it by itself.
+        look_at_child(pidfd, self.pid, Look::Peek).is_ok() && spawn::signal_group(self.pid, signal)
     }
 
     /// Kills what is left of the group, then reaps the child; one that has not ended yet is killed too, and waited for.

@@ -21,7 +21,8 @@ mod lines;
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-pub(super) use self::capture::{Capture, Writers};
+pub(super) use self::capture::Capture;
+pub(in super::super) use self::capture::Writers;
 use super::command::Descriptor;
 use crate::error::{Error, Result};
 

@@ -8,11 +8,13 @@ use std::{
     collections::BTreeMap,
     ffi::{CString, OsStr, OsString},
     fs::{File, OpenOptions},
+    io::{self, Stderr, Stdout},
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
         unix::ffi::{OsStrExt, OsStringExt},
     },
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use rustix::{
@@ -47,19 +49,19 @@ const OURS: [&str; 8] = [
 
 /// What a run adds to its command.
 #[derive(Debug, Default)]
-pub(super) struct Extras<'a> {
+pub(in super::super) struct Extras<'a> {
     /// Variables that are set whatever the command says.
-    pub(super) env: Vec<(&'static str, OsString)>,
+    pub(in super::super) env: Vec<(&'static str, OsString)>,
     /// Variables whose value is the child's process id.
-    pub(super) pid_env: Vec<&'static str>,
+    pub(in super::super) pid_env: Vec<&'static str>,
     /// What it writes to, if that is captured.
-    pub(super) stdout: Option<BorrowedFd<'a>>,
-    pub(super) stderr: Option<BorrowedFd<'a>>,
+    pub(in super::super) stdout: Option<BorrowedFd<'a>>,
+    pub(in super::super) stderr: Option<BorrowedFd<'a>>,
 }
 
 /// See the module's text. The descriptors must stay open until the child is made.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(in super::super) struct Plan {
     pub(super) path: CString,
     pub(super) argv: Vec<CString>,
     /// `NAME=value` and a NUL each.
@@ -89,20 +91,14 @@ pub(super) const PID_DIGITS: usize = 10;
 impl Plan {
     /// # Errors
     /// What [`Command::validate`] says; [`Error::Os`] for a program that is not in PATH, or without a descriptor left.
-    pub(super) fn new(command: &Command, extras: &Extras<'_>) -> Result<Self> {
+    pub(in super::super) fn new(command: &Command, extras: &Extras<'_>) -> Result<Self> {
         command.validate()?;
-        let mut env = environment(command, extras);
-        let listen = listen::variables(&command.listen);
-        env.extend(listen.into_iter().map(|(name, value)| (name.into(), value)));
+        let (env, pid_env) = variables(command, extras);
         let path = locate(command, env.get(OsStr::new("PATH")).map(OsString::as_os_str))?;
-        let mut pid_env = extras.pid_env.clone();
-        pid_env.extend((!command.listen.is_empty()).then_some("LISTEN_PID"));
 
         let mut entries: Vec<Vec<u8>> = Vec::with_capacity(env.len() + pid_env.len());
         for (name, value) in &env {
-            if !pid_env.iter().any(|pid| *pid == name) {
-                entries.push([name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat());
-            }
+            entries.push([name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat());
         }
         let mut pids = Vec::new();
         for name in pid_env {
@@ -110,8 +106,7 @@ impl Plan {
             entries.push([name.as_bytes(), b"=", &[0; PID_DIGITS + 1]].concat());
         }
 
-        let null = OpenOptions::new().read(true).write(true).open("/dev/null");
-        let null = null.map_err(|error| Error::os("open /dev/null for a child", &error))?;
+        let null = null()?;
         let argv0 = command.arg0.as_ref().unwrap_or(&command.program);
         let argv = [argv0].into_iter().chain(&command.args).map(|arg| c_string(arg)).collect::<Result<_>>()?;
         Ok(Self {
@@ -128,7 +123,7 @@ impl Plan {
             nice: command.nice,
             cpus: command.cpus.unwrap_or_else(cpu::usable),
             cpus_wanted: command.cpus.is_some(),
-            fds: descriptors(command, extras, &null),
+            fds: descriptors(command, extras, &null).into_iter().map(|(from, to)| (from.as_raw_fd(), to)).collect(),
             new_session: command.new_session,
             no_pidfd: command.no_pidfd,
             _null: null,
@@ -137,8 +132,22 @@ impl Plan {
 }
 
 /// Another user's process has none of this process's supplementary groups, which may allow more than that user may.
-fn no_groups(command: &Command) -> Option<Vec<u32>> {
+pub(in super::super) fn no_groups(command: &Command) -> Option<Vec<u32>> {
     (command.uid.is_some() && rustix::process::geteuid().is_root()).then(Vec::new)
+}
+
+/// What the child's environment is, and the names that have its process id as their value.
+pub(in super::super) fn variables(
+    command: &Command,
+    extras: &Extras<'_>,
+) -> (BTreeMap<OsString, OsString>, Vec<&'static str>) {
+    let mut env = environment(command, extras);
+    let listen = listen::variables(&command.listen);
+    env.extend(listen.into_iter().map(|(name, value)| (name.into(), value)));
+    let mut pid_env = extras.pid_env.clone();
+    pid_env.extend((!command.listen.is_empty()).then_some("LISTEN_PID"));
+    env.retain(|name, _| !pid_env.iter().any(|pid| *pid == name));
+    (env, pid_env)
 }
 
 fn environment(command: &Command, extras: &Extras<'_>) -> BTreeMap<OsString, OsString> {
@@ -182,28 +191,43 @@ fn locate(command: &Command, path: Option<&OsStr>) -> Result<PathBuf> {
     Err(Error::Os { context: format!("find program {program:?} in PATH {path:?}"), errno: why.raw_os_error() })
 }
 
+/// The file of what is not given.
+pub(in super::super) fn null() -> Result<File> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null");
+    null.map_err(|error| Error::os("open /dev/null for a child", &error))
+}
+
 /// What the child has, and under which number. What is not open here either is `/dev/null` there.
-fn descriptors(command: &Command, extras: &Extras<'_>, null: &File) -> Vec<(RawFd, RawFd)> {
-    let mut all: BTreeMap<RawFd, RawFd> = BTreeMap::new();
-    let null = null.as_raw_fd();
+pub(in super::super) fn descriptors<'a>(
+    command: &'a Command,
+    extras: &Extras<'a>,
+    null: &'a File,
+) -> Vec<(BorrowedFd<'a>, RawFd)> {
+    let mut all: BTreeMap<RawFd, BorrowedFd<'a>> = BTreeMap::new();
+    let null = null.as_fd();
     all.insert(0, null);
-    for (number, captured) in [(1, extras.stdout), (2, extras.stderr)] {
-        let own = || if is_open(number) { number } else { null };
-        all.insert(number, captured.map_or_else(own, |fd| fd.as_raw_fd()));
+    for (number, captured, own) in [(1, extras.stdout, own_stdout()), (2, extras.stderr, own_stderr())] {
+        // This process's own output, if that is there.
+        let own = || if rustix::io::fcntl_getfd(own).is_ok() { own } else { null };
+        all.insert(number, captured.unwrap_or_else(own));
     }
     for (number, (_, socket)) in (listen::START..).zip(&command.listen) {
-        all.insert(number, socket.as_fd().as_raw_fd());
+        all.insert(number, socket.as_fd());
     }
     for (number, descriptor) in &command.descriptors {
-        all.insert(*number, descriptor.as_fd().as_raw_fd());
+        all.insert(*number, descriptor.as_fd());
     }
     all.into_iter().map(|(to, from)| (from, to)).collect()
 }
 
-/// Whether this process's own output is there.
-fn is_open(number: RawFd) -> bool {
-    if number == 1 { rustix::io::fcntl_getfd(std::io::stdout()) } else { rustix::io::fcntl_getfd(std::io::stderr()) }
-        .is_ok()
+fn own_stdout() -> BorrowedFd<'static> {
+    static STDOUT: OnceLock<Stdout> = OnceLock::new();
+    STDOUT.get_or_init(io::stdout).as_fd()
+}
+
+fn own_stderr() -> BorrowedFd<'static> {
+    static STDERR: OnceLock<Stderr> = OnceLock::new();
+    STDERR.get_or_init(io::stderr).as_fd()
 }
 
 fn c_string(text: &OsStr) -> Result<CString> {

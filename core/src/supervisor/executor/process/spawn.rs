@@ -228,10 +228,23 @@ pub(super) fn signal_group_of(pidfd: RawFd, signal: i32) -> Option<io::Result<()
 }
 
 /// Sends a signal to the process group of this number, which the caller knows to be a child's still.
-pub(super) fn signal_group(leader: i32, signal: i32) {
-    if leader > 1 {
-        // SAFETY: takes no memory of this process; a number above 1 names one group, not all there are.
-        unsafe { libc::kill(-leader, signal) };
+/// False if there is none, or nobody of it may be signalled.
+pub(super) fn signal_group(leader: i32, signal: i32) -> bool {
+    // SAFETY: takes no memory of this process; a number above 1 names one group, not all there are.
+    leader > 1 && unsafe { libc::kill(-leader, signal) } == 0
+}
+
+/// Sends a signal to the process of a pidfd alone.
+pub(super) fn signal_process_of(pidfd: RawFd, signal: i32) {
+    // SAFETY: takes no memory of this process.
+    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, ptr::null::<c_void>(), 0) };
+}
+
+/// The same by its number, which the caller knows to be a child's still.
+pub(super) fn signal_process(pid: i32, signal: i32) {
+    if pid > 1 {
+        // SAFETY: takes no memory of this process; a number above 1 names one process.
+        unsafe { libc::kill(pid, signal) };
     }
 }
 

@@ -23,13 +23,19 @@ use std::{
 };
 
 use super::{
-    output::{Format, Line, OnLine, Output, Sink},
+    notify::{Notice, Notify},
+    output::{Format, Line, OnLine, Output, Sink, Stream},
     *,
 };
 use crate::{
     EventLoop, EventLoopOptions,
     error::{Error, Result},
     event_loop::RunMode,
+    supervisor::{
+        event::Ended,
+        executor::{Report, Reporter},
+        service::Ready,
+    },
 };
 
 /// Far beyond what anything here takes on a busy machine.

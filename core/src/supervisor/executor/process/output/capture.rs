@@ -39,11 +39,11 @@ pub(in super::super) struct Capture {
 
 /// The child's ends, until it has them.
 #[derive(Debug, Default)]
-pub(in super::super) struct Writers([Option<OwnedFd>; 2]);
+pub(in super::super::super) struct Writers([Option<OwnedFd>; 2]);
 
 impl Writers {
     /// What a child is to write to; `None` for what is inherited.
-    pub(in super::super) fn of(&self, stream: Stream) -> Option<BorrowedFd<'_>> {
+    pub(in super::super::super) fn of(&self, stream: Stream) -> Option<BorrowedFd<'_>> {
         self.0[stream as usize].as_ref().map(|fd| fd.as_fd())
     }
 }
