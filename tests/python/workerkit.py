@@ -48,7 +48,7 @@ def look(ctx: Any) -> None:
         env=dict(os.environ),
         fds=sorted(int(name) for name in os.listdir("/proc/self/fd")),
         comm=Path("/proc/self/comm").read_text().strip(),
-        modules=[name for name in ("asyncio", "multiprocessing", "cloudpickle") if name in sys.modules],
+        modules=[name for name in ("multiprocessing", "cloudpickle") if name in sys.modules],
         flags=[sys.flags.optimize, sys.warnoptions, sys._xoptions],
         path=sys.path,
         imported_by=STARTED_BY,
