@@ -19,7 +19,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from libcoop import _entry, _libcoop, _running
+from libcoop import _entry, _libcoop, _logs, _running
 from libcoop._context import Context
 
 LEAST = 4
@@ -27,8 +27,6 @@ LEAST = 4
 
 _REPORT = 60_000
 """The longest traceback that is kept, in bytes."""
-
-_log: Any = None
 
 
 def refuse(control: int, text: str) -> None:
@@ -179,6 +177,10 @@ def _run(payload: _entry.Payload, request: dict[str, Any], report: int) -> Any:
         if native is None:
             raise RuntimeError("the environment says nothing of the run")
         context = Context(native)
+        if payload.log is not None:
+            log, levels = payload.log
+            _logs.install(log, native.path, native.path.rpartition("/")[2], levels)
+            os.close(log)
         entry, args, kwargs = _entry.load(payload)
         _running.run_entry(entry, args + tuple(native.args or ()), kwargs, context, built=_libcoop._run_begun)
     except SystemExit as end:

@@ -6,11 +6,13 @@
 
 mod ends;
 mod entries;
+mod forked;
 mod hosts;
 mod observers;
 mod progress;
 mod storm;
 mod world;
+mod zygote;
 
 use std::{
     io::{self, Write},
@@ -23,12 +25,13 @@ use std::{
 type Case = (&'static str, fn());
 
 fn main() -> ExitCode {
+    zygote::run_if_asked();
     entries::workers().run_if_asked();
     if let Some(code) = hosts::run_if_asked() {
         return code;
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let all = [ends::CASES, progress::CASES, observers::CASES, hosts::CASES, storm::CASES].concat();
+    let all = [ends::CASES, progress::CASES, observers::CASES, hosts::CASES, forked::CASES, storm::CASES].concat();
     let mut failed = Vec::new();
     let mut out = io::stdout();
     let mut ran = 0;

@@ -160,7 +160,7 @@ impl Nest {
         };
         let event_loop = self.event_loop().ok_or(Error::Closed("event loop"))?;
         let (socket, theirs) = wire::pair()?;
-        // Open until the zygote has it.
+        // It keeps the zygote's end open until there is a zygote.
         let command = with_socket(&self.command, theirs);
         let mut plan = Plan::new(&command, &Extras::default())?;
         let nest = Arc::downgrade(self);
