@@ -219,3 +219,13 @@ def is_threaded(ctx: Any, name: str) -> None:
 def speak(ctx: Any) -> None:
     print("a line")
     wait(ctx)
+
+
+def hangs_once_ready(ctx: Any) -> None:
+    ctx.ready()
+    hang(ctx)
+
+
+async def never_yields_once_ready(ctx: Any) -> None:
+    ctx.ready()
+    await never_yields(ctx)
