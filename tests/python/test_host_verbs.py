@@ -406,7 +406,7 @@ def descriptors() -> int:
 
 def children() -> set[int]:
     """Children of this process, dead ones too."""
-    found = set()
+    found: set[int] = set()
     for task in os.listdir("/proc/self/task"):
         try:
             found.update(map(int, Path(f"/proc/self/task/{task}/children").read_text().split()))
