@@ -81,11 +81,11 @@ fn forked_storm() {
         };
         let hit = |_: &Host, seed: &mut u64| {
             let children = children_of(std::process::id());
-            let zygote = zygote.pid().filter(|_| random(seed) % 4 == 0);
+            let zygote = zygote.pid().filter(|_| random(seed).is_multiple_of(4));
             let Some(pid) = zygote.or_else(|| children.get(random(seed) % children.len().max(1)).copied()) else {
                 return false;
             };
-            if random(seed) % 8 == 0 {
+            if random(seed).is_multiple_of(8) {
                 signal(pid, Signal::STOP);
                 std::thread::sleep(Duration::from_micros((random(seed) % 20_000) as u64));
             }
