@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Unpack
 
-from libcoop import _libcoop, _specs
+from libcoop import _libcoop, _main, _specs
 from libcoop._children import Finish, finish
 from libcoop._enums import AutoShutdown, Restart, Strategy
 from libcoop._errors import Error, Forked, Invalid, Timeout
@@ -96,6 +96,7 @@ class AsyncHost(AsyncSupervisor):
 
     async def start(self) -> None:
         """As `Host.start`."""
+        _main.refuse_unguarded("AsyncHost.start()")
         await self._host.start(False)
 
     async def wait(self) -> Finish:
@@ -109,7 +110,9 @@ class AsyncHost(AsyncSupervisor):
                     # A signal has stopped it meanwhile: that is how it ended.
                     if self._host.finished() is None:
                         raise
-            return finish(await self._host.ended())
+            ended = await self._host.ended()
+            await self._finish()
+            return finish(ended)
         finally:
             if taken is not None:
                 taken.give_back()
@@ -154,9 +157,7 @@ class AsyncHost(AsyncSupervisor):
             await self._after_kill()
             raise
         finally:
-            if self._tree.callbacks:
-                # They may need this loop for what they do.
-                await asyncio.to_thread(self._tree.finish_callbacks)
+            await self._finish()
             self._tree.close()
 
     async def _after_kill(self) -> None:
@@ -170,9 +171,16 @@ class AsyncHost(AsyncSupervisor):
 
     async def _ended(self, timeout: float | None) -> tuple[int, int | None, str]:
         try:
-            return await asyncio.wait_for(_awaited(self._host.ended()), timeout)
+            ended: tuple[int, int | None, str] = await asyncio.wait_for(_awaited(self._host.ended()), timeout)
         except TimeoutError:
             raise Timeout(f"the host {self.name!r} has not ended yet") from None
+        await self._finish()
+        return ended
+
+    async def _finish(self) -> None:
+        if self._tree.has_to_finish():
+            # What handlers and callbacks do may need this loop.
+            await asyncio.to_thread(self._tree.finish)
 
     def __repr__(self) -> str:
         from libcoop._host import state

@@ -15,14 +15,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
-import logging
 import pickle
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from libcoop import _main
+from libcoop import _logs, _main
 from libcoop._errors import Invalid
 
 _PROTOCOL = 5
@@ -41,8 +40,8 @@ class Payload(NamedTuple):
     argv: list[str]
     worker_init: str | None
     preload: list[str]
-    level: int
-    """The root logger's."""
+    log: tuple[int, dict[str, int]] | None
+    """The descriptor that log records go to, and the levels of loggers."""
 
 
 def prepare(
@@ -52,8 +51,9 @@ def prepare(
     *,
     worker_init: str | None = None,
     preload: Sequence[str] = (),
+    log: int | None = None,
 ) -> bytes:
-    """What the worker is to run, as bytes for `load`.
+    """What the worker is to run, as bytes for `load`; `log` is its descriptor for log records.
 
     Raises `Invalid`, which names the entry and what is wrong with it, for what cannot be given to another process.
     """
@@ -70,9 +70,9 @@ def prepare(
     origin = _main.origin() if needs_main else None
     if needs_main and origin is None:
         raise Invalid(f"entry {name}: its process cannot import from __main__, which is no script here")
-    level = logging.getLogger().level
+    logs = None if log is None else (log, _logs.levels())
     return pickle.dumps(
-        tuple(Payload(call, name, origin, sys.path.copy(), _argv(), worker_init, list(preload), level)), _PROTOCOL
+        tuple(Payload(call, name, origin, sys.path.copy(), _argv(), worker_init, list(preload), logs)), _PROTOCOL
     )
 
 

@@ -34,6 +34,11 @@ def channel() -> _libcoop.LogChannel:
     return _libcoop.LogChannel(_receive)
 
 
+def not_handled(host: str, patience: float) -> None:
+    """Says that the records of a host's workers are still on their way to a handler that does not return."""
+    _logger.warning("host %s has ended, but its workers' log records are not handled after %g s", host, patience)
+
+
 def levels() -> dict[str, int]:
     """The levels that loggers were given in this process, by name; the root's is "root"."""
     found = {"root": logging.root.level}

@@ -6,6 +6,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from libcoop import _libcoop, _options
@@ -159,17 +160,28 @@ def _forked(
     options: Mapping[str, Any],
 ) -> _libcoop.NativeExecutor:
     preload = _preload(options["preload"])
-    payload = _payload(tree, entry, args, kwargs, preload)
-    command = _options.command(["worker"], options)
+    log = _log_number(options)
+    payload = _payload(tree, entry, args, kwargs, preload, log)
+    # Checked before what is the library's is added.
+    _options.command(["worker"], options)
+    command = _options.command(["worker"], {**options, "fds": {**(options["fds"] or {}), log: tree.log_channel()}})
     return command.forked(tree.zygote(preload), payload, executor == Executor.ASYNC_PROCESS)
 
 
-def _payload(tree: Tree, entry: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], preload: list[str]) -> bytes:
+def _log_number(options: Mapping[str, Any]) -> int:
+    """The number that a worker has the host's socket for log records by: the first that nobody else wants."""
+    taken, listen = options.get("fds") or (), options.get("listen") or ()
+    return next(number for number in count(3 + len(listen)) if number not in taken)
+
+
+def _payload(
+    tree: Tree, entry: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], preload: list[str], log: int
+) -> bytes:
     from libcoop import _entry
 
     _entry.describe(entry)
     _check_run(entry)
-    return _entry.prepare(entry, args, kwargs, worker_init=tree.worker_init, preload=preload)
+    return _entry.prepare(entry, args, kwargs, worker_init=tree.worker_init, preload=preload, log=log)
 
 
 def _preload(given: Any) -> list[str]:
@@ -187,8 +199,8 @@ def children(
     executor = given.get("executor", Executor.PROCESS)
     if executor in (Executor.ASYNC, Executor.THREAD) or _is_single():
         return lambda more: more
-    kwargs, preload = given.get("kwargs") or {}, _preload(given.get("preload", ()))
-    return lambda more: _payload(tree, entry, args + more, kwargs, preload)
+    kwargs, preload, log = given.get("kwargs") or {}, _preload(given.get("preload", ())), _log_number(given)
+    return lambda more: _payload(tree, entry, args + more, kwargs, preload, log)
 
 
 def _program(

@@ -12,7 +12,7 @@ from libcoop import _libcoop
 from libcoop._errors import Forked, Invalid, WouldDeadlock
 
 _PATIENCE = 5.0
-"""Seconds that callbacks have for the last events of a host that has ended."""
+"""Seconds that handlers and callbacks have for the last log records and events of a host that has ended."""
 
 INSTEAD = "inside asyncio: `async with libcoop.Host() as host:`, and `await host.wait()`"
 
@@ -37,6 +37,8 @@ class Tree:
         """By the ids of their supervisors: what the template's children are given, of the arguments for one."""
         self.zygotes: dict[tuple[str, ...], _libcoop.NativeZygote] = {}
         """By what they preload."""
+        self.logs: _libcoop.LogChannel | None = None
+        """The way of workers' log records; made for the first of them."""
         self.callbacks: list[_libcoop.Observer] = []
         """Those who call back: they have their time when the host has ended."""
         self._thread = threading.get_ident()
@@ -67,9 +69,10 @@ class Tree:
     def wait_ended(self, timeout: float | None = None) -> tuple[int, int | None, str] | None:
         """Waits until the host has ended; None after `timeout` seconds."""
         self.check_block()
-        if not self._drives():
-            return self.native.wait_ended(timeout)
-        return self._drive(self.native.ended(), timeout)  # type: ignore[no-any-return]
+        ended = self._drive(self.native.ended(), timeout) if self._drives() else self.native.wait_ended(timeout)
+        if ended is not None:
+            self.finish()
+        return ended
 
     def _drives(self) -> bool:
         return (
@@ -98,7 +101,7 @@ class Tree:
     def close(self) -> None:
         """Lets go of the host, which has ended or is ended here, and of a loop of our own."""
         self.native.close()
-        self.finish_callbacks()
+        self.finish()
         if self.own_loop and not self.loop.is_running() and not self.loop.is_closed():
             loop, self.own_loop = self.loop, False
             try:
@@ -108,10 +111,26 @@ class Tree:
             finally:
                 loop.close()
 
-    def finish_callbacks(self) -> None:
-        """Waits until callbacks have been told the last events of the host, which has ended."""
-        while self.callbacks:
-            with contextlib.suppress(Forked):
+    def log_channel(self) -> _libcoop.LogChannel:
+        """Where workers send their log records to."""
+        if self.logs is None:
+            from libcoop import _logs
+
+            self.logs = _logs.channel()
+        return self.logs
+
+    def has_to_finish(self) -> bool:
+        """Whether there is something for `finish` to wait for."""
+        return self.logs is not None or bool(self.callbacks)
+
+    def finish(self) -> None:
+        """Of a host that has ended: waits, not for long, until its last log records and events have been handled."""
+        with contextlib.suppress(Forked):
+            if self.logs is not None and not self.logs.close(_PATIENCE):
+                from libcoop._logs import not_handled
+
+                not_handled(self.native.name, _PATIENCE)
+            while self.callbacks:
                 self.callbacks.pop()._finish(_PATIENCE)
 
     def zygote(self, preload: Iterable[str]) -> _libcoop.NativeZygote:

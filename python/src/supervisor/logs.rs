@@ -58,13 +58,6 @@ pub(crate) struct LogChannel {
     over: Mutex<mpsc::Receiver<()>>,
 }
 
-impl LogChannel {
-    /// What workers send to.
-    pub(crate) fn theirs(&self) -> BorrowedFd<'_> {
-        self.theirs.as_fd()
-    }
-}
-
 fn os(what: &str, errno: Errno) -> Error {
     Error::os(what, &io::Error::from(errno))
 }
