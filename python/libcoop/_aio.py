@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Unpack
 
-from libcoop import _libcoop, _specs
+from libcoop import _libcoop, _main, _specs
 from libcoop._children import Finish, finish
 from libcoop._enums import AutoShutdown, Restart, Strategy
 from libcoop._errors import Error, Forked, Invalid, Timeout
@@ -96,6 +96,7 @@ class AsyncHost(AsyncSupervisor):
 
     async def start(self) -> None:
         """As `Host.start`."""
+        _main.refuse_unguarded("AsyncHost.start()")
         await self._host.start(False)
 
     async def wait(self) -> Finish:

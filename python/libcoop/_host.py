@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Self
 
-from libcoop import _exit, _libcoop, _options
+from libcoop import _exit, _libcoop, _main, _options
 from libcoop._children import Finish, finish
 from libcoop._enums import AutoShutdown, Strategy
 from libcoop._errors import Error, Forked, Invalid, Timeout, WouldDeadlock
@@ -75,8 +75,10 @@ class Host(Supervisor):
         """Starts the tree, in order, and waits until all are ready.
 
         Raises why a service did not start: what was started has been stopped then, and it may be tried again. Raises
-        Exists if it was started before, Closed if it has ended, WouldDeadlock, Forked.
+        Exists if it was started before, Closed if it has ended, WouldDeadlock, Forked; Failed where the main script
+        starts it again in a worker, since nothing guards that.
         """
+        _main.refuse_unguarded("Host.start()")
         self._tree.block(self._host.start)
 
     def wait(self) -> Finish:

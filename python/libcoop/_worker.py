@@ -35,6 +35,17 @@ def refuse(control: int, text: str) -> None:
         os.write(control, f"error: {text}".encode(errors="replace")[:4096])
 
 
+def prepare() -> None:
+    """What is the same in every worker, done in the zygote."""
+    for stream in (sys.stdout, sys.stderr):
+        # So that captured output comes when it is written.
+        if stream is not None:
+            stream.flush()
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    # What a service forks is not the worker.
+    os.register_at_fork(after_in_child=faulthandler.disable)
+
+
 def main(descriptors: list[int], host: int) -> NoReturn:
     """Be the worker that these descriptors ask for; `host` is the parent that it must have. Ends by SystemExit."""
     control = descriptors[0]
@@ -138,23 +149,23 @@ def _become(request: dict[str, Any], host: int) -> None:
 
 
 def _surround(request: dict[str, Any]) -> None:
-    """The environment, and what is made of it."""
+    """The environment, the time zone of it, and the name."""
     zone = os.environ.get("TZ")
     env = request["env"] | dict.fromkeys(request["pid_env"], str(os.getpid()))
-    os.environ.clear()
-    os.environ.update(env)
+    # Most of it is the zygote's own.
+    for name in [name for name in os.environ if name not in env]:
+        del os.environ[name]
+    for name, value in env.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
     if os.environ.get("TZ") != zone:
         time.tzset()
-    for stream in (sys.stdout, sys.stderr):
-        # So that captured output comes when it is written.
-        if stream is not None:
-            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     name = request["path"].rpartition("/")[2]
     # What the system shows of it. Nothing depends on it.
-    with contextlib.suppress(OSError), open("/proc/self/comm", "wb") as comm:
-        comm.write(name.encode(errors="replace")[:15])
-    # What the service forks is not the worker.
-    os.register_at_fork(after_in_child=faulthandler.disable)
+    with contextlib.suppress(OSError):
+        comm = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(comm, name.encode(errors="replace")[:15])
+        os.close(comm)
 
 
 def _run(payload: _entry.Payload, request: dict[str, Any], report: int) -> Any:

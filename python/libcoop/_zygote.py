@@ -65,13 +65,11 @@ def main() -> None:
     requests = _socket.socket(fileno=int(os.environ.pop(REQUESTS)))
     os.set_inheritable(requests.fileno(), False)
     broken = _preload(sys.argv[1:], requests)
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
+    _worker.prepare()
     host = os.getppid()
-    gc.collect()
     gc.disable()
     gc.freeze()
+    has_asyncio = False
     while True:
         descriptors = _next(requests)
         if descriptors is None:
@@ -84,6 +82,11 @@ def main() -> None:
         if broken and not _waits(requests):
             # So that the host makes another, which may find it mended.
             os._exit(1)
+        if not has_asyncio and not _waits(requests):
+            # Many workers need it; the first one did not wait for it.
+            importlib.import_module("asyncio")
+            gc.freeze()
+            has_asyncio = True
     os.close(requests.detach())
     gc.enable()
     _worker.main(descriptors, host)

@@ -48,7 +48,7 @@ def look(ctx: Any) -> None:
         env=dict(os.environ),
         fds=sorted(int(name) for name in os.listdir("/proc/self/fd")),
         comm=Path("/proc/self/comm").read_text().strip(),
-        modules=[name for name in ("asyncio", "multiprocessing", "cloudpickle") if name in sys.modules],
+        modules=[name for name in ("multiprocessing", "cloudpickle") if name in sys.modules],
         flags=[sys.flags.optimize, sys.warnoptions, sys._xoptions],
         path=sys.path,
         imported_by=STARTED_BY,
@@ -219,3 +219,13 @@ def is_threaded(ctx: Any, name: str) -> None:
 def speak(ctx: Any) -> None:
     print("a line")
     wait(ctx)
+
+
+def hangs_once_ready(ctx: Any) -> None:
+    ctx.ready()
+    hang(ctx)
+
+
+async def never_yields_once_ready(ctx: Any) -> None:
+    ctx.ready()
+    await never_yields(ctx)
