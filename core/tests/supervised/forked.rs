@@ -38,16 +38,16 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 /// A zygote that does this wrong.
-fn zygote(fault: &str) -> Arc<Zygote> {
+pub(crate) fn zygote(fault: &str) -> Arc<Zygote> {
     Zygote::new(Command::new("/proc/self/exe").arg(fault))
 }
 
-fn forked(zygote: &Arc<Zygote>, payload: &str) -> Forked {
+pub(crate) fn forked(zygote: &Arc<Zygote>, payload: &str) -> Forked {
     let output = Output { stdout: Sink::Null, stderr: Sink::Null, ..Output::default() };
     Forked::new(zygote, payload.as_bytes().to_vec()).output(output)
 }
 
-fn service(name: &str, executor: Forked) -> Service {
+pub(crate) fn service(name: &str, executor: Forked) -> Service {
     let mut service = Service::new(name, Arc::new(executor));
     service.ready = Ready::Notify(LONG);
     service
