@@ -145,7 +145,7 @@ def _preload(names: list[str], requests: _socket.socket) -> str | None:
                 return f"preload {name!r}: {type(error).__name__}: {error}"
             if threads := _libcoop._other_threads():
                 logging.getLogger("libcoop").warning(
-                    "preload %r starts threads when it is imported (%s): each worker imports it by itself",
+                    "libcoop: preload %r starts threads when it is imported (%s): each worker imports it by itself",
                     name,
                     ", ".join(threads),
                 )

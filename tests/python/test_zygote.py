@@ -230,7 +230,7 @@ def test_a_preload_that_starts_threads_is_left_to_the_workers(tmp_path: Path, mo
         zygote.requests.close()
         _, said = zygote.process.communicate(timeout=zygotekit.DEADLINE)
     assert said.count("starts threads") == 1
-    assert f"preload '{name}' starts threads when it is imported (" in said
+    assert f"libcoop: preload '{name}' starts threads when it is imported (" in said
     assert said.rstrip().endswith("): each worker imports it by itself")
 
 
