@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 from libcoop import _entry, _libcoop, _logs, _running
 from libcoop._context import Context
+from libcoop._errors import Error
 
 LEAST = 4
 """The descriptors that each request has: control, request, payload, report."""
@@ -223,9 +224,14 @@ def _explain(error: BaseException, report: int) -> None:
         inner = inner.tb_next
     if inner is not None:
         error = error.with_traceback(inner)
+    if isinstance(error, MemoryError):
+        # What the frames hold is what there is no room beside.
+        traceback.clear_frames(error.__traceback__)
     text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
     if len(text) > _REPORT:
         text = text[: _REPORT // 2] + b"\n...\n" + text[-_REPORT // 2 :]
     with contextlib.suppress(OSError):
         os.write(report, text)
-    _libcoop._run_failed(_running.explain(error))
+    # There is nobody to tell it to if that is what went wrong.
+    with contextlib.suppress(Error):
+        _libcoop._run_failed(_running.explain(error))
