@@ -17,7 +17,7 @@ use rustix::process::Signal;
 
 use super::{
     Case,
-    world::{LONG, World, children_of, descriptors, eventually, is_gone, kill, signal, world},
+    world::{LONG, Scratch, World, children_of, descriptors, eventually, is_gone, kill, signal, world},
 };
 
 pub(crate) const CASES: &[Case] = &[
@@ -29,6 +29,7 @@ pub(crate) const CASES: &[Case] = &[
     ("forked_report_and_error_are_told_with_the_end", reports),
     ("forked_zygote_that_refuses_is_a_failed_start", refusals),
     ("forked_request_that_comes_to_nothing_is_sent_again_and_fails", nothing_comes),
+    ("forked_request_that_somebody_else_holds_is_sent_again", held_elsewhere),
     ("forked_worker_that_never_says_hello_is_ended", never_ready),
     ("forked_zygote_that_is_stopped_ends_with_the_run_that_is_killed", a_stopped_zygote),
     ("forked_host_that_stops_takes_requests_back", stopped_on_the_way),
@@ -264,6 +265,15 @@ fn nothing_comes() {
         let (error, _) = refused("workers die", |_| {});
         assert!(error.contains("4 times: its zygote goes on"), "{error}");
     });
+}
+
+/// No end of the stream says that the zygote has gone.
+fn held_elsewhere() {
+    let scratch = Scratch::new("held");
+    let zygote = Zygote::new(Command::new("/proc/self/exe").arg("leaks").arg(&scratch.0));
+    let world = world([entry(&zygote, "steady")]).started();
+    assert!(world.pid("steady") > 0);
+    world.stop();
 }
 
 fn never_ready() {
