@@ -151,7 +151,8 @@ class Context:
     def events(self, *paths: str, kinds: Iterable[str] = (), queue: int = 1024, replay: int = 0) -> _libcoop.Observer:
         """What happens in its host, as `Host.events`: of all services, or of those at `paths`, and of what is below.
 
-        When this returns, nothing of that is missed any more. Raises also Timeout in a process of its own, if the host
+        When this returns, nothing of that is missed any more. It ends when the service is asked to stop, so that a loop
+        over it ends. Raises also Timeout in a process of its own, if the host
         does not answer.
         """
         return self._native.events(paths, kinds, queue, replay)

@@ -391,6 +391,18 @@ def test_services_in_processes_watch_one_another() -> None:
             runs(host, victim, 2)
 
 
+@pytest.mark.parametrize("executor", [Executor.THREAD, Executor.PROCESS])
+def test_a_loop_over_events_ends_when_its_service_is_asked_to_stop(executor: Executor) -> None:
+    with Host() as host:
+        ends = host.events("root/left", kinds=EventKind.ENDED)
+        host.add("left", eventkit.watch, "root/right", ready="notify", executor=executor, shutdown="infinity")
+        host.start()
+    event = next_of(ends)
+    assert (event.normal, event.because) == (True, Because.ASKED)
+    assert event.how is not None
+    assert event.how.kind == ("exited" if executor == Executor.PROCESS else "returned")
+
+
 def test_in_a_forked_child_it_is_the_parent_s() -> None:
     with Host() as host:
         observer = host.events()
@@ -423,8 +435,11 @@ def test_ctrl_c_ends_a_wait_in_the_main_thread() -> None:
 def test_the_interpreter_exits_with_observers_waiting(program: Program) -> None:
     ran = program(
         """
-        import threading, time
+        import os, threading
         import libcoop
+
+        def say(*words):
+            os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # whole lines
 
         def waits(ctx):
             ctx.stopping.wait()
@@ -432,9 +447,9 @@ def test_the_interpreter_exits_with_observers_waiting(program: Program) -> None:
         host = libcoop.Host()
         host.add("a", waits, executor=libcoop.Executor.THREAD)
         observer = host.events()
-        host.on_event(lambda event: print("told", event.name, event.kind, flush=True))
+        host.on_event(lambda event: say("told", event.name, event.kind))
         seen = []
-        threading.Thread(target=lambda: print("ended after", len(list(observer)), flush=True)).start()
+        threading.Thread(target=lambda: say("ended after", len(list(observer)))).start()
         threading.Thread(target=lambda: list(observer), daemon=True).start()
         host.start()
         """,
