@@ -365,7 +365,7 @@
 #define COOP_SERVICE_STATUS 32
 
 /*
- A run did not get ready: text, tail.
+ A run did not get ready: text, tail, details.
  */
 #define COOP_SERVICE_START_FAILED 64
 
@@ -380,7 +380,7 @@
 #define COOP_SERVICE_STOPPING 256
 
 /*
- A run ended: exit, code, signal, core_dumped, normal, because, uptime_ns, restarts, tail.
+ A run ended: exit, code, signal, core_dumped, normal, because, uptime_ns, restarts, tail, details.
  */
 #define COOP_SERVICE_ENDED 512
 
@@ -2221,6 +2221,10 @@ typedef struct {
      Beside COOP_SERVICE_SPAWNED: the process.
      */
     int32_t pid;
+    /*
+     Beside COOP_SERVICE_ENDED and COOP_SERVICE_START_FAILED: what the run left to explain that, of several lines; mostly empty.
+     */
+    coop_text details;
 } coop_service_event;
 
 /*

@@ -22,13 +22,13 @@ pub const COOP_SERVICE_SPAWNED: i32 = 8;
 pub const COOP_SERVICE_READY: i32 = 16;
 /// What it says of itself: text.
 pub const COOP_SERVICE_STATUS: i32 = 32;
-/// A run did not get ready: text, tail.
+/// A run did not get ready: text, tail, details.
 pub const COOP_SERVICE_START_FAILED: i32 = 64;
 /// Its start asked not to be run.
 pub const COOP_SERVICE_IGNORED: i32 = 128;
 /// It is asked to stop.
 pub const COOP_SERVICE_STOPPING: i32 = 256;
-/// A run ended: exit, code, signal, core_dumped, normal, because, uptime_ns, restarts, tail.
+/// A run ended: exit, code, signal, core_dumped, normal, because, uptime_ns, restarts, tail, details.
 pub const COOP_SERVICE_ENDED: i32 = 512;
 /// It is started again after delay_ns.
 pub const COOP_SERVICE_BACKOFF: i32 = 1024;
@@ -129,6 +129,8 @@ pub struct coop_service_event {
     pub because: i32,
     /// Beside COOP_SERVICE_SPAWNED: the process.
     pub pid: i32,
+    /// Beside COOP_SERVICE_ENDED and COOP_SERVICE_START_FAILED: what the run left to explain that, of several lines; mostly empty.
+    pub details: coop_text,
 }
 
 /// Called with one event after another. drop(arg) is called once, after the last. See coop_callback.
@@ -210,6 +212,7 @@ impl Shown {
             normal: 0,
             because: 0,
             pid: 0,
+            details: NO_TEXT,
         };
         let mut texts = Texts::default();
         let mut tail = Vec::new();
@@ -251,6 +254,9 @@ fn fill(shown: &mut coop_service_event, event: &Event, texts: &mut Texts) -> Vec
         What::Ended { how, .. } => texts.add(&how.to_string()),
         other => texts.add(&other.to_string()),
     };
+    if let What::StartFailed { details: Some(details), .. } | What::Ended { details: Some(details), .. } = &event.what {
+        shown.details = texts.add(details);
+    }
     match &event.what {
         What::Spawned { pid } => shown.pid = *pid,
         What::Backoff { delay } | What::Parked { delay } => shown.delay_ns = nanos(*delay),

@@ -96,6 +96,7 @@ struct service_event {
     int code = 0;
     int signal = 0;
     int pid = 0;
+    std::string_view details = {};
     std::chrono::nanoseconds uptime{};
     std::chrono::nanoseconds delay{};
     std::uint64_t restarts = 0;
@@ -107,7 +108,7 @@ struct service_event {
           time(std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::nanoseconds(c.time_ns))),
           id(c.id), run(c.run), change(static_cast<service_change>(c.kind)), path(detail::view(c.path)), text(detail::view(c.text)),
           json(detail::view(c.json)), exit(static_cast<service_exit>(c.exit)), because(static_cast<service_because>(c.because)),
-          normal(c.normal != 0), core_dumped(c.core_dumped != 0), code(c.code), signal(c.signal), pid(c.pid),
+          normal(c.normal != 0), core_dumped(c.core_dumped != 0), code(c.code), signal(c.signal), pid(c.pid), details(detail::view(c.details)),
           uptime(c.uptime_ns), delay(c.delay_ns), restarts(c.restarts), lost(c.lost) {
         tail.reserve(c.tail_count);
         for (std::size_t index = 0; index < c.tail_count; index++) tail.push_back(detail::view(c.tail[index]));

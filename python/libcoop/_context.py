@@ -12,8 +12,6 @@ from libcoop import _libcoop
 if TYPE_CHECKING:
     import logging
 
-    from libcoop._events import EventKind
-
 
 class Stopping:
     """Whether a run was asked to stop, as an event: `is_set()`, `wait(timeout)`, `bool()`, and `await` in asyncio."""
@@ -150,12 +148,11 @@ class Context:
         """Has `callback()` called when it is asked to stop, on a thread of the library's; soon, if it was already."""
         self._native.on_stop(callback)
 
-    def events(
-        self, *paths: str, kinds: Iterable[EventKind] | EventKind = (), queue: int = 1024, replay: int = 0
-    ) -> _libcoop.Observer:
+    def events(self, *paths: str, kinds: Iterable[str] = (), queue: int = 1024, replay: int = 0) -> _libcoop.Observer:
         """What happens in its host, as `Host.events`: of all services, or of those at `paths`, and of what is below.
 
-        When this returns, nothing of that is missed any more. Raises also Timeout in a process of its own, if the host
+        When this returns, nothing of that is missed any more. It ends when the service is asked to stop, so that a loop
+        over it ends. Raises also Timeout in a process of its own, if the host
         does not answer.
         """
         return self._native.events(paths, kinds, queue, replay)

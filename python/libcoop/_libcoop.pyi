@@ -1115,9 +1115,7 @@ class ServiceContext:
     def on_stop(self, callback: Callable[[], object]) -> None:
         """Has `callback()` called when it is asked to stop, on a thread of the library's; soon, if it was already."""
 
-    def events(
-        self, paths: tuple[str, ...], kinds: Iterable[EventKind] | EventKind, queue: int, replay: int
-    ) -> Observer:
+    def events(self, paths: tuple[str, ...], kinds: Iterable[str], queue: int, replay: int) -> Observer:
         """An Observer of the host's events. Raises Invalid, TypeError, Forked, Os, in a process of its own also
         Timeout."""
 
@@ -1188,7 +1186,7 @@ class NativeSupervisor:
         self,
         callback: Callable[[ServiceEvent | Lost], object] | None,
         paths: tuple[str, ...],
-        kinds: Iterable[EventKind] | EventKind,
+        kinds: Iterable[str],
         queue: int,
         replay: int,
     ) -> Observer:

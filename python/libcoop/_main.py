@@ -20,7 +20,7 @@ NAMES = ("__main__", NAME)
 """What the main script is called, in the first process and in workers."""
 
 Origin = tuple[str, str]
-"""How the script can be run again: ("module", name) or ("path", path)."""
+"""How the script can be run again: ("module", name), ("script", path), or ("archive", path), also of a directory."""
 
 _running = False
 
@@ -37,8 +37,8 @@ def origin() -> Origin | None:
         return None
     path = os.path.abspath(path)
     if spec is None:
-        return ("path", path) if os.path.isfile(path) else None
-    return ("path", os.path.dirname(path))
+        return ("script", path) if os.path.isfile(path) else None
+    return ("archive", os.path.dirname(path))
 
 
 def run(how: Origin) -> None:
@@ -50,7 +50,7 @@ def run(how: Origin) -> None:
     kind, where = how
     main = types.ModuleType(NAME)
     sys.modules[NAME] = sys.modules["__main__"] = main
-    code = _by_name(main, where) if kind == "module" else _by_path(main, where)
+    code = _script(main, where) if kind == "script" else _importable(main, kind, where)
     _running = True
     try:
         exec(code, main.__dict__)
@@ -68,40 +68,32 @@ def refuse_unguarded(what: str) -> None:
         )
 
 
-def _by_name(main: types.ModuleType, name: str) -> types.CodeType:
-    import importlib.util
+def _script(main: types.ModuleType, path: str) -> types.CodeType:
+    import importlib.machinery
 
-    spec = importlib.util.find_spec(name)
+    main.__file__ = path
+    main.__package__ = None
+    main.__loader__ = importlib.machinery.SourceFileLoader(NAME, path)
+    with open(path, "rb") as script:
+        return compile(script.read(), path, "exec", dont_inherit=True)
+
+
+def _importable(main: types.ModuleType, kind: str, where: str) -> types.CodeType:
+    """One that the interpreter finds as it finds modules."""
+    import importlib.util
+    import pkgutil
+
+    if kind == "module":
+        spec = importlib.util.find_spec(where)
+    else:
+        importer = pkgutil.get_importer(where)
+        spec = None if importer is None else importer.find_spec("__main__")
     if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"the main script, module {name!r}, is not to be found", name=name)
+        raise ModuleNotFoundError(f"the main script, {kind} {where!r}, is not to be found")
     main.__spec__ = spec
     main.__loader__ = spec.loader
     main.__file__ = spec.origin
     main.__package__ = spec.parent
     loader: Any = spec.loader
-    code: types.CodeType = loader.get_code(name)
+    code: types.CodeType = loader.get_code(spec.name)
     return code
-
-
-def _by_path(main: types.ModuleType, path: str) -> types.CodeType:
-    import importlib.machinery
-    import pkgutil
-
-    importer = None if os.path.isfile(path) and path.endswith(".py") else pkgutil.get_importer(path)
-    if importer is not None:
-        # As the interpreter does for a directory or an archive: what is in it can be imported.
-        spec = importer.find_spec("__main__")
-        if spec is not None and spec.loader is not None:
-            main.__spec__ = spec
-            main.__loader__ = spec.loader
-            main.__file__ = spec.origin
-            main.__package__ = ""
-            loader: Any = spec.loader
-            found: types.CodeType = loader.get_code("__main__")
-            return found
-    main.__file__ = path
-    main.__package__ = None
-    main.__loader__ = importlib.machinery.SourceFileLoader(NAME, path)
-    with open(path, "rb") as script:
-        text = script.read()
-    return compile(text, path, "exec", dont_inherit=True)

@@ -9,7 +9,7 @@ from libcoop import _libcoop, _options, _specs
 from libcoop._children import ChildCounts, ChildInfo, ChildSpec, info, spec
 from libcoop._enums import AutoShutdown, Restart, Strategy
 from libcoop._errors import Invalid
-from libcoop._events import EventKind, Lost
+from libcoop._events import Lost
 from libcoop._tree import Tree
 
 Child = str | int
@@ -54,14 +54,12 @@ class Common:
         """The id of the child of this name, if there is one."""
         return self._native.find(_options.text("child", name))
 
-    def events(
-        self, *paths: str, kinds: Iterable[EventKind] | EventKind = (), queue: int = 1024, replay: int = 0
-    ) -> _libcoop.Observer:
+    def events(self, *paths: str, kinds: Iterable[str] = (), queue: int = 1024, replay: int = 0) -> _libcoop.Observer:
         """What happens here and below, from now on: an Observer, to be iterated or awaited.
 
         `paths` are of services and supervisors anywhere in the host, from the root's name on, each with what is below
-        it; in a name `*` stands for any text, `?` for one character. `kinds` are those that are wanted, all by
-        default. `queue` events may wait to be taken; then the oldest are lost, which is told. The last `replay` of the
+        it; in a name `*` stands for any text, `?` for one character. `kinds` are EventKinds, or their names:
+        those that are wanted, all by default. `queue` events may wait to be taken; then the oldest are lost, which is told. The last `replay` of the
         events before come first, as far as the host has kept them. Raises Invalid, Stale, Closed, Forked, Os.
         """
         return self._native.events(None, paths or self._own_path(), kinds, queue, replay)
@@ -70,7 +68,7 @@ class Common:
         self,
         callback: Callable[[_libcoop.ServiceEvent | Lost], object],
         *paths: str,
-        kinds: Iterable[EventKind] | EventKind = (),
+        kinds: Iterable[str] = (),
         queue: int = 1024,
         replay: int = 0,
     ) -> _libcoop.Observer:

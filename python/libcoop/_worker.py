@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 from libcoop import _entry, _libcoop, _logs, _running
 from libcoop._context import Context
+from libcoop._errors import Error
 
 LEAST = 4
 """The descriptors that each request has: control, request, payload, report."""
@@ -46,14 +47,27 @@ def prepare() -> None:
     os.register_at_fork(after_in_child=faulthandler.disable)
 
 
+def settle(host: int) -> None:
+    """What can be done before a worker is asked for: it ends with its parent, and has memory for what all do."""
+    _die_with(host)
+    json.loads(json.dumps(dict(os.environ)))
+    _entry.read(_entry.prepare("os:getpid"))
+    # What makes the environment anew writes to these pages.
+    for name, value in os.environ.items():
+        os.environ[name] = value
+
+
 def main(descriptors: list[int], host: int) -> NoReturn:
-    """Be the worker that these descriptors ask for; `host` is the parent that it must have. Ends by SystemExit."""
+    """Be the worker that these descriptors ask for; `host` is the parent that it must have. Ends by SystemExit.
+
+    Behind the request's own descriptors there is one that is closed when the next worker may be made.
+    """
     control = descriptors[0]
     try:
         os.write(control, b"here")
         request = json.loads(_contents(descriptors[1]))
         payload = _entry.read(_contents(descriptors[2]))
-        control, report = _place(descriptors, request["fds"])
+        control, report, take = _place(descriptors, request["fds"])
         _become(request, host)
         _surround(request)
         faulthandler.enable(report)
@@ -62,6 +76,7 @@ def main(descriptors: list[int], host: int) -> NoReturn:
         os._exit(1)
     try:
         os.write(control, b"hello")
+        os.close(take)
         told = os.read(control, 1)
     except OSError:
         told = b""
@@ -92,8 +107,8 @@ def _step(what: str) -> Any:
         raise _Refused(f"{what}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _place(descriptors: list[int], wanted: list[tuple[int, int]]) -> tuple[int, int]:
-    """Gives each descriptor its number, and closes what else came with the request. The new control and report."""
+def _place(descriptors: list[int], wanted: list[tuple[int, int]]) -> tuple[int, int, int]:
+    """Gives each descriptor its number, and closes what else came with the request. Those that are left for later."""
     above = max([2, *(number for _, number in wanted)]) + 1
     with _step(f"give a worker descriptors up to {above}"):
         # Out of the way first, so that none is overwritten before it has its place.
@@ -102,12 +117,12 @@ def _place(descriptors: list[int], wanted: list[tuple[int, int]]) -> tuple[int, 
         os.close(each)
     for index, number in wanted:
         with _step(f"give a worker descriptor {number}"):
-            os.dup2(moved[index], number)
-    control, report = moved[0], moved[3]
+            os.dup2(moved[index if index < LEAST else index + 1], number)
+    control, report, take = moved[0], moved[3], moved[LEAST]
     for each in moved:
-        if each not in (control, report):
+        if each not in (control, report, take):
             os.close(each)
-    return control, report
+    return control, report, take
 
 
 def _become(request: dict[str, Any], host: int) -> None:
@@ -142,7 +157,11 @@ def _become(request: dict[str, Any], host: int) -> None:
     if (uid := request["uid"]) is not None:
         with _step(f"run a worker as user {uid}"):
             os.setresuid(uid, uid, uid)
-    # A change of identity takes it away.
+    # A change of identity has taken it away.
+    _die_with(host)
+
+
+def _die_with(host: int) -> None:
     _libcoop._die_with_parent()
     if os.getppid() != host:
         os._exit(1)
@@ -205,9 +224,14 @@ def _explain(error: BaseException, report: int) -> None:
         inner = inner.tb_next
     if inner is not None:
         error = error.with_traceback(inner)
+    if isinstance(error, MemoryError):
+        # What the frames hold is what there is no room beside.
+        traceback.clear_frames(error.__traceback__)
     text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
     if len(text) > _REPORT:
         text = text[: _REPORT // 2] + b"\n...\n" + text[-_REPORT // 2 :]
     with contextlib.suppress(OSError):
         os.write(report, text)
-    _libcoop._run_failed(_running.explain(error))
+    # There is nobody to tell it to if that is what went wrong.
+    with contextlib.suppress(Error):
+        _libcoop._run_failed(_running.explain(error))

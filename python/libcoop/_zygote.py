@@ -4,8 +4,10 @@ It imports once what every worker needs, and what services name as `preload`; so
 milliseconds, however large the parent is. It has no thread beside its main thread, and runs nothing of the services: a
 preload that starts threads is named, and left to the workers.
 
-A request of the host is one message with descriptors; what becomes of it is told to the first of them. The workers are
-the host's children, not the zygote's: it can end at any time, and they go on.
+A request of the host is one message with descriptors; what becomes of it is told to the first of them. It is read by
+the worker to be itself, which was forked before anybody asked for it: there is always one, so that a restart does not
+wait for a fork. It stays in the zygote's process group until then, and ends with it. The workers are the host's
+children, not the zygote's: it can end at any time, and they go on.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import importlib
 import logging
 import os
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 
@@ -33,6 +36,11 @@ _DESCRIPTORS = 253
 
 _RESERVED = 64
 """Descriptors below are for services: a preload's own are above."""
+
+_PAUSE = 0.1
+"""Seconds until a worker to be that was ended by somebody has a successor."""
+
+_NOTHING, _WAITS, _CLOSED = range(3)
 
 _executable: str | None = None
 
@@ -65,31 +73,69 @@ def main() -> None:
     requests = _socket.socket(fileno=int(os.environ.pop(REQUESTS)))
     os.set_inheritable(requests.fileno(), False)
     broken = _preload(sys.argv[1:], requests)
+    if broken is not None:
+        _refuse_next(requests, broken)
+        while _state(requests) == _WAITS:
+            _refuse_next(requests, broken)
+        # So that the host makes another, which may find it mended.
+        os._exit(1)
     _worker.prepare()
     host = os.getppid()
     gc.disable()
     gc.freeze()
     has_asyncio = False
     while True:
-        descriptors = _next(requests)
-        if descriptors is None:
-            # Exit handlers of preloads are the workers' to run.
-            os._exit(0)
-        if len(descriptors) >= _worker.LEAST and _make(descriptors, broken) == 0:
+        taken, take = os.pipe()
+        try:
+            pid = _libcoop._fork_sibling()
+        except Exception as error:
+            os.close(taken)
+            os.close(take)
+            _refuse_next(requests, f"fork: {error}")
+            continue
+        if pid == 0:
+            os.close(taken)
             break
-        for descriptor in descriptors:
-            os.close(descriptor)
-        if broken and not _waits(requests):
-            # So that the host makes another, which may find it mended.
-            os._exit(1)
-        if not has_asyncio and not _waits(requests):
+        os.close(take)
+        if not _await_taken(taken):
+            if _state(requests) == _CLOSED:
+                # Exit handlers of preloads are the workers' to run.
+                os._exit(0)
+            # Somebody has ended it.
+            time.sleep(_PAUSE)
+        elif not has_asyncio and _state(requests) == _NOTHING:
             # Many workers need it; the first one did not wait for it.
             importlib.import_module("asyncio")
             gc.freeze()
             has_asyncio = True
-    os.close(requests.detach())
     gc.enable()
-    _worker.main(descriptors, host)
+    descriptors = _spare(requests, host)
+    os.write(take, b"t")
+    _worker.main([*descriptors[: _worker.LEAST], take, *descriptors[_worker.LEAST :]], host)
+
+
+def _spare(requests: _socket.socket, host: int) -> list[int]:
+    """The worker to be: it has been forked, and has done what it can, before it is asked for. Its request."""
+    from libcoop import _worker
+
+    # Not at the cost of the memory that it has in common with the zygote: only what every worker does.
+    _worker.settle(host)
+    while (descriptors := _next(requests)) is not None:
+        if len(descriptors) >= _worker.LEAST:
+            os.close(requests.detach())
+            return descriptors
+        for descriptor in descriptors:
+            os.close(descriptor)
+    os._exit(0)
+
+
+def _await_taken(taken: int) -> bool:
+    """Waits until the spare is what it was asked to be, or has ended; false if it was not asked for."""
+    was_taken = False
+    while os.read(taken, 1):
+        was_taken = True
+    os.close(taken)
+    return was_taken
 
 
 def _next(requests: _socket.socket) -> list[int] | None:
@@ -105,26 +151,25 @@ def _next(requests: _socket.socket) -> list[int] | None:
     return found
 
 
-def _waits(requests: _socket.socket) -> bool:
+def _state(requests: _socket.socket) -> int:
     """Whether another request has come."""
     try:
-        return bool(requests.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT))
+        return _WAITS if requests.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT) else _CLOSED
     except BlockingIOError:
-        return False
+        return _NOTHING
 
 
-def _make(descriptors: list[int], broken: str | None) -> int:
-    """0 in the worker; in the zygote anything else. Tells the host if there is none."""
+def _refuse_next(requests: _socket.socket, text: str) -> None:
+    """Waits for a request, and tells the host why nothing comes of it."""
     from libcoop import _worker
 
-    try:
-        if broken is None:
-            return _libcoop._fork_sibling()
-        text = broken
-    except Exception as error:
-        text = f"fork: {error}"
-    _worker.refuse(descriptors[0], text)
-    return -1
+    descriptors = _next(requests)
+    if descriptors is None:
+        os._exit(0)
+    if descriptors:
+        _worker.refuse(descriptors[0], text)
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _preload(names: list[str], requests: _socket.socket) -> str | None:
@@ -145,7 +190,7 @@ def _preload(names: list[str], requests: _socket.socket) -> str | None:
                 return f"preload {name!r}: {type(error).__name__}: {error}"
             if threads := _libcoop._other_threads():
                 logging.getLogger("libcoop").warning(
-                    "preload %r starts threads when it is imported (%s): each worker imports it by itself",
+                    "libcoop: preload %r starts threads when it is imported (%s): each worker imports it by itself",
                     name,
                     ", ".join(threads),
                 )

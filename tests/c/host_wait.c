@@ -22,6 +22,9 @@ typedef struct {
 
 static void *send_signals(void *arg) {
     sender *s = arg;
+    /* They are for the thread that waits: one that this thread got, and ended with, ThreadSanitizer would lose. */
+    sigset_t all;
+    CHECK(sigfillset(&all) == 0 && pthread_sigmask(SIG_BLOCK, &all, NULL) == 0);
     /* Before that they would be the program's. */
     while (now_of(SIGINT).sa_handler == on_signal || now_of(SIGTERM).sa_handler == on_signal) usleep(1000);
     CHECK(kill(getpid(), s->first) == 0);
@@ -78,12 +81,15 @@ static void wait_for(int first, int second, const char *last, coop_event_loop *l
 }
 
 int main(void) {
+    const char *obeys = "echo set; exec sleep 1000";
+    const char *ignores = "trap '' TERM; echo set; while :; do sleep 1; done";
     coop_event_loop *loop = NULL;
     CHECK_OK(coop_event_loop_new(NULL, &loop));
-    wait_for(SIGTERM, 0, "echo set; exec sleep 1000", NULL);
-    wait_for(SIGINT, 0, "echo set; exec sleep 1000", loop);
-    wait_for(SIGTERM, SIGTERM, "trap '' TERM; echo set; while :; do sleep 1; done", NULL);
-    wait_for(SIGINT, SIGTERM, "trap '' TERM; echo set; while :; do sleep 1; done", loop);
+    /* ThreadSanitizer keeps a signal until its thread makes a call that it knows, which a host's wait without a loop is not: a futex. */
+    if (!UNDER_TSAN) wait_for(SIGTERM, 0, obeys, NULL);
+    if (!UNDER_TSAN) wait_for(SIGTERM, SIGTERM, ignores, NULL);
+    wait_for(SIGINT, 0, obeys, loop);
+    wait_for(SIGINT, SIGTERM, ignores, loop);
     coop_event_loop_free(loop);
     CHECK_STATUS(coop_host_wait(NULL), COOP_E_NULL);
     return 0;

@@ -498,7 +498,8 @@ NEXT(coop_service_event, signal, core_dumped);
 NEXT(coop_service_event, core_dumped, normal);
 NEXT(coop_service_event, normal, because);
 NEXT(coop_service_event, because, pid);
-LAST(coop_service_event, pid, 168);
+NEXT(coop_service_event, pid, details);
+LAST(coop_service_event, details, 184);
 
 FIRST(coop_service_event_callback, fn);
 NEXT(coop_service_event_callback, fn, arg);

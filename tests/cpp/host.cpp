@@ -74,7 +74,7 @@ void callables() {
                            runs++;
                            context.status("run " + std::to_string(context.run())).value();
                            context.ready().value();
-                           if (context.run() == 1) return context.fail("on purpose").value();
+                           if (context.run() == 1) return context.fail("on purpose\nand in detail").value();
                            CHECK(!context.wait_stopping(1ns) && !context.is_stopping());
                            CHECK(context.wait_stopping());
                        },
@@ -83,7 +83,7 @@ void callables() {
     const coop::service_id id = below.add(work).value();
     host.start().value();
     const coop::service_event ended = next_of(observer, coop::service_change::ended, "root/below/work");
-    CHECK(ended.exit == coop::service_exit::failed && ended.text.find("on purpose") != std::string_view::npos);
+    CHECK(ended.exit == coop::service_exit::failed && ended.text == "failed: on purpose" && ended.details == "and in detail");
     next_of(observer, coop::service_change::ready, "root/below/work");
     CHECK(below.find("work").value() == id && below.find("none").value() == 0);
     below.replace_child(id).value();

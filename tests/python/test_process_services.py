@@ -118,6 +118,31 @@ def test_an_entry_that_cannot_be_made_is_a_start_that_failed(host: Host) -> None
         host.start()
 
 
+def children() -> set[int]:
+    """This process's, dead or alive."""
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
+
+
+def test_no_process_is_left() -> None:
+    before = children()
+    with Host() as host:
+        host.add("one", waits)
+        host.start()
+        (zygote,) = host._tree.zygotes.values()
+        killed = zygote.pid
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        # With it the worker that it had ready.
+        pid = child(host.root, "one").pid
+        until(lambda: children() - before == {pid})
+        host.add("two", waits)
+        assert len(children() - before) >= 3
+    until(lambda: children() <= before)
+
+
 def test_a_zygote_that_is_killed_takes_no_service_with_it(host: Host) -> None:
     host.add("one", waits)
     host.start()

@@ -51,6 +51,9 @@ PAGES = [
     ROOT / "docs" / "python-pool.md",
     ROOT / "docs" / "python-event-loop.md",
     ROOT / "docs" / "python-dag.md",
+    ROOT / "docs" / "python-processes.md",
+    ROOT / "docs" / "python-supervision.md",
+    ROOT / "docs" / "coming-from.md",
 ]
 SNIPPETS = [(page.name, snippet) for page in PAGES for snippet in snippets(page.read_text())]
 

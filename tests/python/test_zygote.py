@@ -184,6 +184,19 @@ def preload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> str
     return name
 
 
+def test_a_worker_to_be_that_is_killed_has_a_successor() -> None:
+    with zygotekit.zygote() as zygote:
+        assert seen(zygote.start(workerkit.look))
+        for _ in range(2):
+            # The one in the zygote's group; there is none for a moment after a request.
+            while not (spares := zygote.spares()):
+                pass
+            for spare in spares:
+                os.kill(spare, signal.SIGKILL)
+            assert os.waitpid(spares[0], 0)[1] == signal.SIGKILL
+            assert seen(zygote.start(workerkit.look))["parent"] == os.getpid()
+
+
 def test_preloads_are_imported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "count").write_text("")
     name = preload(tmp_path, monkeypatch, f"open({str(tmp_path / 'count')!r}, 'a').write('x')\nkept = open(__file__)")
@@ -230,7 +243,7 @@ def test_a_preload_that_starts_threads_is_left_to_the_workers(tmp_path: Path, mo
         zygote.requests.close()
         _, said = zygote.process.communicate(timeout=zygotekit.DEADLINE)
     assert said.count("starts threads") == 1
-    assert f"preload '{name}' starts threads when it is imported (" in said
+    assert f"libcoop: preload '{name}' starts threads when it is imported (" in said
     assert said.rstrip().endswith("): each worker imports it by itself")
 
 
@@ -247,6 +260,8 @@ def test_no_worker_is_forked_beside_other_threads(tmp_path: Path, monkeypatch: p
         zygote.process.send_signal(signal.SIGUSR1)
         while len(os.listdir(f"/proc/{zygote.process.pid}/task")) == 1:
             pass
+        # There may be one already; then there is no other.
+        zygote.ask(workerkit.look).hello()
         assert zygote.ask(workerkit.look).hello().startswith("error: fork: this process has other threads: ")
         zygote.process.kill()
 

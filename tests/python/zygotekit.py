@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -182,8 +183,27 @@ class Zygote:
         finally:
             self.process.kill()
             self.process.wait()
+            self._reap_group()
             if self.process.stderr is not None:
                 self.process.stderr.close()
+
+    def spares(self) -> list[int]:
+        """Workers to be."""
+        found = []
+        for name in os.listdir("/proc"):
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError, ValueError):
+                pid = int(name)
+                if os.getpgid(pid) == self.process.pid != pid:
+                    found.append(pid)
+        return found
+
+    def _reap_group(self) -> None:
+        """Ends the worker to be, as the host does when it sees the zygote's end."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.waitpid(-self.process.pid, 0)
 
 
 @contextlib.contextmanager

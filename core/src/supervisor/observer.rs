@@ -189,6 +189,17 @@ impl Observer {
         Ok(())
     }
 
+    /// Lets nothing more in: who waits gets what is there, and then [`Error::Closed`].
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn end(&self) -> Result<()> {
+        self.fork.check()?;
+        self.cut();
+        self.queue.close();
+        Ok(())
+    }
+
     /// Whether its events come from another process.
     pub fn is_far(&self) -> bool {
         self.far.is_some()
@@ -199,13 +210,18 @@ impl Observer {
         self.detached = true;
     }
 
-    fn leave(&self) {
+    /// From where they come.
+    fn cut(&self) {
         if let Some(journal) = self.journal.upgrade() {
             journal.leave(self.id);
         }
         if let Some(socket) = &self.far {
             let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
         }
+    }
+
+    fn leave(&self) {
+        self.cut();
         // Who waits sees that it is over; a task is cancelled by the drop.
         drop(self.queue.forget());
     }

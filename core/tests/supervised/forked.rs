@@ -17,7 +17,7 @@ use rustix::process::Signal;
 
 use super::{
     Case,
-    world::{LONG, World, children_of, descriptors, eventually, is_gone, kill, signal, world},
+    world::{LONG, Scratch, World, children_of, descriptors, eventually, is_gone, kill, signal, world},
 };
 
 pub(crate) const CASES: &[Case] = &[
@@ -29,25 +29,27 @@ pub(crate) const CASES: &[Case] = &[
     ("forked_report_and_error_are_told_with_the_end", reports),
     ("forked_zygote_that_refuses_is_a_failed_start", refusals),
     ("forked_request_that_comes_to_nothing_is_sent_again_and_fails", nothing_comes),
+    ("forked_request_that_somebody_else_holds_is_sent_again", held_elsewhere),
     ("forked_worker_that_never_says_hello_is_ended", never_ready),
     ("forked_zygote_that_is_stopped_ends_with_the_run_that_is_killed", a_stopped_zygote),
     ("forked_host_that_stops_takes_requests_back", stopped_on_the_way),
+    ("forked_start_without_a_descriptor_left_fails_or_does_not", no_descriptor),
     ("forked_zygote_ends_with_its_last_owner", the_last_owner),
     ("forked_zygote_that_cannot_be_run_is_a_failed_start", no_zygote),
     ("forked_start_costs", a_start_costs),
 ];
 
 /// A zygote that does this wrong.
-fn zygote(fault: &str) -> Arc<Zygote> {
+pub(crate) fn zygote(fault: &str) -> Arc<Zygote> {
     Zygote::new(Command::new("/proc/self/exe").arg(fault))
 }
 
-fn forked(zygote: &Arc<Zygote>, payload: &str) -> Forked {
+pub(crate) fn forked(zygote: &Arc<Zygote>, payload: &str) -> Forked {
     let output = Output { stdout: Sink::Null, stderr: Sink::Null, ..Output::default() };
     Forked::new(zygote, payload.as_bytes().to_vec()).output(output)
 }
 
-fn service(name: &str, executor: Forked) -> Service {
+pub(crate) fn service(name: &str, executor: Forked) -> Service {
     let mut service = Service::new(name, Arc::new(executor));
     service.ready = Ready::Notify(LONG);
     service
@@ -266,6 +268,15 @@ fn nothing_comes() {
     });
 }
 
+/// No end of the stream says that the zygote has gone.
+fn held_elsewhere() {
+    let scratch = Scratch::new("held");
+    let zygote = Zygote::new(Command::new("/proc/self/exe").arg("leaks").arg(&scratch.0));
+    let world = world([entry(&zygote, "steady")]).started();
+    assert!(world.pid("steady") > 0);
+    world.stop();
+}
+
 fn never_ready() {
     leaves_nothing(|| {
         for fault in ["workers hang", "hangs"] {
@@ -326,6 +337,29 @@ fn stopped_on_the_way() {
         }
         drop(world);
         drop(zygote);
+    });
+}
+
+/// At whatever step of a start.
+fn no_descriptor() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    leaves_nothing(|| {
+        let zygote = zygote("");
+        let world = world([entry(&zygote, "steady")]).started();
+        let (mut fine, before) = (0, getrlimit(Resource::Nofile));
+        for room in 0..24 {
+            let limit = Rlimit { current: Some(descriptors() as u64 - 1 + room), ..before };
+            setrlimit(Resource::Nofile, limit).unwrap();
+            let started = world.host.start_child(once(service(&format!("service-{room}"), forked(&zygote, "says X"))));
+            setrlimit(Resource::Nofile, before).unwrap();
+            match started {
+                Ok(_) => fine += 1,
+                Err(error) => assert!(error.to_string().contains("os error 24"), "{error}"),
+            }
+        }
+        assert!((1..24).contains(&fine), "{fine}");
+        assert!(world.pid("steady") > 0);
+        world.stop();
     });
 }
 

@@ -12,12 +12,18 @@ use coop_core::supervisor::{
     SupervisorOptions, What,
 };
 
+use rustix::process::Signal;
+
 use super::{
     Case,
-    world::{LONG, children_of, descriptors, eventually, groups_alive, kill, service},
+    forked::{forked, service, zygote},
+    world::{self, LONG, children_of, descriptors, eventually, groups_alive, kill, signal},
 };
 
-pub(crate) const CASES: &[Case] = &[("random_kills_under_three_strategies", storm)];
+pub(crate) const CASES: &[Case] = &[
+    ("random_kills_under_three_strategies", storm),
+    ("forked_random_kills_of_workers_and_their_zygote", forked_storm),
+];
 
 /// How many services there are.
 const SERVICES: usize = 20;
@@ -39,10 +45,10 @@ fn storm() {
     let mut seed = std::process::id() as u64 | 1 << 40;
     let _ = writeln!(io::stdout(), "  seed {seed}");
     // What is made once, and kept.
-    round(Strategy::OneForOne, Duration::ZERO, &mut seed);
+    round(Strategy::OneForOne, one, hit, Duration::ZERO, &mut seed);
     let before = descriptors();
     for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
-        let kills = round(strategy, lasts(), &mut seed);
+        let kills = round(strategy, one, hit, lasts(), &mut seed);
         let _ = writeln!(io::stdout(), "  {strategy:?}: {kills} kills in {:?}", lasts());
         eventually("no descriptor is left", || descriptors() <= before);
     }
@@ -54,13 +60,60 @@ fn one(number: usize) -> Service {
     let mut service = match number % 3 {
         0 => Service::new(name, Arc::new(Process::new(Command::from_argv(["sleep", "600"])))),
         1 => Service::new(name, Arc::new(Process::new(Command::from_argv(["sh", "-c", "sleep 600 & wait"])))),
-        _ => Service { id: name, ..service("steady") },
+        _ => Service { id: name, ..world::service("steady") },
     };
     service.shutdown = Some(Shutdown::After(LONG));
     service
 }
 
-fn round(strategy: Strategy, lasts: Duration, seed: &mut u64) -> usize {
+/// Whatever is a child of this process at the moment: a worker at any step of its life, or the zygote, which may be stopped before it is
+/// killed.
+fn forked_storm() {
+    let mut seed = std::process::id() as u64 | 1 << 40;
+    let _ = writeln!(io::stdout(), "  seed {seed}");
+    let before = descriptors();
+    for strategy in [Strategy::OneForOne, Strategy::RestForOne] {
+        let zygote = zygote("");
+        let one = |number| {
+            let mut service = service(&format!("service-{number}"), forked(&zygote, "says X"));
+            service.shutdown = Some(Shutdown::After(LONG));
+            service
+        };
+        let hit = |_: &Host, seed: &mut u64| {
+            let children = children_of(std::process::id());
+            let zygote = zygote.pid().filter(|_| random(seed).is_multiple_of(4));
+            let Some(pid) = zygote.or_else(|| children.get(random(seed) % children.len().max(1)).copied()) else {
+                return false;
+            };
+            if random(seed).is_multiple_of(8) {
+                signal(pid, Signal::STOP);
+                std::thread::sleep(Duration::from_micros((random(seed) % 20_000) as u64));
+            }
+            kill(pid);
+            true
+        };
+        let kills = round(strategy, one, hit, lasts(), &mut seed);
+        let _ = writeln!(io::stdout(), "  {strategy:?}: {kills} kills in {:?}", lasts());
+        eventually("no descriptor is left", || descriptors() <= before);
+    }
+}
+
+/// Kills one of the host's services.
+fn hit(host: &Host, seed: &mut u64) -> bool {
+    let children = host.which_children().unwrap();
+    let pid = children[random(seed) % children.len()].pid;
+    pid.into_iter().for_each(kill);
+    pid.is_some()
+}
+
+/// Answers how many kills there were.
+fn round(
+    strategy: Strategy,
+    one: impl Fn(usize) -> Service,
+    hit: impl Fn(&Host, &mut u64) -> bool,
+    lasts: Duration,
+    seed: &mut u64,
+) -> usize {
     let root = SupervisorOptions { strategy, intensity: None, ..SupervisorOptions::default() };
     let host = Host::new(HostOptions { root, ..HostOptions::default() }).unwrap();
     let options = ObserverOptions { queue: 10_000_000, ..ObserverOptions::default() };
@@ -71,16 +124,14 @@ fn round(strategy: Strategy, lasts: Duration, seed: &mut u64) -> usize {
     host.start().unwrap();
     let (until, mut kills) = (Instant::now() + lasts, 0);
     while Instant::now() < until {
-        let children = host.which_children().unwrap();
-        if let Some(pid) = children[random(seed) % children.len()].pid {
-            kill(pid);
-            kills += 1;
-        }
+        kills += usize::from(hit(&host, seed));
         std::thread::sleep(Duration::from_micros((random(seed) % 5000) as u64));
     }
-    eventually("every service is back", || host.count_children().unwrap().active == SERVICES);
-    let groups: Vec<i32> = host.which_children().unwrap().iter().filter_map(|child| child.pid).collect();
-    assert_eq!(groups.len(), SERVICES);
+    // One that is on its way has no process yet.
+    let processes = || host.which_children().unwrap().iter().filter(|child| child.pid.is_some()).count();
+    eventually("every service is back", || {
+        host.count_children().unwrap().active == SERVICES && processes() == SERVICES
+    });
     host.shutdown(Some(LONG)).unwrap();
     drop(host);
     let left = children_of(std::process::id());

@@ -19,7 +19,7 @@ use std::{
 use coop_core::supervisor::systemd::Systemd;
 use rustix::{
     net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recv, recvmsg, send},
-    process::{Pid, Signal, getpid, kill_process, setpgid, setsid},
+    process::{Pid, Signal, getpid, getsid, kill_process, setpgid, setsid},
 };
 use serde_json::Value;
 
@@ -40,6 +40,22 @@ pub(crate) fn run_if_asked() {
             "lies" => say(&descriptors[0], "hello"),
             "says nonsense" => say(&descriptors[0], "good day"),
             "forgets" => {}
+            // The first one leaves the request with somebody who waits for its end, and ends.
+            "leaks" if !marked() => {
+                let holder = fork(true);
+                // Not before it is out of this one's group, which ends with it.
+                while holder > 0
+                    && getsid(Pid::from_raw(i32::try_from(holder).unwrap())).unwrap() == getsid(None).unwrap()
+                {
+                    std::thread::yield_now();
+                }
+                if holder == 0 {
+                    setsid().unwrap();
+                    drop(requests);
+                    let _ = recv(&descriptors[0], &mut [0][..], RecvFlags::empty());
+                }
+                exit(7);
+            }
             _ => {
                 if fork(fault == "is a parent") == 0 {
                     drop(requests);
@@ -49,6 +65,11 @@ pub(crate) fn run_if_asked() {
         }
     }
     exit(0);
+}
+
+/// Whether another one has been here.
+fn marked() -> bool {
+    File::create_new(env::args().nth(2).unwrap()).is_err()
 }
 
 fn say(control: &OwnedFd, text: &str) {

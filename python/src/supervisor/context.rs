@@ -1,8 +1,8 @@
 //! `libcoop._libcoop.ServiceContext`: a run, as its own entry sees it; `libcoop.Context` is made of it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use coop_core::supervisor::{Args, Context};
+use coop_core::supervisor::{self, Args, Context};
 use pyo3::{
     prelude::*,
     types::{PyList, PyTuple},
@@ -32,11 +32,41 @@ pub(crate) struct ServiceContext {
     pub(crate) context: Detached<Context>,
     /// A callback may hold this object, which holds what holds the callback: the end of the run parts them.
     on_stop: Mutex<Vec<OnStop>>,
+    /// Those that end when the run is asked to stop.
+    observers: Arc<Mutex<Vec<Weak<supervisor::Observer>>>>,
 }
 
 impl ServiceContext {
     pub(crate) fn new(context: Context) -> Self {
-        Self { context: Detached::new(context), on_stop: Mutex::default() }
+        Self { context: Detached::new(context), on_stop: Mutex::default(), observers: Arc::default() }
+    }
+}
+
+impl ServiceContext {
+    /// A loop over events would otherwise hold up the end of its service. One that is made while it stops goes on.
+    fn end_on_stop(&self, observer: &Arc<supervisor::Observer>) {
+        if self.context.is_stopping() {
+            return;
+        }
+        let is_first = {
+            let mut observers = lock(&self.observers);
+            let is_first = observers.capacity() == 0;
+            observers.retain(|each| each.strong_count() > 0);
+            observers.push(Arc::downgrade(observer));
+            is_first
+        };
+        if is_first {
+            let observers = self.observers.clone();
+            self.context.on_stop(move || {
+                let ending = std::mem::take(&mut *lock(&observers));
+                for observer in ending.iter().filter_map(Weak::upgrade) {
+                    let _ = observer.end();
+                }
+            });
+        } else if self.context.is_stopping() {
+            // Asked meanwhile: the others may have been ended before this one came.
+            let _ = observer.end();
+        }
     }
 }
 
@@ -169,7 +199,9 @@ impl ServiceContext {
         let (py, root) = (paths.py(), self.context.path().split('/').next().unwrap_or_default());
         let Wanted { filter, options } = Wanted::new(root, paths, kinds, queue, replay)?;
         let observer = py.detach(|| self.context.observe(filter.clone(), &options)).or_raise(py)?;
-        Observer::new(py, observer, filter)
+        let made = Observer::new(py, observer, filter)?;
+        py.detach(|| self.end_on_stop(made.get().core()));
+        Ok(made)
     }
 
     fn __repr__(&self) -> String {

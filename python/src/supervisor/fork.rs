@@ -86,7 +86,9 @@ impl Thread {
         // SAFETY: the place for the address is there.
         let told = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &raw mut thread.number, 0_u64, 0_u64, 0_u64) };
         if told != 0 {
-            return Err(io::Error::last_os_error());
+            let error = io::Error::last_os_error();
+            let what = "this kernel does not tell where a thread's number is kept (CONFIG_CHECKPOINT_RESTORE)";
+            return Err(io::Error::other(format!("{what}: {error}")));
         }
         // SAFETY: has no preconditions.
         let own = unsafe { libc::gettid() };

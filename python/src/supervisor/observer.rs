@@ -137,6 +137,10 @@ impl Observer {
         Ok(made.unbind())
     }
 
+    pub(super) fn core(&self) -> &Arc<supervisor::Observer> {
+        &self.observer
+    }
+
     fn asked(&self, py: Python<'_>) -> PyResult<&supervisor::Observer> {
         match &self.told {
             None => Ok(&self.observer),

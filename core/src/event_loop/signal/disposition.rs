@@ -125,11 +125,14 @@ pub(super) fn subscribe(signum: i32) -> Result<Subscription> {
     // SAFETY: open, and never closed by this process.
     let shared = unsafe { BorrowedFd::borrow_raw(line.eventfd.load(Ordering::Relaxed)) };
     let eventfd = shared.try_clone_to_owned().map_err(|error| Error::os("duplicate an eventfd", &error))?;
+    // Read before the handler is in: one that comes at the very moment that it is counts for this watcher, whom the eventfd,
+    // readable from then on, will wake.
+    let seen = line.count.load(Ordering::Acquire);
     if line.watchers.load(Ordering::Relaxed) == 0 {
         install(signum).map_err(|error| Error::os(format!("handle signal {signum}"), &error))?;
     }
     line.watchers.fetch_add(1, Ordering::Relaxed);
-    Ok(Subscription { signum, owner: me, eventfd, seen: line.count.load(Ordering::Acquire) })
+    Ok(Subscription { signum, owner: me, eventfd, seen })
 }
 
 impl Drop for Subscription {

@@ -70,6 +70,46 @@ fn a_signal_is_told_with_its_number_and_how_often() {
     });
 }
 
+/// Whether the process handles it, in the time of one system call.
+#[allow(unsafe_code, reason = "sigaction")]
+fn is_handled_now(signal: i32) -> bool {
+    // SAFETY: a C structure of numbers and a function, for which zero bytes are a value.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: asks only, into a place for the answer.
+    assert_eq!(unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) }, 0);
+    now.sa_sigaction != libc::SIG_DFL
+}
+
+#[test]
+fn one_that_comes_at_the_moment_that_it_is_first_handled_is_told() {
+    alone("one_that_comes_at_the_moment_that_it_is_first_handled_is_told", || {
+        const ROUNDS: usize = 5_000;
+        let event_loop = new_loop();
+        let (sender, told) = mpsc::channel();
+        let (begin, begun) = mpsc::sync_channel(0);
+        let raiser = std::thread::spawn(move || {
+            while begun.recv().is_ok() {
+                while !is_handled_now(USR1) {}
+                raise_here(USR1);
+            }
+        });
+        // Ends a wait for one that was lost.
+        let deadline = event_loop.call_later(LONG, || ()).unwrap();
+        for _ in 0..ROUNDS {
+            begin.send(()).unwrap();
+            let id = event_loop.signal(USR1, On::Loop, send(&sender)).unwrap();
+            while told.try_recv().is_err() {
+                event_loop.run(RunMode::Once).unwrap();
+                assert!(event_loop.now() < LONG, "a signal was lost");
+            }
+            event_loop.cancel_signal(id).unwrap();
+        }
+        event_loop.cancel_timer(deadline).unwrap();
+        drop(begin);
+        raiser.join().unwrap();
+    });
+}
+
 #[test]
 fn every_watcher_in_every_loop_is_told_and_the_last_one_gives_the_signal_back() {
     alone("every_watcher_in_every_loop_is_told_and_the_last_one_gives_the_signal_back", || {

@@ -43,6 +43,8 @@ const ASKED: Duration = Duration::from_secs(5);
 const KILLED: Duration = Duration::from_secs(1);
 /// When a request that came to nothing is sent again, times how often it was.
 const PAUSE: Duration = Duration::from_millis(10);
+/// How many words are taken in one turn of the loop.
+const WORDS: u32 = 4;
 
 /// What a run is made of.
 pub(super) struct Birth {
@@ -209,7 +211,8 @@ impl Birth {
 
     /// Something has come.
     fn hear(self: &Arc<Self>, socket: &OwnedFd) {
-        while let Some((word, sender)) = wire::answer(socket) {
+        for _ in 0..WORDS {
+            let Some((word, sender)) = wire::answer(socket) else { return };
             let Some(zygote) = self.zygote() else { return };
             let by_worker = sender > 0 && sender != zygote;
             match word {

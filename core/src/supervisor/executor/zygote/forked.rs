@@ -201,6 +201,10 @@ impl Running for One {
 
 impl Drop for One {
     fn drop(&mut self) {
+        // In a forked child a lock may be held for ever.
+        if self.0.nest.is_forked() {
+            return;
+        }
         self.0.kill(Because::Asked);
     }
 }

@@ -103,6 +103,10 @@ impl Nest {
         self.event_loop.upgrade().filter(|event_loop| !event_loop.is_stopped())
     }
 
+    pub(super) fn is_forked(&self) -> bool {
+        self.fork.is_forked()
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.event_loop().is_some()
     }

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 /// The longest answer.
 const ANSWER: usize = 16 * 1024;
 /// The most descriptors that the system sends at once: `SCM_MAX_FD`.
-pub(super) const DESCRIPTORS: usize = 253;
+const DESCRIPTORS: usize = 253;
 
 fn os(what: &str) -> impl Fn(Errno) -> Error + '_ {
     move |errno| Error::os(what, &errno.into())
@@ -74,7 +74,7 @@ pub(super) enum Sent {
 pub(super) fn request(socket: &OwnedFd, descriptors: &[BorrowedFd<'_>]) -> Result<Sent> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    if !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+    if descriptors.len() > DESCRIPTORS || !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(Error::Invalid(format!(
             "a worker with {} descriptors: at most {DESCRIPTORS} can be handed over, some of which are its host's",
             descriptors.len()
@@ -145,5 +145,71 @@ fn word(text: &[u8]) -> Word {
                 None => Word::Unknown(text.into_owned()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod test {
+    use std::os::fd::AsRawFd;
+
+    use rustix::net::{recv, send};
+
+    use super::*;
+
+    fn say(socket: &OwnedFd, text: &[u8]) {
+        assert_eq!(send(socket, text, SendFlags::empty()), Ok(text.len()));
+    }
+
+    #[test]
+    fn an_answer_is_a_word_and_who_says_it() {
+        let (ours, theirs) = pair().unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(answer(&ours), None);
+        for (text, word) in [
+            ("here", Word::Here),
+            ("hello", Word::Hello),
+            ("error: a\nb", Word::Error("a\nb".into())),
+            ("error:", Word::Unknown("error:".into())),
+            ("hello ", Word::Unknown("hello ".into())),
+        ] {
+            say(&theirs, text.as_bytes());
+            assert_eq!(answer(&ours), Some((word, own)));
+        }
+        // Longer than is taken, and no text.
+        say(&theirs, &vec![0xff; ANSWER * 2]);
+        assert!(matches!(answer(&ours), Some((Word::Unknown(text), _)) if text.chars().count() == ANSWER));
+        assert_eq!(answer(&ours), None);
+        go(&ours);
+        assert_eq!(recv(&theirs, &mut [0; 2][..], RecvFlags::empty()).unwrap().0, 1);
+        drop(theirs);
+        assert_eq!(answer(&ours), Some((Word::End, 0)));
+        go(&ours);
+    }
+
+    #[test]
+    fn a_request_finds_room_or_none_or_nobody() {
+        let (ours, theirs) = pair().unwrap();
+        let file = memory("coop-test", b"bytes", false).unwrap();
+        let mut sent = 0;
+        while matches!(request(&ours, &[file.as_fd()]).unwrap(), Sent::Yes) {
+            sent += 1;
+        }
+        assert!(sent > 0);
+        assert_eq!(recv(&theirs, &mut [0; 2][..], RecvFlags::empty()).unwrap().0, 1);
+        assert!(matches!(request(&ours, &[file.as_fd()]).unwrap(), Sent::Yes));
+        drop(theirs);
+        assert!(matches!(request(&ours, &[file.as_fd()]).unwrap(), Sent::Gone));
+        let many = vec![file.as_fd(); DESCRIPTORS + 1];
+        assert!(request(&ours, &many).unwrap_err().to_string().contains("a worker with 254 descriptors: at most 253"));
+    }
+
+    #[test]
+    fn what_is_sealed_cannot_be_changed() {
+        let sealed = memory("coop-test", b"bytes", true).unwrap();
+        assert_eq!(rustix::io::pwrite(&sealed, b"other", 0), Err(Errno::PERM));
+        let mut bytes = [0; 9];
+        assert_eq!(rustix::io::pread(&sealed, &mut bytes, 0), Ok(5));
+        assert_eq!(&bytes[..5], b"bytes");
+        assert!(sealed.as_raw_fd() > 2);
     }
 }
