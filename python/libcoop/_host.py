@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from libcoop import _exit, _libcoop, _main, _options
 from libcoop._children import Finish, finish
 from libcoop._enums import AutoShutdown, Strategy
-from libcoop._errors import Error, Forked, Invalid, Timeout, WouldDeadlock
+from libcoop._errors import Closed, Error, Forked, Invalid, Timeout, WouldDeadlock
 from libcoop._supervisor import Supervisor
 from libcoop._tree import INSTEAD, Tree, running_loop
 
@@ -178,14 +178,15 @@ class Host(Supervisor):
             if self._tree.wait_ended(_exit.POOL_PATIENCE) is None:
                 self._host.kill()
                 self._ended(patience)
+        except Closed:
+            # By another thread meanwhile.
+            return
         except BaseException:
             self._host.kill()
             raise
         self._tree.close()
 
     def __enter__(self) -> Self:
-        if running_loop() is not None and self._tree.loop is not None:
-            self._tree.check_block()
         return self
 
     def __exit__(self, *_exc: object) -> None:

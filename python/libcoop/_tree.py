@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -42,6 +43,7 @@ class Tree:
         self.callbacks: list[_libcoop.Observer] = []
         """Those who call back: they have their time when the host has ended."""
         self._thread = threading.get_ident()
+        self._pid = os.getpid()
 
     def loop_for_services(self) -> Any:
         """The loop of asyncio that services run on; made here if nobody has brought one."""
@@ -86,8 +88,11 @@ class Tree:
     def _drive(self, future: Any, timeout: float | None = None) -> Any:
         import asyncio
 
+        wrapped = asyncio.wrap_future(future, loop=self.loop)
+        # After Ctrl-C nobody asks for it.
+        wrapped.add_done_callback(_heed)
+
         async def wait() -> Any:
-            wrapped = asyncio.wrap_future(future)
             done, _ = await asyncio.wait([wrapped], timeout=timeout)
             return wrapped.result() if done else None
 
@@ -102,7 +107,8 @@ class Tree:
         """Lets go of the host, which has ended or is ended here, and of a loop of our own."""
         self.native.close()
         self.finish()
-        if self.own_loop and not self.loop.is_running() and not self.loop.is_closed():
+        # In a forked child the loop is the parent's.
+        if self._pid == os.getpid() and self.own_loop and not self.loop.is_running() and not self.loop.is_closed():
             loop, self.own_loop = self.loop, False
             try:
                 _cancel_all(loop)
@@ -126,7 +132,9 @@ class Tree:
     def finish(self) -> None:
         """Of a host that has ended: waits, not for long, until its last log records and events have been handled."""
         with contextlib.suppress(Forked):
-            if self.logs is not None and not self.logs.close(_PATIENCE):
+            # Its descriptors go with it.
+            logs, self.logs = self.logs, None
+            if logs is not None and not logs.close(_PATIENCE):
                 from libcoop._logs import not_handled
 
                 not_handled(self.native.name, _PATIENCE)
@@ -142,6 +150,11 @@ class Tree:
         if made is None:
             made = self.zygotes.setdefault(names, _libcoop.NativeZygote(_zygote.command(names)))
         return made
+
+
+def _heed(future: Any) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def _cancel_all(loop: Any) -> None:

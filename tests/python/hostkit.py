@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,18 @@ def runs(supervisor: libcoop.Supervisor, name: str, run: int) -> ChildInfo:
 
     found: ChildInfo = until(is_there)
     return found
+
+
+def stop_when(host: libcoop.Host, condition: Callable[[], Any]) -> threading.Thread:
+    """A thread that stops the host when a condition holds, while another waits for it."""
+
+    def stop() -> None:
+        until(condition)
+        host.stop()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    return thread
 
 
 def names(supervisor: libcoop.Supervisor | libcoop.AsyncSupervisor) -> list[str]:
@@ -92,3 +105,18 @@ class AsyncSame(Same):
         await ctx.stopping
         with self._path.open("a") as file:
             file.write(" stopped")
+
+
+async def notes(ctx: Context, folder: str, name: str) -> None:
+    """Makes a file of this name."""
+    (Path(folder) / name).touch()
+    ctx.ready()
+    await ctx.stopping
+
+
+def hangs_once(ctx: Context) -> None:
+    """Beats, but in its first run."""
+    if ctx.run == 1:
+        time.sleep(3600)
+    while not ctx.stopping.wait(0.02):
+        ctx.beat()

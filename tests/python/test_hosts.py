@@ -16,7 +16,7 @@ from typing import Any
 import libcoop
 import pytest
 from conftest import Program
-from hostkit import LONG, SLEEP, AsyncSame, Same, child, names, raises, returns, runs, sleeps, until, waits
+from hostkit import LONG, SLEEP, AsyncSame, Same, child, names, raises, returns, runs, sleeps, stop_when, until, waits
 from libcoop import AutoShutdown, Backoff, ChildState, Context, Executor, Growth, Host, Restart, Strategy
 
 THREAD = Executor.THREAD
@@ -106,8 +106,7 @@ def test_a_start_that_fails_says_why_and_stops_what_was_started() -> None:
 def test_wait_starts_and_ends_with_the_host() -> None:
     with Host() as host:
         host.add("one", waits, executor=THREAD)
-        ender = threading.Thread(target=lambda: (runs(host, "one", 1), host.stop()))
-        ender.start()
+        ender = stop_when(host, lambda: runs(host, "one", 1))
         assert host.wait() == libcoop.Finish("stopped", None)
         ender.join()
 
@@ -518,10 +517,9 @@ def test_system_exit_ends_the_service_only(executor: Executor, status: Any, norm
         host.add("other", sleeps, executor=executor)
         if normal:
             host.start()
-            threading.Thread(
-                target=lambda: (until(lambda: child(host, "it").state == ChildState.TERMINATED), host.stop())
-            ).start()
+            ender = stop_when(host, lambda: child(host, "it").state == ChildState.TERMINATED)
             assert host.wait().how == "stopped"
+            ender.join()
         else:
             with pytest.raises(libcoop.Failed, match=f"SystemExit: {status}"):
                 host.wait()
@@ -554,13 +552,9 @@ def test_a_service_that_waits_forgets_nothing() -> None:
         host.add("a", waiting, Big, executor=Executor.ASYNC, restart=Restart.TRANSIENT)
         host.add("b", waiting, Big, executor=THREAD, restart=Restart.TRANSIENT)
         host.start()
-        threading.Thread(
-            target=lambda: (
-                until(lambda: all(one.state == ChildState.TERMINATED for one in host.which_children())),
-                host.stop(),
-            )
-        ).start()
+        ender = stop_when(host, lambda: all(one.state == ChildState.TERMINATED for one in host.which_children()))
         host.wait()
+        ender.join()
         assert len(kept) == 3
         until(lambda: gc.collect() is not None and all(one() is None for one in kept))
 

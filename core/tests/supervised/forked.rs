@@ -33,6 +33,7 @@ pub(crate) const CASES: &[Case] = &[
     ("forked_worker_that_never_says_hello_is_ended", never_ready),
     ("forked_zygote_that_is_stopped_ends_with_the_run_that_is_killed", a_stopped_zygote),
     ("forked_host_that_stops_takes_requests_back", stopped_on_the_way),
+    ("forked_start_without_a_descriptor_left_fails_or_does_not", no_descriptor),
     ("forked_zygote_ends_with_its_last_owner", the_last_owner),
     ("forked_zygote_that_cannot_be_run_is_a_failed_start", no_zygote),
     ("forked_start_costs", a_start_costs),
@@ -336,6 +337,29 @@ fn stopped_on_the_way() {
         }
         drop(world);
         drop(zygote);
+    });
+}
+
+/// At whatever step of a start.
+fn no_descriptor() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    leaves_nothing(|| {
+        let zygote = zygote("");
+        let world = world([entry(&zygote, "steady")]).started();
+        let (mut fine, before) = (0, getrlimit(Resource::Nofile));
+        for room in 0..24 {
+            let limit = Rlimit { current: Some(descriptors() as u64 - 1 + room), ..before };
+            setrlimit(Resource::Nofile, limit).unwrap();
+            let started = world.host.start_child(once(service(&format!("service-{room}"), forked(&zygote, "says X"))));
+            setrlimit(Resource::Nofile, before).unwrap();
+            match started {
+                Ok(_) => fine += 1,
+                Err(error) => assert!(error.to_string().contains("os error 24"), "{error}"),
+            }
+        }
+        assert!((1..24).contains(&fine), "{fine}");
+        assert!(world.pid("steady") > 0);
+        world.stop();
     });
 }
 

@@ -163,23 +163,28 @@ impl ServiceContext {
         let callback: OnStop = Arc::new(Mutex::new(Some(Attended::new(py, callback.clone().unbind()).or_raise(py)?)));
         let attendant = attendant(py).or_raise(py)?;
         lock(&self.on_stop).push(callback.clone());
-        let tell = move || {
-            let callback = lock(&callback).take();
-            thread_state::attach(|py| {
-                if let Some(callback) = &callback {
+        let ask = move || {
+            // Out of its place here: a run that ends meanwhile forgets only those that were not called.
+            let Some(callback) = lock(&callback).take() else { return };
+            // Refused in a forked child only.
+            let _ = attendant.post(move || {
+                thread_state::attach(|py| {
                     let callback = callback.get().bind(py);
                     report(callback, "a service", callback.call0());
-                }
+                });
             });
         };
-        // Refused in a forked child only.
-        py.detach(|| self.context.on_stop(move || _ = attendant.post(tell)));
+        py.detach(|| self.context.on_stop(ask));
         Ok(())
     }
 
     /// The run is over: lets go of the callbacks that were not called.
     fn _forget_callbacks(&self) {
         let all = std::mem::take(&mut *lock(&self.on_stop));
+        if self.context.is_stopping() {
+            // They are being called, and gone then.
+            return;
+        }
         all.iter().for_each(|callback| drop(lock(callback).take()));
     }
 

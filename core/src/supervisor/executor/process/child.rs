@@ -83,8 +83,10 @@ impl Child {
         }
         let pidfd = match pidfd(pid) {
             Ok(pidfd) => Some(pidfd),
-            // A child nevertheless.
-            Err(Error::Unsupported(_)) => look_at_child(None, pid, Look::Peek).map(|_| None)?,
+            // A child nevertheless: it must not get lost where no descriptor is left either.
+            Err(Error::Unsupported(_) | Error::Os { errno: libc::EMFILE | libc::ENFILE | libc::ENOMEM, .. }) => {
+                look_at_child(None, pid, Look::Peek).map(|_| None)?
+            }
             Err(error) => return Err(error),
         };
         Self::begin(pid, pidfd, event_loop, told)
@@ -244,7 +246,8 @@ fn wait_on_a_thread(child: &Arc<Child>, event_loop: &Handle, end: End) -> Result
     SAID.call_once(|| {
         tracing::warn!(
             target: "coop",
-            "this system has no pidfds, or forbids them (Linux before 5.4, a seccomp filter): a thread waits for each child process"
+            "this system has no pidfds, or forbids them (Linux before 5.4, a seccomp filter), or no descriptor is left: a thread waits \
+             for each child process that has none"
         );
     });
     let (pid, event_loop) = (child.pid, event_loop.clone());
