@@ -200,3 +200,46 @@ fn a_host_may_be_dropped_at_any_moment() {
         assert!(puppets.iter().chain([&extra]).all(|puppet| puppet.alive() == 0));
     }
 }
+
+struct Unpark(std::thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        if let std::task::Poll::Ready(answer) = future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+            return answer;
+        }
+        std::thread::park();
+    }
+}
+
+#[test]
+fn the_start_and_the_end_of_a_host_are_futures() {
+    let (host, puppet) = (host(strategy(Strategy::OneForOne)), Puppet::default());
+    host.add(puppet.service("a")).unwrap();
+    assert!(!host.is_started().unwrap());
+    let (first, second) = (host.ended(), host.ended());
+    block_on(host.ask_start().unwrap()).unwrap();
+    assert!(host.is_started().unwrap());
+    let waits = std::thread::spawn(move || block_on(first));
+    drop(second);
+    host.stop().unwrap();
+    assert_eq!(waits.join().unwrap(), Ok(Finish::Stopped));
+    assert_eq!(block_on(host.ended()), Ok(Finish::Stopped));
+    assert_eq!(puppet.alive(), 0);
+}
+
+#[test]
+fn a_host_that_never_started_ends_too() {
+    let host = host(strategy(Strategy::OneForOne));
+    let ended = host.ended();
+    drop(host);
+    assert_eq!(block_on(ended), Ok(Finish::Stopped));
+}
