@@ -58,16 +58,13 @@ def settle(host: int) -> None:
 
 
 def main(descriptors: list[int], host: int) -> NoReturn:
-    """Be the worker that these descriptors ask for; `host` is the parent that it must have. Ends by SystemExit.
-
-    Behind the request's own descriptors there is one that is closed when the next worker may be made.
-    """
+    """Be the worker that these descriptors ask for; `host` is the parent that it must have. Ends by SystemExit."""
     control = descriptors[0]
     try:
         os.write(control, b"here")
         request = json.loads(_contents(descriptors[1]))
         payload = _entry.read(_contents(descriptors[2]))
-        control, report, take = _place(descriptors, request["fds"])
+        control, report = _place(descriptors, request["fds"])
         _become(request, host)
         _surround(request)
         faulthandler.enable(report)
@@ -76,7 +73,6 @@ def main(descriptors: list[int], host: int) -> NoReturn:
         os._exit(1)
     try:
         os.write(control, b"hello")
-        os.close(take)
         told = os.read(control, 1)
     except OSError:
         told = b""
@@ -107,8 +103,8 @@ def _step(what: str) -> Any:
         raise _Refused(f"{what}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _place(descriptors: list[int], wanted: list[tuple[int, int]]) -> tuple[int, int, int]:
-    """Gives each descriptor its number, and closes what else came with the request. Those that are left for later."""
+def _place(descriptors: list[int], wanted: list[tuple[int, int]]) -> tuple[int, int]:
+    """Gives each descriptor its number, and closes what else came with the request. The new control and report."""
     above = max([2, *(number for _, number in wanted)]) + 1
     with _step(f"give a worker descriptors up to {above}"):
         # Out of the way first, so that none is overwritten before it has its place.
@@ -117,12 +113,12 @@ def _place(descriptors: list[int], wanted: list[tuple[int, int]]) -> tuple[int, 
         os.close(each)
     for index, number in wanted:
         with _step(f"give a worker descriptor {number}"):
-            os.dup2(moved[index if index < LEAST else index + 1], number)
-    control, report, take = moved[0], moved[3], moved[LEAST]
+            os.dup2(moved[index], number)
+    control, report = moved[0], moved[3]
     for each in moved:
-        if each not in (control, report, take):
+        if each not in (control, report):
             os.close(each)
-    return control, report, take
+    return control, report
 
 
 def _become(request: dict[str, Any], host: int) -> None:

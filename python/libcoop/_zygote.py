@@ -18,6 +18,7 @@ import gc
 import importlib
 import logging
 import os
+import select
 import sys
 import time
 import traceback
@@ -39,6 +40,9 @@ _RESERVED = 64
 
 _PAUSE = 0.1
 """Seconds until a worker to be that was ended by somebody has a successor."""
+
+_LEAD = 0.01
+"""Seconds that a worker has the CPUs for itself before the next one to be is forked, unless another request waits."""
 
 _NOTHING, _WAITS, _CLOSED = range(3)
 
@@ -103,7 +107,9 @@ def main() -> None:
                 os._exit(0)
             # Somebody has ended it.
             time.sleep(_PAUSE)
-        elif not has_asyncio and _state(requests) == _NOTHING:
+        elif select.select([requests], [], [], _LEAD)[0]:
+            continue
+        elif not has_asyncio:
             # Many workers need it; the first one did not wait for it.
             importlib.import_module("asyncio")
             gc.freeze()
@@ -111,7 +117,8 @@ def main() -> None:
     gc.enable()
     descriptors = _spare(requests, host)
     os.write(take, b"t")
-    _worker.main([*descriptors[: _worker.LEAST], take, *descriptors[_worker.LEAST :]], host)
+    os.close(take)
+    _worker.main(descriptors, host)
 
 
 def _spare(requests: _socket.socket, host: int) -> list[int]:
@@ -130,10 +137,8 @@ def _spare(requests: _socket.socket, host: int) -> list[int]:
 
 
 def _await_taken(taken: int) -> bool:
-    """Waits until the spare is what it was asked to be, or has ended; false if it was not asked for."""
-    was_taken = False
-    while os.read(taken, 1):
-        was_taken = True
+    """Waits until the spare has a request, or has ended without one: false."""
+    was_taken = bool(os.read(taken, 1))
     os.close(taken)
     return was_taken
 

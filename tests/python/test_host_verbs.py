@@ -380,6 +380,28 @@ def test_a_service_that_waits_for_its_own_end_is_refused() -> None:
         box.clear()
 
 
+def test_a_restart_does_not_wait_for_the_interpreter() -> None:
+    """Nobody else gets the interpreter while this thread has it, and the program is back all the same."""
+    import ctypes
+
+    library = ctypes.PyDLL(None)
+
+    def since_boot(pid: int) -> float:
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return int(ticks) / os.sysconf("SC_CLK_TCK")
+
+    with Host() as host:
+        host.add("thread", waits, executor=THREAD)
+        host.add("it", SLEEP)
+        host.start()
+        os.kill(pid_of(host, "it"), signal.SIGKILL)
+        library.sleep(2)
+        free = time.clock_gettime(time.CLOCK_BOOTTIME)
+        again = runs(host, "it", 2).pid
+        assert again is not None
+        assert since_boot(again) < free - 0.5
+
+
 def test_verbs_from_many_threads() -> None:
     with Host(intensity=None) as host:
         host.start()
@@ -425,6 +447,7 @@ def test_storm_of_kills(strategy: Strategy) -> None:
         warm.start()
     others, opened = children(), descriptors()
     with Host(strategy=strategy, intensity=None) as host:
+        observer = host.events(queue=1_000_000)
         for number in range(20):
             if number % 2:
                 host.add(f"s{number}", SLEEP, shutdown="kill")
@@ -443,5 +466,11 @@ def test_storm_of_kills(strategy: Strategy) -> None:
         until(lambda: all(one.state == ChildState.RUNNING for one in host.which_children()))
         assert len(names(host)) == 20
         assert sum(one.run for one in host.which_children()) > 20
+        host.shutdown()
+    events = list(observer)
+    assert [event.number for event in events if isinstance(event, libcoop.ServiceEvent)] == list(
+        range(1, len(events) + 1)
+    )
+    observer.close()
     until(lambda: children() <= others)
     until(lambda: descriptors() <= opened)

@@ -39,6 +39,7 @@ impl NativeHost {
     /// A host that is not started yet. `intensity` is None for any number of restarts.
     #[new]
     #[pyo3(signature = (name, strategy, intensity, period, auto_shutdown, history, reap))]
+    #[allow(clippy::too_many_arguments, reason = "the caller's keyword arguments")]
     fn new(
         py: Python<'_>,
         name: String,

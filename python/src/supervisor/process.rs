@@ -30,6 +30,9 @@ pub(crate) struct NativeCommand {
     pub(super) output: Output,
 }
 
+/// A resource's name, its soft and its hard limit; none is unlimited.
+type NamedLimit = (String, Option<u64>, Option<u64>);
+
 /// An option, if it was given.
 fn option<'py, T: FromPyObjectOwned<'py>>(options: &Bound<'py, PyDict>, name: &str) -> PyResult<Option<T>> {
     match options.get_item(name)? {
@@ -66,8 +69,7 @@ impl NativeCommand {
         if let Some(groups) = option::<Vec<u32>>(options, "groups")? {
             command = command.groups(groups);
         }
-        let limits: Option<Vec<(String, Option<u64>, Option<u64>)>> = option(options, "limits")?;
-        for (name, soft, hard) in limits.unwrap_or_default() {
+        for (name, soft, hard) in option::<Vec<NamedLimit>>(options, "limits")?.unwrap_or_default() {
             command = command.limit(resource(py, &name)?, soft, hard);
         }
         if let Some(nice) = option(options, "nice")? {
