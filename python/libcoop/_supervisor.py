@@ -58,9 +58,10 @@ class Common:
         """What happens here and below, from now on: an Observer, to be iterated or awaited.
 
         `paths` are of services and supervisors anywhere in the host, from the root's name on, each with what is below
-        it; in a name `*` stands for any text, `?` for one character. `kinds` are EventKinds, or their names:
-        those that are wanted, all by default. `queue` events may wait to be taken; then the oldest are lost, which is told. The last `replay` of the
-        events before come first, as far as the host has kept them. Raises Invalid, Stale, Closed, Forked, Os.
+        it; in a name `*` stands for any text, `?` for one character. `kinds` are EventKinds, or their names: those that
+        are wanted, all by default. `queue` events may wait to be taken; then the oldest are lost, which is told. The
+        last `replay` of the events before come first, as far as the host has kept them. Raises Invalid, Stale, Closed,
+        Forked, Os.
         """
         return self._native.events(None, paths or self._own_path(), kinds, queue, replay)
 

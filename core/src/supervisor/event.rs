@@ -381,6 +381,24 @@ impl fmt::Display for Event {
     }
 }
 
+impl Event {
+    /// What explains an end or a start that failed at length: a traceback, the stacks of all threads.
+    pub fn details(&self) -> Option<&str> {
+        match &self.what {
+            What::StartFailed { details, .. } | What::Ended { details, .. } => details.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The last lines that the run wrote, of an end or a start that failed.
+    pub fn tail(&self) -> Option<&[String]> {
+        match &self.what {
+            What::StartFailed { tail, .. } | What::Ended { tail, .. } => Some(tail),
+            _ => None,
+        }
+    }
+}
+
 /// The date of a day counted from 1970-01-01. Years begin in March here, so that the leap day is the last one.
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;

@@ -220,9 +220,13 @@ impl Journal {
     }
 }
 
-/// Trouble is a warning, the rest is for who looks closely.
+/// Trouble is a warning, with its details below; the rest is for who looks closely.
 fn log(event: &Event) {
     match &event.what {
+        What::Ended { normal: false, details: Some(details), .. }
+        | What::StartFailed { details: Some(details), .. } => {
+            tracing::warn!(target: "coop", "{event}\n{}", details.trim_end());
+        }
         What::Ended { normal: false, .. }
         | What::StartFailed { .. }
         | What::Parked { .. }

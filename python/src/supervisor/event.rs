@@ -30,15 +30,6 @@ impl ServiceEvent {
     pub(super) fn new(event: Arc<Event>) -> Self {
         Self(event)
     }
-
-    fn tail_and_details(&self) -> (Option<&[String]>, Option<&str>) {
-        match &self.0.what {
-            What::StartFailed { tail, details, .. } | What::Ended { tail, details, .. } => {
-                (Some(tail), details.as_deref())
-            }
-            _ => (None, None),
-        }
-    }
 }
 
 /// A member of an enumeration of `libcoop._events`.
@@ -188,13 +179,13 @@ impl ServiceEvent {
     /// ENDED, START_FAILED: the last lines that the run wrote, a tuple.
     #[getter]
     fn tail<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        self.tail_and_details().0.map(|tail| PyTuple::new(py, tail)).transpose()
+        self.0.tail().map(|tail| PyTuple::new(py, tail)).transpose()
     }
 
     /// ENDED, START_FAILED: what explains it at length, as a traceback, or the stacks of all threads.
     #[getter]
     fn details(&self) -> Option<&str> {
-        self.tail_and_details().1
+        self.0.details()
     }
 
     /// BACKOFF, PARKED: in how many seconds it is started again.
@@ -209,11 +200,10 @@ impl ServiceEvent {
     /// The event's line, and below it what explains a crash: the details, then the last lines that the run wrote.
     fn report(&self) -> String {
         let mut report = self.0.to_string();
-        let (tail, details) = self.tail_and_details();
-        for line in details.unwrap_or_default().lines() {
+        for line in self.0.details().unwrap_or_default().lines() {
             let _ = write!(report, "\n    {line}");
         }
-        if let Some(tail @ [_, ..]) = tail {
+        if let Some(tail @ [_, ..]) = self.0.tail() {
             report.push_str("\n  the last it wrote:");
             for line in tail {
                 let _ = write!(report, "\n    {}", line.trim_end());

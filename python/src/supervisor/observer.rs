@@ -207,7 +207,11 @@ impl Observer {
     fn _ready(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let ready = self.asked(py)?.ready().or_raise(py)?;
         let attendant = attendant(py).or_raise(py)?;
-        future::spawn(py, &attendant, async move { Ok(ready.await) }, |py, ()| Ok(py.None()))
+        let waits = async move {
+            ready.await;
+            Ok(())
+        };
+        future::spawn(py, &attendant, waits, |py, ()| Ok(py.None()))
     }
 
     /// Ends it: who waits in it is told so, and what nobody has taken is forgotten. A callback that is running goes on to its end. Any number of
