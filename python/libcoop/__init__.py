@@ -12,13 +12,11 @@
 Whatever waits, waits without the interpreter; Ctrl-C ends every wait in the main thread.
 """
 
+import importlib as _importlib
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from libcoop._child import ExitStatus
 from libcoop._children import ChildCounts, ChildInfo, ChildSpec, Finish, Flags
 from libcoop._context import Context, Stopping
-from libcoop._dag import Dag, DagRun
-from libcoop._dag_outcome import SKIP, DagOutcome, NodeState, NodeStats
 from libcoop._enums import (
     AutoShutdown,
     ChildState,
@@ -32,7 +30,6 @@ from libcoop._enums import (
 )
 from libcoop._errors import (
     Affinity,
-    Cancelled,
     Closed,
     Error,
     Exists,
@@ -51,7 +48,6 @@ from libcoop._errors import (
     WouldDeadlock,
 )
 from libcoop._events import Because, EventKind, Lost
-from libcoop._future import Future
 from libcoop._host import Host
 from libcoop._libcoop import (
     ERROR,
@@ -77,18 +73,23 @@ from libcoop._libcoop import (
     __version__,
 )
 from libcoop._options import Backoff, Line
-from libcoop._pool import Pool, PoolView
-from libcoop._ports import Handler, Port
-from libcoop._runtime import Runtime
 from libcoop._service import Service
-from libcoop._stats import LoopStats, PoolStats, WaitStats, WorkerStats
-from libcoop._streams import IncompleteRead
 from libcoop._supervisor import Supervisor
-from libcoop._udp import Datagram
-from libcoop._zygote import get_executable, set_executable
 
 if _TYPE_CHECKING:
     from libcoop._aio import AsyncHost, AsyncSupervisor
+    from libcoop._cancelled import Cancelled
+    from libcoop._child import ExitStatus
+    from libcoop._dag import Dag, DagRun
+    from libcoop._dag_outcome import SKIP, DagOutcome, NodeState, NodeStats
+    from libcoop._future import Future
+    from libcoop._pool import Pool, PoolView
+    from libcoop._ports import Handler, Port
+    from libcoop._runtime import Runtime
+    from libcoop._stats import LoopStats, PoolStats, WaitStats, WorkerStats
+    from libcoop._streams import IncompleteRead
+    from libcoop._udp import Datagram
+    from libcoop._zygote import get_executable, set_executable
 
 __all__ = [
     "ERROR",
@@ -180,10 +181,32 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    # Those that need asyncio, which a program that does not use them need not load.
-    if name in ("AsyncHost", "AsyncSupervisor"):
-        from libcoop import _aio
+# What is imported when it is first asked for: it needs more than a host (dataclasses, concurrent.futures, asyncio).
+_LATER = {
+    "_aio": ("AsyncHost", "AsyncSupervisor"),
+    "_cancelled": ("Cancelled",),
+    "_child": ("ExitStatus",),
+    "_dag": ("Dag", "DagRun"),
+    "_dag_outcome": ("SKIP", "DagOutcome", "NodeState", "NodeStats"),
+    "_future": ("Future",),
+    "_pool": ("Pool", "PoolView"),
+    "_ports": ("Handler", "Port"),
+    "_runtime": ("Runtime",),
+    "_stats": ("LoopStats", "PoolStats", "WaitStats", "WorkerStats"),
+    "_streams": ("IncompleteRead",),
+    "_udp": ("Datagram",),
+    "_zygote": ("get_executable", "set_executable"),
+}
 
-        return getattr(_aio, name)
+
+def __getattr__(name: str) -> object:
+    for module, names in _LATER.items():
+        if name in names:
+            value: object = getattr(_importlib.import_module(f"libcoop.{module}"), name)
+            globals()[name] = value
+            return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,7 +9,7 @@ from libcoop import _libcoop, _main, _specs
 from libcoop._children import Finish, finish
 from libcoop._enums import AutoShutdown, Restart, Strategy
 from libcoop._errors import Error, Forked, Invalid, Timeout
-from libcoop._supervisor import Child, Common
+from libcoop._supervisor import Child, Common, _naming
 
 if TYPE_CHECKING:
     from libcoop._host import Host
@@ -47,19 +47,23 @@ class AsyncSupervisor(Common):
 
     async def terminate_child(self, child: Child) -> None:
         """As `Supervisor.terminate_child`."""
-        await self._native.terminate_child(child, False)
+        with _naming(child):
+            await self._native.terminate_child(child, False)
 
     async def restart_child(self, child: Child) -> None:
         """As `Supervisor.restart_child`."""
-        await self._native.restart_child(child, False)
+        with _naming(child):
+            await self._native.restart_child(child, False)
 
     async def delete_child(self, child: Child) -> None:
         """As `Supervisor.delete_child`."""
-        await self._native.delete_child(child, False)
+        with _naming(child):
+            await self._native.delete_child(child, False)
 
     async def replace_child(self, child: Child) -> None:
         """As `Supervisor.replace_child`."""
-        await self._native.replace_child(child, False)
+        with _naming(child):
+            await self._native.replace_child(child, False)
 
 
 class AsyncHost(AsyncSupervisor):

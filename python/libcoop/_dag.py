@@ -11,10 +11,11 @@ from concurrent.futures import InvalidStateError
 from typing import Any, Final, TypedDict, TypeVar, Unpack, overload
 
 from libcoop import _libcoop
+from libcoop._cancelled import Cancelled
 from libcoop._dag_loop import OnLoop
 from libcoop._dag_outcome import DagOutcome, NodeStats, Spread
 from libcoop._enums import Priority
-from libcoop._errors import Cancelled, Invalid, WouldDeadlock
+from libcoop._errors import Invalid, WouldDeadlock
 from libcoop._future import Future
 from libcoop._pool import Pool, _count, _cpus
 from libcoop._runtime import Runtime

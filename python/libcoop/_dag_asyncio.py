@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from libcoop import _libcoop
-from libcoop._errors import Cancelled
+from libcoop._cancelled import Cancelled
 
 
 class OnAsyncio:

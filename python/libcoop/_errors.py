@@ -4,7 +4,10 @@ Each is a `libcoop.Error`, and also the built-in exception that fits it, so that
 catch it.
 """
 
-from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from libcoop._cancelled import Cancelled as Cancelled
 
 
 class Error(Exception):
@@ -67,13 +70,18 @@ class Failed(Error, RuntimeError):
     """A handler could not start."""
 
 
-class Cancelled(Error, CancelledError):
-    """The task was cancelled before it began, or the coroutine before it ended."""
-
-
 class WouldBlock(Error, BlockingIOError):
     """A call that does not wait would have to."""
 
 
 class Resolve(Error, OSError):
     """A host's name has no address, or could not be looked up."""
+
+
+def __getattr__(name: str) -> object:
+    # Apart, since it is one of concurrent.futures' too, which is much to import for programs that do not use it.
+    if name == "Cancelled":
+        from libcoop._cancelled import Cancelled
+
+        return Cancelled
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

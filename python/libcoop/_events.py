@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from libcoop import _libcoop
 
@@ -60,11 +59,24 @@ class Because(enum.StrEnum):
     """Its successor is ready."""
 
 
-@dataclass(frozen=True, slots=True)
 class Lost:
     """An observer was too slow: so many events are missing between the one before and the one after this."""
 
-    count: int
+    # No dataclass, whose module is much to import for a host.
+    __slots__ = ("count",)
+    __match_args__ = ("count",)
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __eq__(self, other: object) -> bool:
+        return self.count == other.count if isinstance(other, Lost) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((Lost, self.count))
+
+    def __repr__(self) -> str:
+        return f"Lost(count={self.count})"
 
     def __str__(self) -> str:
         return f"{self.count} events lost"

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import logging
 import os
 import sys
 import threading
@@ -60,6 +59,12 @@ def _after_fork() -> None:
     _libcoop._after_fork()
 
 
+def _warn(text: str, *args: object) -> None:
+    import logging
+
+    logging.getLogger("libcoop").warning(f"at exit: {text}", *args)
+
+
 def _stop_all() -> None:
     global _exiting, _status
     _exiting = True
@@ -69,7 +74,7 @@ def _stop_all() -> None:
             obj._stop_at_exit(_PATIENCE)
         except Timeout as error:
             _status = 1
-            logging.getLogger("libcoop").warning("at exit: %s: it is abandoned", error)
+            _warn("%s: it is abandoned", error)
         except KeyboardInterrupt:
             _status = 130
             break
@@ -77,13 +82,13 @@ def _stop_all() -> None:
             # The parent's; a call in this child that was refused has registered it.
             continue
         except Error as error:
-            logging.getLogger("libcoop").warning("at exit: %r: %s", obj, error)
+            _warn("%r: %s", obj, error)
     _libcoop._flush_log(1.0)
     # Callbacks that nobody joins any more: of objects that were let go of while one was running.
     try:
         if not _libcoop._leave_threads(0 if _status else _PATIENCE) and not _status:
             _status = 1
-            logging.getLogger("libcoop").warning("at exit: a callback does not end: it is abandoned")
+            _warn("a callback does not end: it is abandoned")
     except KeyboardInterrupt:
         _status = 130
 

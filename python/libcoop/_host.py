@@ -50,7 +50,8 @@ class Host(Supervisor):
             _options.number("history", history, 0, (1 << 32) - 1),
             os.getpid() == 1 if reap is None else _options.flag("reap", reap),
         )
-        super().__init__(Tree(native, worker_init), native.root())
+        init = None if worker_init is None else _options.named("worker_init", worker_init)
+        super().__init__(Tree(native, init), native.root())
         self._async: AsyncHost | None = None
         _exit.register(self, _exit.HOST)
 

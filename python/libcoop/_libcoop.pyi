@@ -70,11 +70,17 @@ __all__ = [
     "Watch",
     "__version__",
     "_after_fork",
+    "_begin_run",
+    "_die_with_parent",
     "_flush_log",
+    "_fork_sibling",
     "_leave_threads",
     "_on_asyncio",
     "_on_thread",
+    "_other_threads",
     "_refuse_calls",
+    "_run_begun",
+    "_run_failed",
     "coop_api",
 ]
 

@@ -69,10 +69,22 @@ def flag(what: str, given: object) -> bool:
 
 
 def text(what: str, given: object) -> str:
-    """A str."""
+    """A str that can be told to a system: half a surrogate pair cannot."""
     if not isinstance(given, str):
         raise Invalid(f"{what} {_shown(given)}: allowed is a str")
+    if not given.isascii():
+        try:
+            given.encode()
+        except UnicodeEncodeError as error:
+            raise Invalid(f"{what} {given!r}: allowed is what UTF-8 has: {error.reason}") from None
     return given
+
+
+def named(what: str, given: object) -> str:
+    """ "module:name" of something."""
+    if isinstance(given, str) and all(text(what, given).partition(":")):
+        return given
+    raise Invalid(f'{what} {_shown(given)}: allowed is "module:name"')
 
 
 def shutdown(given: object) -> float:

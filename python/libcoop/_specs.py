@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -243,6 +242,8 @@ def _check_run(entry: Callable[..., Any]) -> None:
 def _on_asyncio(
     tree: Tree, entry: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> _libcoop.NativeExecutor:
+    import inspect
+
     called: Any = entry.run if isinstance(entry, type) else entry  # type: ignore[attr-defined]
     if not inspect.iscoroutinefunction(called):
         name = getattr(called, "__qualname__", repr(called))

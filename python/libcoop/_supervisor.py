@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Unpack
 
 from libcoop import _libcoop, _options, _specs
 from libcoop._children import ChildCounts, ChildInfo, ChildSpec, info, spec
 from libcoop._enums import AutoShutdown, Restart, Strategy
-from libcoop._errors import Invalid
+from libcoop._errors import Invalid, Stale
 from libcoop._events import Lost
 from libcoop._tree import Tree
 
@@ -48,7 +49,8 @@ class Common:
 
     def get_childspec(self, child: Child) -> ChildSpec:
         """What is known of a child, with every default filled in. Raises Stale if there is no such child."""
-        return spec(self._native.get_childspec(child))
+        with _naming(child):
+            return spec(self._native.get_childspec(child))
 
     def find(self, name: str) -> int | None:
         """The id of the child of this name, if there is one."""
@@ -77,6 +79,9 @@ class Common:
 
         It goes on until the host's last event, or until the Observer is closed. What the callback raises is logged.
         """
+        if callback is None:
+            # Which asks for an observer without one.
+            raise TypeError("callback must be callable, not None")
         observer = self._native.events(callback, paths or self._own_path(), kinds, queue, replay)
         self._tree.callbacks.append(observer)
         return observer
@@ -128,6 +133,17 @@ class Common:
 
     def __repr__(self) -> str:
         return f"<libcoop.{type(self).__name__} {self.id:#x} of host {self._tree.native.name!r}>"
+
+
+@contextlib.contextmanager
+def _naming(child: Child) -> Iterator[None]:
+    """A child that is not there is named."""
+    try:
+        yield
+    except Stale as error:
+        if "supervisor" in str(error):
+            raise
+        raise Stale(f"child {child!r}: there is none, or no longer") from None
 
 
 def _named(what: str, error: Invalid) -> Invalid:
@@ -205,22 +221,26 @@ class Supervisor(Common):
 
         Raises Stale if there is no such child, and as `add`.
         """
-        self._tree.block(lambda waits: self._native.terminate_child(child, waits))
+        with _naming(child):
+            self._tree.block(lambda waits: self._native.terminate_child(child, waits))
 
     def restart_child(self, child: Child) -> None:
         """Starts a child that does not run, and waits until it is ready.
 
         Raises Stale if there is no such child, Invalid if it runs or is restarting, and as `add`.
         """
-        self._tree.block(lambda waits: self._native.restart_child(child, waits))
+        with _naming(child):
+            self._tree.block(lambda waits: self._native.restart_child(child, waits))
 
     def delete_child(self, child: Child) -> None:
         """Removes the specification of a child that does not run, for good. Raises as `restart_child`."""
-        self._tree.block(lambda waits: self._native.delete_child(child, waits))
+        with _naming(child):
+            self._tree.block(lambda waits: self._native.delete_child(child, waits))
 
     def replace_child(self, child: Child) -> None:
         """Hand-over: starts a new run of a child, and stops the old one when the new one is ready.
 
         If it does not get ready the old one goes on, and why is raised. Raises as `terminate_child`.
         """
-        self._tree.block(lambda waits: self._native.replace_child(child, waits))
+        with _naming(child):
+            self._tree.block(lambda waits: self._native.replace_child(child, waits))

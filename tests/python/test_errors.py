@@ -38,9 +38,10 @@ BUILT_IN: dict[str, type[Exception] | None] = {
 
 
 def test_every_error_of_the_core_is_an_exception_and_no_other_is() -> None:
+    exported = {name: getattr(libcoop, name) for name in libcoop.__all__}
     exceptions = {
         name
-        for name, value in vars(libcoop).items()
+        for name, value in exported.items()
         if isinstance(value, type) and issubclass(value, libcoop.Error) and value is not libcoop.Error
     }
     assert exceptions == set(NAMES) == set(BUILT_IN)

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -682,3 +683,28 @@ def test_waits_without_waking_up(program: Program) -> None:
             host.wait()
             thread.join()
         """)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (
+            lambda host: host.add("\ud800", waits, executor=THREAD),
+            libcoop.Invalid,
+            r"id '\\ud800': allowed is what UTF-8",
+        ),
+        (lambda _: Host(worker_init=3), libcoop.Invalid, 'worker_init 3: allowed is "module:name"'),
+        (lambda _: Host(worker_init="setup"), libcoop.Invalid, "worker_init 'setup': allowed is"),
+        (lambda host: host.on_event(None), TypeError, "callback must be callable, not None"),
+        (lambda host: host.events(queue=1 << 70), libcoop.Invalid, "queue 1180591620717411303424: allowed are whole"),
+        (lambda host: host.events(queue=0), libcoop.Invalid, "queue 0: allowed are whole numbers from 1 to"),
+        (lambda host: host.events(replay="all"), libcoop.Invalid, "replay 'all': allowed are whole numbers from 0 to"),
+        (lambda host: host.terminate_child("gone"), libcoop.Stale, "child 'gone'"),
+        (lambda host: host.restart_child("gone"), libcoop.Stale, "child 'gone'"),
+        (lambda host: host.delete_child("gone"), libcoop.Stale, "child 'gone'"),
+        (lambda host: host.get_childspec(12345), libcoop.Stale, "child 12345"),
+    ],
+)
+def test_an_error_names_what_was_given(call: Callable[[Any], object], error: type[Exception], text: str) -> None:
+    with Host() as host, pytest.raises(error, match=text):
+        call(host)

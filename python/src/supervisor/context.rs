@@ -193,8 +193,8 @@ impl ServiceContext {
         &self,
         paths: &Bound<'_, PyTuple>,
         kinds: &Bound<'_, PyAny>,
-        queue: i64,
-        replay: i64,
+        queue: &Bound<'_, PyAny>,
+        replay: &Bound<'_, PyAny>,
     ) -> PyResult<Py<Observer>> {
         let (py, root) = (paths.py(), self.context.path().split('/').next().unwrap_or_default());
         let Wanted { filter, options } = Wanted::new(root, paths, kinds, queue, replay)?;

@@ -19,7 +19,7 @@ use pyo3::{
     exceptions::{PyStopAsyncIteration, PyTypeError},
     prelude::*,
     sync::PyOnceLock,
-    types::{PyString, PyTuple, PyType},
+    types::{PyBool, PyString, PyTuple, PyType},
 };
 
 use super::{attendant::attendant, event::ServiceEvent};
@@ -42,8 +42,8 @@ impl Wanted {
         root: &str,
         paths: &Bound<'_, PyTuple>,
         kinds: &Bound<'_, PyAny>,
-        queue: i64,
-        replay: i64,
+        queue: &Bound<'_, PyAny>,
+        replay: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
         let py = paths.py();
         let paths = paths.iter().map(|path| path_of(root, &path)).collect::<PyResult<_>>()?;
@@ -54,9 +54,11 @@ impl Wanted {
             let wrong = |_| PyTypeError::new_err(format!("kinds must be of EventKind, not {}", shown(kinds)));
             kinds.try_iter().map_err(wrong)?.map(|kind| kind_of(&kind?)).collect::<PyResult<_>>()?
         };
-        let number = |name: &str, given: i64, least: i64| {
-            let text = || to_py(py, &Error::Invalid(format!("{name} {given}: at least {least}")));
-            usize::try_from(given).ok().filter(|_| given >= least).ok_or_else(text)
+        let number = |name: &str, given: &Bound<'_, PyAny>, least: usize| {
+            let words = || format!("{name} {}: allowed are whole numbers from {least} to {}", shown(given), u32::MAX);
+            let allowed = |number: &u32| *number as usize >= least && !given.is_instance_of::<PyBool>();
+            let found = given.extract().ok().filter(allowed).map(|number: u32| number as usize);
+            found.ok_or_else(|| to_py(py, &Error::Invalid(words())))
         };
         let options = ObserverOptions { queue: number("queue", queue, 1)?, replay: number("replay", replay, 0)? };
         Ok(Self { filter: Filter { paths, kinds }, options })

@@ -76,8 +76,8 @@ impl NativeSupervisor {
         callback: Option<&Bound<'_, PyAny>>,
         paths: &Bound<'_, PyTuple>,
         kinds: &Bound<'_, PyAny>,
-        queue: i64,
-        replay: i64,
+        queue: &Bound<'_, PyAny>,
+        replay: &Bound<'_, PyAny>,
     ) -> PyResult<Py<Observer>> {
         let py = paths.py();
         let Wanted { filter, options } = Wanted::new(self.supervisor.host_name(), paths, kinds, queue, replay)?;

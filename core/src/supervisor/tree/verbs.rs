@@ -132,7 +132,9 @@ impl Tree {
     /// Refuses a wait for the caller's own end.
     fn check_caller(&mut self, child: ServiceId, caller: Option<ServiceId>) -> Result<()> {
         if caller.is_some_and(|caller| self.is_at_or_above(child, caller)) {
-            return Err(Error::WouldDeadlock("a service cannot wait for its own end: use ask()"));
+            return Err(Error::WouldDeadlock(
+                "a service cannot wait for its own end: it may return, or ask and not wait",
+            ));
         }
         Ok(())
     }
