@@ -18,7 +18,7 @@ import io
 import pickle
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from libcoop import _logs, _main
@@ -59,7 +59,9 @@ def prepare(
     """
     name = describe(entry)
     called = (entry, tuple(args), dict(kwargs or {}))
-    call, needs_main = _pickled(name, called)
+    call, needs_main, modules = _pickled(name, called)
+    if worker_init is None:
+        _check_modules(name, modules)
     if isinstance(entry, str):
         needs_main |= _check_name(f"entry {entry!r}", entry, look=worker_init is None)
     if worker_init is not None:
@@ -178,6 +180,40 @@ def _find_module(what: str, module: str) -> None:
         raise Invalid(f"{what}: no module {package!r} is in sys.path")
 
 
+def _check_modules(name: str, modules: Iterable[str]) -> None:
+    """Refuses what is of a module that was loaded from a file past the search for modules: no worker finds it."""
+    for module in sorted(modules):
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if file is not None and not _is_found(module):
+            raise Invalid(
+                f"entry {name} cannot be given to a process: it, or an argument, is of the module {module!r}, loaded "
+                f"from {file}, which cannot be imported by that name: allowed are modules that sys.path leads to"
+            )
+
+
+def _is_found(module: str) -> bool:
+    """Whether importing it anew would find it. Imports nothing."""
+    path: list[str] | None = None
+    before = ""
+    for part in module.split("."):
+        try:
+            spec = _found_spec(before + part, path)
+        except Exception:
+            # Somebody's finder, of which nothing is known.
+            return True
+        if spec is None:
+            return False
+        before += part + "."
+        # A package may have added to it when it was imported.
+        of_package = getattr(sys.modules.get(before[:-1]), "__path__", ())
+        path = [*(spec.submodule_search_locations or ()), *of_package]
+    return True
+
+
+def _found_spec(name: str, path: list[str] | None) -> Any:
+    return next(filter(None, (finder.find_spec(name, path) for finder in sys.meta_path)), None)
+
+
 def _look(name: str, module: types.ModuleType, qualname: str) -> Any:
     found: Any = module
     for part in qualname.split("."):
@@ -191,31 +227,37 @@ def _look(name: str, module: types.ModuleType, qualname: str) -> Any:
 
 
 class _Pickler(pickle.Pickler):
-    """Sees whether anything refers to the main script."""
+    """Sees whether anything refers to the main script, and to which other modules."""
 
-    needs_main = False
+    def __init__(self, buffer: io.BytesIO) -> None:
+        super().__init__(buffer, _PROTOCOL)
+        self.needs_main = False
+        self.modules: set[str] = set()
 
     def reducer_override(self, obj: Any) -> Any:
-        if getattr(obj, "__module__", None) in _main.NAMES:
+        module = getattr(obj, "__module__", None)
+        if module in _main.NAMES:
             self.needs_main = True
+        elif isinstance(module, str) and isinstance(obj, type | types.FunctionType):
+            self.modules.add(module)
         return NotImplemented
 
 
-def _dumps(value: object) -> tuple[bytes, bool]:
+def _dumps(value: object) -> tuple[bytes, bool, set[str]]:
     buffer = io.BytesIO()
-    pickler = _Pickler(buffer, _PROTOCOL)
+    pickler = _Pickler(buffer)
     pickler.dump(value)
-    return buffer.getvalue(), pickler.needs_main
+    return buffer.getvalue(), pickler.needs_main, pickler.modules
 
 
-def _pickled(name: str, called: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> tuple[bytes, bool]:
-    """The call, and whether it refers to the main script."""
+def _pickled(name: str, called: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> tuple[bytes, bool, set[str]]:
+    """The call, whether it refers to the main script, and the other modules that it refers to."""
     # Pickling runs code of whoever wrote the classes: it may raise anything.
     why: Exception | None = None
     try:
-        data, needs_main = _dumps(called)
+        data, needs_main, modules = _dumps(called)
         if not needs_main or _main.origin() is not None:
-            return data, needs_main
+            return data, needs_main, modules
     except Exception as error:
         why = error
     try:
@@ -223,7 +265,7 @@ def _pickled(name: str, called: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> 
     except ImportError:
         raise _refusal(name, called, _dumps, why, " (or install cloudpickle)") from why
     try:
-        return bytes(cloudpickle.dumps(called, _PROTOCOL)), False
+        return bytes(cloudpickle.dumps(called, _PROTOCOL)), False, set()
     except Exception as error:
         raise _refusal(name, called, cloudpickle.dumps, error, "") from error
 

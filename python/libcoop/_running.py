@@ -110,7 +110,7 @@ def describe(error: BaseException) -> str:
     """An exception as the end of a run: a line of its type and message, and its traceback below."""
     head = explain(error)
     trace = "".join(traceback.format_exception(error)).rstrip()
-    return f"{head}\n{trace}"
+    return f"{head}\n{_sayable(trace)}"
 
 
 def explain(error: BaseException) -> str:
@@ -118,6 +118,11 @@ def explain(error: BaseException) -> str:
     name = type(error).__qualname__
     try:
         text = " ".join(str(error).split("\n"))
-    except Exception as broken:
+    except BaseException as broken:
         text = f"<its text cannot be made: {type(broken).__name__}>"
-    return f"{name}: {text}" if text else name
+    return _sayable(f"{name}: {text}" if text else name)
+
+
+def _sayable(text: str) -> str:
+    """Text that UTF-8 has bytes for: what stands for a byte of a file's name, say, is shown as its escape."""
+    return text.encode(errors="backslashreplace").decode()

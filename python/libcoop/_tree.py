@@ -38,8 +38,8 @@ class Tree:
         """By the ids of their supervisors: what the template's children are given, of the arguments for one."""
         self.zygotes: dict[tuple[str, ...], _libcoop.NativeZygote] = {}
         """By what they preload."""
-        self.logs: _libcoop.LogChannel | None = None
-        """The way of workers' log records; made for the first of them."""
+        self._made: dict[str, Any] = {}
+        """What is made when it is first needed, once, whichever threads need it: the own loop, and the way of logs."""
         self.callbacks: list[_libcoop.Observer] = []
         """Those who call back: they have their time when the host has ended."""
         self._thread = threading.get_ident()
@@ -52,8 +52,13 @@ class Tree:
                 raise Invalid(f"Executor.ASYNC with a Host {INSTEAD}")
             import asyncio
 
-            self.loop = asyncio.new_event_loop()
+            made = asyncio.new_event_loop()
+            # Another thread may be here at the same time: the first one's is everybody's.
+            loop = self._made.setdefault("loop", made)
+            if loop is not made:
+                made.close()
             self.own_loop = True
+            self.loop = loop
         return self.loop
 
     def check_block(self) -> None:
@@ -119,21 +124,23 @@ class Tree:
 
     def log_channel(self) -> _libcoop.LogChannel:
         """Where workers send their log records to."""
-        if self.logs is None:
+        logs: _libcoop.LogChannel | None = self._made.get("logs")
+        if logs is None:
             from libcoop import _logs
 
-            self.logs = _logs.channel()
-        return self.logs
+            # One that another thread was faster with ends here.
+            logs = self._made.setdefault("logs", _logs.channel())
+        return logs
 
     def has_to_finish(self) -> bool:
         """Whether there is something for `finish` to wait for."""
-        return self.logs is not None or bool(self.callbacks)
+        return "logs" in self._made or bool(self.callbacks)
 
     def finish(self) -> None:
         """Of a host that has ended: waits, not for long, until its last log records and events have been handled."""
         with contextlib.suppress(Forked):
             # Its descriptors go with it.
-            logs, self.logs = self.logs, None
+            logs: _libcoop.LogChannel | None = self._made.pop("logs", None)
             if logs is not None and not logs.close(_PATIENCE):
                 from libcoop._logs import not_handled
 

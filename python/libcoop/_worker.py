@@ -8,6 +8,7 @@ traceback in the report, which is also where a fault leaves the stacks of all th
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import faulthandler
 import fcntl
@@ -16,6 +17,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from typing import Any, NoReturn
 
@@ -28,6 +30,9 @@ LEAST = 4
 
 _REPORT = 60_000
 """The longest traceback that is kept, in bytes."""
+
+_PATIENCE = 5.0
+"""Seconds that threads which are no daemons may go on when the run has failed."""
 
 
 def refuse(control: int, text: str) -> None:
@@ -199,15 +204,40 @@ def _run(payload: _entry.Payload, request: dict[str, Any], report: int) -> Any:
         entry, args, kwargs = _entry.load(payload)
         _running.run_entry(entry, args + tuple(native.args or ()), kwargs, context, built=_libcoop._run_begun)
     except SystemExit as end:
-        if os.getpid() == pid and not isinstance(end.code, int | None):
-            _libcoop._run_failed(_running.explain(end))
+        if os.getpid() == pid:
+            if not isinstance(end.code, int | None):
+                _libcoop._run_failed(_running.explain(end))
+            if end.code:
+                _bound_threads(end.code if isinstance(end.code, int) else 1, report)
         return end.code
     except BaseException as error:
         if os.getpid() != pid:
             raise
         _explain(error, report)
+        _bound_threads(1, report)
         return 1
     return 0
+
+
+def _bound_threads(status: int, report: int) -> None:
+    """Ends the process of a run that has failed also if threads of it go on: nobody would start it again.
+
+    They have a while. If it is over, their stacks are added to the report. Exit handlers come after them, and are not
+    cut short.
+    """
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        are_over = threading.Event()
+
+        def end() -> None:
+            if not are_over.wait(_PATIENCE):
+                with contextlib.suppress(OSError):
+                    os.write(report, b"\nthreads that are no daemons go on:\n")
+                    faulthandler.dump_traceback(report)
+                os._exit(status & 255)
+
+        # The first that is run, since it is the last that was registered.
+        atexit.register(are_over.set)
+        threading.Thread(target=end, name="coop-end", daemon=True).start()
 
 
 def _explain(error: BaseException, report: int) -> None:

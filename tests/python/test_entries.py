@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import pickle
 import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,33 @@ def test_what_has_no_place_is_refused_by_name() -> None:
             prepare(entry)
         qualname = f"test_what_has_no_place_is_refused_by_name.<locals>.{name}"
         assert str(refused.value).startswith(f"entry {__name__}:{qualname} cannot be given to a process: ")
+
+
+def test_a_module_that_no_search_finds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As tests are imported by pytest's `--import-mode=importlib`."""
+    file = tmp_path / "unfound.py"
+    file.write_text("def serve(ctx): ...\nclass Value: ...\n")
+    for name in ("coop_unfound", "entrykit.unfound"):
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        with pytest.raises(libcoop.Invalid) as refused:
+            prepare(module.serve)
+        assert str(refused.value) == (
+            f"entry {name}:serve cannot be given to a process: it, or an argument, is of the module {name!r}, loaded "
+            f"from {file}, which cannot be imported by that name: allowed are modules that sys.path leads to"
+        )
+        with pytest.raises(libcoop.Invalid, match=rf"entry entrykit:tick cannot .* is of the module {name!r}"):
+            prepare(tick, [module.Value()])
+        # The init may make it known.
+        prepare(module.serve, worker_init="entrykit:tick")
+    monkeypatch.setitem(sys.modules, "coop_made", types.ModuleType("coop_made"))
+    sys.modules["coop_made"].serve = module.serve  # type: ignore[attr-defined]
+    module.serve.__module__ = "coop_made"
+    prepare(module.serve)
 
 
 def test_what_has_no_place_goes_by_value_where_cloudpickle_is() -> None:

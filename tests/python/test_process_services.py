@@ -42,6 +42,12 @@ def test_what_a_worker_raises_is_told_with_its_traceback(host: Host) -> None:
     assert "in fail" in event.details
     event = end_of(host, "unspeakable", workerkit.fail, "unspeakable")
     assert "failed: Unspeakable: <its text cannot be made: ValueError>" in str(event)
+    event = end_of(host, "interrupts", workerkit.fail, "interrupts")
+    assert "failed: Interrupts: <its text cannot be made: KeyboardInterrupt>" in str(event)
+    for executor in (Executor.PROCESS, Executor.THREAD):
+        event = end_of(host, f"bytes {executor}", workerkit.fail, "bytes", executor=executor)
+        assert "failed: ValueError: file \\udcff" in str(event)
+        assert "in fail" in (event.details or "")
     event = end_of(host, "leaves", workerkit.leave, "reason")
     assert "failed: SystemExit: reason" in str(event)
 
@@ -60,6 +66,15 @@ def test_how_a_process_ended_is_told(host: Host, entry: Any, args: list[Any], te
     assert text in str(event)
     if "SIGSEGV" in text:
         assert "in segfault" in (event.details or "")
+
+
+@pytest.mark.parametrize(("code", "text"), [(None, "failed: ValueError: has failed"), (3, "exited with 3")])
+def test_a_run_that_failed_is_over_though_a_thread_goes_on(host: Host, code: int | None, text: str) -> None:
+    host.start()
+    event = end_of(host, "fails", workerkit.fail_and_leave_a_thread, code)
+    assert text in str(event)
+    assert "threads that are no daemons go on" in (event.details or "")
+    assert "in _shutdown" in (event.details or "")
 
 
 def test_memory_that_is_used_up_is_told(host: Host) -> None:

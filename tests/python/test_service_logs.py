@@ -286,6 +286,26 @@ def test_a_host_of_threads_and_programs_makes_no_channel() -> None:
     until(lambda: "coop-logs" not in thread_names())
 
 
+def test_two_threads_that_need_the_first_channel_have_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    both, make = threading.Barrier(2), _logs.channel
+
+    def channel() -> Any:
+        both.wait(LONG)
+        return make()
+
+    monkeypatch.setattr(_logs, "channel", channel)
+    with Host() as host:
+        host.start()
+        threads = [threading.Thread(target=host.add, args=(name, eventkit.own_log)) for name in ("a", "b")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(host.which_children()) == 2
+        until(lambda: thread_names().count("coop-logs") == 1)
+    until(lambda: "coop-logs" not in thread_names())
+
+
 def thread_names() -> list[str]:
     found = []
     for task in os.listdir("/proc/self/task"):

@@ -113,9 +113,20 @@ class Unspeakable(Exception):
         raise TypeError("not to be had elsewhere")
 
 
+class Interrupts(Exception):
+    """Its text cannot be made either, and for no common reason."""
+
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
 def fail(ctx: Any, how: str) -> None:
     if how == "unspeakable":
         raise Unspeakable
+    if how == "interrupts":
+        raise Interrupts
+    if how == "bytes":
+        raise ValueError(os.fsdecode(b"file \xff"))
     if how == "lines":
         raise ValueError("first\nREADY=1\nthird")
     if how == "deep":
@@ -127,6 +138,15 @@ def fail(ctx: Any, how: str) -> None:
 
 def deep(depth: int) -> int:
     return deep(depth + 1) + 1
+
+
+def fail_and_leave_a_thread(ctx: Any, code: int | None) -> None:
+    """Nothing waits for what the thread does but the interpreter's exit."""
+    atexit.register(print, "exit handler", flush=True)
+    threading.Thread(target=threading.Event().wait, name="goes on").start()
+    if code is not None:
+        sys.exit(code)
+    raise ValueError("has failed")
 
 
 def leave(ctx: Any, code: Any) -> None:
