@@ -390,7 +390,8 @@ def test_a_restart_does_not_wait_for_the_interpreter() -> None:
         ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
         return int(ticks) / os.sysconf("SC_CLK_TCK")
 
-    with Host() as host:
+    # Not reaping, as it would where this is process 1: SIGCHLD would end the sleep.
+    with Host(reap=False) as host:
         host.add("thread", waits, executor=THREAD)
         host.add("it", SLEEP)
         host.start()

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import libcoop
 import pytest
@@ -693,7 +693,7 @@ def test_waits_without_waking_up(program: Program) -> None:
             libcoop.Invalid,
             r"id '\\ud800': allowed is what UTF-8",
         ),
-        (lambda _: Host(worker_init=3), libcoop.Invalid, 'worker_init 3: allowed is "module:name"'),
+        (lambda _: Host(worker_init=cast(Any, 3)), libcoop.Invalid, 'worker_init 3: allowed is "module:name"'),
         (lambda _: Host(worker_init="setup"), libcoop.Invalid, "worker_init 'setup': allowed is"),
         (lambda host: host.on_event(None), TypeError, "callback must be callable, not None"),
         (lambda host: host.events(queue=1 << 70), libcoop.Invalid, "queue 1180591620717411303424: allowed are whole"),

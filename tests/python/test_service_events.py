@@ -18,7 +18,7 @@ import libcoop
 import pytest
 from conftest import Program
 from hostkit import LONG, SLEEP, raises, runs, until, waits
-from libcoop import Because, Ended, EventKind, Executor, Host, Lost, Observer, Restart, ServiceEvent
+from libcoop import Because, Context, Ended, EventKind, Executor, Host, Lost, Observer, Restart, ServiceEvent
 
 THREAD = Executor.THREAD
 
@@ -131,6 +131,60 @@ def test_a_missed_watchdog_has_the_stacks_of_all_threads() -> None:
         assert event.how.signal == signal.SIGABRT
         assert "watchdog" in str(event)
         assert "in crash" in (event.details or "")
+
+
+@pytest.mark.parametrize("executor", [Executor.THREAD, Executor.ASYNC])
+def test_a_missed_watchdog_in_this_process_has_the_stacks_too(
+    executor: Executor,
+) -> None:
+    free, logged = threading.Event(), threading.Event()
+
+    def stands_here(ctx: Context) -> None:
+        if ctx.run == 1:
+            free.wait(LONG)
+        ctx.stopping.wait()
+
+    async def hogs_its_loop(ctx: Context) -> None:
+        if ctx.run == 1:
+            free.wait(LONG)
+        await ctx.stopping
+
+    class Hears(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "missed its watchdog" in record.getMessage() and "free.wait" in record.getMessage():
+                logged.set()
+
+    logger, hears = logging.getLogger("libcoop"), Hears()
+    logger.addHandler(hears)
+    try:
+        with Host(intensity=None) as host:
+            observer = host.events("root/a", kinds=EventKind.ENDED)
+            entry: Any = stands_here if executor == Executor.THREAD else hogs_its_loop
+            host.add("a", entry, executor=executor, watchdog=0.2)
+
+            def frees() -> None:
+                # It is told while it hangs, not after it.
+                assert logged.wait(LONG)
+                free.set()
+
+            helper = threading.Thread(target=frees)
+            helper.start()
+            host.start()
+            events: list[ServiceEvent] = []
+
+            def stops() -> None:
+                events.append(ended(observer))
+                host.stop()
+
+            stopper = threading.Thread(target=stops)
+            stopper.start()
+            host.wait()
+            helper.join()
+            stopper.join()
+    finally:
+        logger.removeHandler(hears)
+    assert events[0].because == Because.WATCHDOG
+    assert "free.wait(LONG)" in (events[0].details or "")
 
 
 def test_a_start_that_fails_is_told() -> None:

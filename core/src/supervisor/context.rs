@@ -8,7 +8,7 @@ use std::{
     os::fd::BorrowedFd,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::Poll,
@@ -50,6 +50,8 @@ struct Inner {
     watchdog: Option<Duration>,
     reporter: Reporter,
     ended: AtomicBool,
+    /// What is told with the end, where that brings no details itself.
+    explained: Mutex<Option<String>>,
     stop: Stop,
     supervisor: Option<Supervisor>,
     event_loop: Option<WeakHandle>,
@@ -68,6 +70,7 @@ impl Context {
             watchdog: start.service.watchdog,
             reporter: start.reporter.clone(),
             ended: AtomicBool::new(false),
+            explained: Mutex::default(),
             stop: Stop::default(),
             supervisor: start.supervisor.cloned(),
             event_loop: start.main_loop.map(Handle::downgrade),
@@ -89,6 +92,7 @@ impl Context {
             watchdog: about.watchdog(),
             reporter,
             ended: AtomicBool::new(false),
+            explained: Mutex::default(),
             stop: Stop::default(),
             supervisor: None,
             event_loop: Some(event_loop.downgrade()),
@@ -241,8 +245,14 @@ impl Context {
     /// Tells the end, once: for executors. Nothing is told after it.
     pub fn ended(&self, how: Ended) {
         if !self.inner.ended.swap(true, Ordering::AcqRel) {
-            self.inner.reporter.ended(how);
+            let explained = self.inner.explained.lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.inner.reporter.ended_with(how, explained);
         }
+    }
+
+    /// What will explain its end, of several lines, where that brings no details itself: for executors.
+    pub fn explain(&self, details: String) {
+        *self.inner.explained.lock().unwrap_or_else(PoisonError::into_inner) = Some(details);
     }
 
     /// Nothing is told of a run that was refused.

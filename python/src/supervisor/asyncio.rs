@@ -19,6 +19,7 @@ use super::{
     ServiceContext,
     attendant::{Attended, attendant},
     options::NativeExecutor,
+    stacks,
 };
 use crate::{
     callback::{self, report},
@@ -154,7 +155,8 @@ impl Running for Task {
         self.context.ask();
     }
 
-    fn kill(&mut self, _: Because) -> Stopped {
+    fn kill(&mut self, because: Because) -> Stopped {
+        stacks::explain(&self.attendant, because, &self.context);
         self.context.ask();
         let kill = self.kill.clone();
         // Refused in a forked child only.

@@ -25,7 +25,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     Supervisor,
-    event::{Because, Ended},
+    event::{Because, DETAILS, Ended, cut},
     service::{Args, Ready, Service, ServiceId},
 };
 use crate::{error::Result, event_loop::Handle};
@@ -160,8 +160,14 @@ impl Reporter {
 
     /// The end, without lines. Of an error of several ones the first is how it ended, and the others are the details.
     pub fn ended(&self, how: Ended) {
+        self.ended_with(how, None);
+    }
+
+    /// As [`Reporter::ended`], with these details where the error has none.
+    pub fn ended_with(&self, how: Ended, explained: Option<String>) {
         let (how, details) = how.and_details();
-        self.tell(Report::Ended { how, tail: Vec::new(), details });
+        let explained = explained.map(|text| cut(&text, DETAILS).to_owned());
+        self.tell(Report::Ended { how, tail: Vec::new(), details: details.or(explained) });
     }
 }
 
