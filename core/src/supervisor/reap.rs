@@ -93,6 +93,8 @@ pub(super) struct Child {
     pub(super) session: i32,
     /// It has ended, and was not reaped.
     pub(super) dead: bool,
+    /// By a signal, until it is continued.
+    pub(super) stopped: bool,
 }
 
 fn zombies() -> Vec<Child> {
@@ -110,7 +112,8 @@ pub(super) fn children() -> Vec<Child> {
         let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
         let (state, its_parent) = (fields.next()?, fields.next()?);
         let (group, session) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-        (its_parent.parse() == Ok(parent)).then_some(Child { pid, group, session, dead: state == "Z" })
+        let (dead, stopped) = (state == "Z", state == "T");
+        (its_parent.parse() == Ok(parent)).then_some(Child { pid, group, session, dead, stopped })
     });
     stats.collect()
 }

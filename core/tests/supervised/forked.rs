@@ -312,7 +312,17 @@ fn a_stopped_zygote() {
             world.until_ended("root/steady");
             world.until_kind("root/steady", Kind::Ready);
         }
-        world.stop();
+        // Nobody ends it: no start waits until its time is over.
+        let third = zygote.pid().unwrap();
+        signal(third, Signal::STOP);
+        kill(world.pid("steady"));
+        world.until_ended("root/steady");
+        world.until_kind("root/steady", Kind::Ready);
+        assert_ne!(zygote.pid().unwrap(), third);
+        eventually("the stopped one is gone", || is_gone(third));
+        for event in world.stop() {
+            assert_ne!(event.what.kind(), Kind::StartFailed, "{event}");
+        }
     });
 }
 

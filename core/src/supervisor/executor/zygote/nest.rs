@@ -31,6 +31,7 @@ use crate::{
     error::{Error, Result},
     event_loop::{ExitStatus, Handle, On, TimerOptions, WeakHandle},
     fork::ForkGuard,
+    supervisor::reap,
 };
 
 /// How many requests are on their way at once.
@@ -39,6 +40,8 @@ const WINDOW: usize = 8;
 const FULL: Duration = Duration::from_millis(10);
 /// How long a request may stay without an end when its zygote has one: somebody holds a copy of the socket.
 const WITHOUT_END: Duration = Duration::from_secs(5);
+/// While a request is on its way, how often it is looked whether somebody has stopped its zygote.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// See the module's text.
 pub(super) struct Nest {
@@ -57,6 +60,8 @@ struct State {
     waiting: VecDeque<Arc<Birth>>,
     /// On their way, by the number of their zygote.
     sent: Vec<(u64, Weak<Birth>)>,
+    /// It will be looked whether the zygote is stopped.
+    looks: bool,
     /// Workers that are known.
     workers: HashSet<i32>,
     /// How the last zygote ended.
@@ -220,7 +225,7 @@ impl Nest {
                 Ok((birth.send(&live)?, live.number))
             });
             match sent {
-                Ok((Asked::OnItsWay, _)) => {}
+                Ok((Asked::OnItsWay, _)) => self.look_later(),
                 Ok((Asked::NotWanted, _)) => self.answered(&birth),
                 Ok((Asked::Full, _)) => {
                     self.answered(&birth);
@@ -237,6 +242,28 @@ impl Nest {
                     birth.fail(&error.to_string());
                 }
             }
+        }
+    }
+
+    /// One that is stopped by a signal answers nothing, and lives: every start would wait out its time.
+    fn look_later(self: &Arc<Self>) {
+        if !std::mem::replace(&mut self.state().looks, true) {
+            self.later(LOOK, Self::look);
+        }
+    }
+
+    fn look(self: &Arc<Self>) {
+        let live = {
+            let mut state = self.state();
+            state.looks = false;
+            state.zygote.clone().filter(|_| !state.sent.is_empty())
+        };
+        let Some(live) = live else { return };
+        // It, or the worker to be, which is in its group.
+        if reap::children().iter().any(|child| child.group == live.pid() && child.stopped) {
+            self.retire(live.number, "it is stopped by a signal, and a run is to begin");
+        } else {
+            self.look_later();
         }
     }
 
