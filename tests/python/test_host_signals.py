@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Program
 from hostkit import LONG, until
 
 SETUP = """
@@ -403,3 +404,33 @@ def test_signals_go_on_while_threads_wait_for_many_hosts(start: Any) -> None:
     program.kill(signal.SIGTERM)
     status, said, errors = program.end()
     assert (status, said[-2:], errors) == (0, ["signal", "end"], "")
+
+
+def test_ctrl_c_while_a_host_is_closed_ends_what_still_runs(program: Program) -> None:
+    program("""
+        import os, signal, threading
+        import libcoop
+        from libcoop import EventKind, Host
+
+        host = Host()
+        # It never stops by itself, and may take for ever.
+        host.add("deaf", ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 1000; done"], shutdown="infinity",
+                 output=lambda line: up.set())
+        up = threading.Event()
+        stopping = host.events(kinds=EventKind.STOPPING)
+        host.start()
+        assert up.wait(60)
+
+        def interrupts():
+            stopping.next(60)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupts).start()
+        try:
+            host.close()
+        except KeyboardInterrupt:
+            print("interrupted", repr(host))
+            assert "closed" in repr(host)
+        else:
+            raise AssertionError("not interrupted")
+        """)
