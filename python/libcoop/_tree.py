@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -24,6 +25,13 @@ def running_loop() -> Any:
     return None if asyncio is None else asyncio._get_running_loop()
 
 
+def _is_of_the_program() -> bool:
+    """Whether the calling thread was started in Python: one of the library's must not run its services besides."""
+    active: dict[int, threading.Thread] = getattr(threading, "_active", {})
+    thread = active.get(threading.get_ident())
+    return thread is not None and not isinstance(thread, threading._DummyThread)
+
+
 class Tree:
     """Of one host."""
 
@@ -33,7 +41,7 @@ class Tree:
         self.loop: Any = None
         """The loop that ASYNC services run on: the one that an AsyncHost was entered on, or one of our own."""
         self.own_loop = False
-        """The loop is our own: it runs while a thread waits for the host."""
+        """The loop is our own: it runs while a thread of the program's waits for the host, or for a verb."""
         self.templates: dict[int, Callable[[tuple[Any, ...]], Any]] = {}
         """By the ids of their supervisors: what the template's children are given, of the arguments for one."""
         self.zygotes: dict[tuple[str, ...], _libcoop.NativeZygote] = {}
@@ -42,6 +50,10 @@ class Tree:
         """What is made when it is first needed, once, whichever threads need it: the own loop, and the way of logs."""
         self.callbacks: list[_libcoop.Observer] = []
         """Those who call back: they have their time when the host has ended."""
+        self._turn = threading.Condition()
+        """Whose turn it is to run our own loop: one thread's at a time; then another's that waits. Reentrant, for
+        handlers of signals."""
+        self._driven = False
         self._thread = threading.get_ident()
         self._pid = os.getpid()
 
@@ -84,13 +96,34 @@ class Tree:
     def _drives(self) -> bool:
         return (
             self.own_loop
-            and self._thread == threading.get_ident()
-            and not self.loop.is_running()
+            and self._pid == os.getpid()
             and not self.loop.is_closed()
             and running_loop() is None
+            and (self._thread == threading.get_ident() or _is_of_the_program())
         )
 
     def _drive(self, future: Any, timeout: float | None = None) -> Any:
+        """Runs our own loop until the future is done, or waits while another thread does."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        future.add_done_callback(self._tell_turn)
+        with self._turn:
+            if not self._turn.wait_for(lambda: future.done() or not self._driven, timeout):
+                return None
+            if future.done():
+                return future.result()
+            self._driven = True
+        try:
+            return self._run_until(future, None if deadline is None else max(0.0, deadline - time.monotonic()))
+        finally:
+            with self._turn:
+                self._driven = False
+                self._turn.notify_all()
+
+    def _tell_turn(self, _future: Any) -> None:
+        with self._turn:
+            self._turn.notify_all()
+
+    def _run_until(self, future: Any, timeout: float | None) -> Any:
         import asyncio
 
         wrapped = asyncio.wrap_future(future, loop=self.loop)
@@ -112,6 +145,10 @@ class Tree:
         """Lets go of the host, which has ended or is ended here, and of a loop of our own."""
         self.native.close()
         self.finish()
+        if running_loop() is None and self._pid == os.getpid():
+            # Who ran it has seen the end, too.
+            with self._turn:
+                self._turn.wait_for(lambda: not self._driven, _PATIENCE)
         # In a forked child the loop is the parent's.
         if self._pid == os.getpid() and self.own_loop and not self.loop.is_running() and not self.loop.is_closed():
             loop, self.own_loop = self.loop, False

@@ -6,7 +6,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
         atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
@@ -14,7 +14,7 @@ use std::{
 };
 
 use coop_core::{
-    fork::ForkGuard,
+    fork::{ForkGuard, Process},
     log::{self, Level},
     thread,
 };
@@ -31,12 +31,18 @@ enum Item {
     Flush(SyncSender<()>),
 }
 
+type Queue = Option<(ForkGuard, SyncSender<Item>)>;
+
 /// The way to the thread, and the process that it is in: a forked child has none of its parent's threads.
-static QUEUE: Mutex<Option<(ForkGuard, SyncSender<Item>)>> = Mutex::new(None);
+static QUEUE: Mutex<Queue> = Mutex::new(None);
 static LOST: AtomicUsize = AtomicUsize::new(0);
+
+/// The process that this was loaded in.
+static HERE: OnceLock<Process> = OnceLock::new();
 
 /// From now on `logging` gets the core's warnings and errors.
 pub(crate) fn install() {
+    let _ = HERE.set(Process::current());
     let sink = |level, message: &str| {
         if !send(Item::Message(level, message.to_owned())) {
             LOST.fetch_add(1, Ordering::Relaxed);
@@ -46,9 +52,26 @@ pub(crate) fn install() {
     let _ = log::set_sink(Some((Level::WARN, Arc::new(sink))));
 }
 
-/// Never waits: not for room, nor for the lock, which a thread that is gone may have held at a fork.
+/// The lock is held for a moment, with nobody's code run. In a forked child a thread that is gone may have held it at the fork: there it
+/// is not waited for.
+fn lock() -> Option<MutexGuard<'static, Queue>> {
+    if HERE.get().is_some_and(|here| !here.is_forked()) {
+        return Some(QUEUE.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    let attempt = |_| match QUEUE.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            std::thread::yield_now();
+            None
+        }
+        Err(TryLockError::Poisoned(queue)) => Some(queue.into_inner()),
+        Ok(queue) => Some(queue),
+    };
+    (0..100).find_map(attempt)
+}
+
+/// Never waits for room.
 fn send(item: Item) -> bool {
-    let Ok(mut queue) = QUEUE.try_lock() else { return false };
+    let Some(mut queue) = lock() else { return false };
     if queue.as_ref().is_some_and(|(guard, _)| guard.is_forked()) {
         // Not dropped: its other end is the parent's.
         std::mem::forget(queue.take());
@@ -99,7 +122,7 @@ fn tell(py: Python<'_>, level: Level, message: &str) -> PyResult<()> {
 pub(crate) fn flush(py: Python<'_>, patience: f64) -> PyResult<()> {
     let patience = crate::wait::delay("patience", patience)?;
     py.detach(|| {
-        let started = matches!(QUEUE.try_lock().as_deref(), Ok(Some((guard, _))) if !guard.is_forked());
+        let started = matches!(lock().as_deref(), Some(Some((guard, _))) if !guard.is_forked());
         let (done, wait) = sync_channel(1);
         if started && send(Item::Flush(done)) {
             let _ = wait.recv_timeout(patience.min(Duration::from_secs(60)));

@@ -708,3 +708,67 @@ def test_waits_without_waking_up(program: Program) -> None:
 def test_an_error_names_what_was_given(call: Callable[[Any], object], error: type[Exception], text: str) -> None:
     with Host() as host, pytest.raises(error, match=text):
         call(host)
+
+
+@pytest.mark.parametrize("how", ["wait", "shutdown", "close"])
+def test_whichever_thread_waits_runs_the_services_on_asyncio(how: str) -> None:
+    ran: list[str] = []
+
+    async def service(ctx: Context) -> None:
+        ran.append("began")
+        ctx.ready()
+        await ctx.stopping
+        ran.append("ended")
+
+    made: list[Host] = []
+
+    def makes() -> None:
+        made.append(Host())
+        made[0].add("it", service, executor=Executor.ASYNC, shutdown="infinity", ready="notify")
+        if how != "wait":
+            made[0].start()
+
+    thread = threading.Thread(target=makes)
+    thread.start()
+    thread.join()
+    (host,) = made
+
+    def stops() -> None:
+        until(lambda: ran == ["began"])
+        host.stop()
+
+    if how == "wait":
+        threading.Thread(target=stops).start()
+    with host:
+        getattr(host, how)()
+    assert ran == ["began", "ended"]
+
+
+def test_a_thread_that_waits_goes_on_where_another_ran_the_services() -> None:
+    going: list[int] = []
+
+    async def beats(ctx: Context) -> None:
+        while not ctx.stopping:
+            going.append(threading.get_ident())
+            await asyncio.sleep(0.001)
+
+    with Host() as host:
+        host.add("it", beats, executor=Executor.ASYNC)
+        ended = threading.Thread(target=lambda: host.join(LONG))
+        host.start()
+        ended.start()
+        until(lambda: ended.ident in going)
+
+        def asks() -> None:
+            for number in range(20):
+                host.add(f"more-{number}", beats, executor=Executor.ASYNC)
+
+        more = threading.Thread(target=asks)
+        more.start()
+        more.join()
+        with pytest.raises(libcoop.Timeout):
+            host.join(0.05)
+        host.stop()
+        host.join(LONG)
+        ended.join()
+    assert set(going) <= {ended.ident, more.ident, threading.get_ident()}

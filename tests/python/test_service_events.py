@@ -533,3 +533,39 @@ def test_an_idle_observer_wakes_nobody() -> None:
             threading.Event().wait(0.3)
         observer.close()
         waiting.join(LONG)
+
+
+def test_no_crash_is_missing_in_the_log_when_many_come_at_once(program: Program) -> None:
+    program("""
+        import logging, threading, time
+        import libcoop
+        from libcoop import Executor, Host, Restart
+
+        told = []
+        class Hears(logging.Handler):
+            def emit(self, record):
+                told.append(record.getMessage())
+        logging.getLogger("libcoop").addHandler(Hears())
+        logging.getLogger("libcoop").propagate = False
+
+        go = threading.Event()
+        def raises(ctx):
+            go.wait()
+            raise OSError("no")
+
+        # Fewer than may wait in the queue.
+        hosts = [Host(f"h{number}") for number in range(6)]
+        for host in hosts:
+            for number in range(40):
+                host.add(f"s{number}", raises, executor=Executor.THREAD, restart=Restart.TEMPORARY)
+            host.start()
+        go.set()
+        for host in hosts:
+            while host.count_children().specs:
+                time.sleep(0.01)
+            host.close()
+        libcoop._libcoop._flush_log(60.0)
+        lost = [line for line in told if "lost" in line]
+        crashes = [line for line in told if "OSError: no" in line]
+        assert (len(crashes), lost) == (240, []), (len(crashes), lost)
+        """)
