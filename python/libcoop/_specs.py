@@ -88,6 +88,9 @@ def service(
         if said.startswith("service "):
             raise
         raise Invalid(f"service {id!r}: {said}") from None
+    except UnicodeEncodeError as error:
+        # Of a path, a word or a user, where they are handed to the system.
+        raise Invalid(f"service {id!r}: {error.object!r}: allowed is what UTF-8 has: {error.reason}") from None
 
 
 def _service(

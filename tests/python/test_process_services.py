@@ -133,6 +133,24 @@ def test_an_entry_that_cannot_be_made_is_a_start_that_failed(host: Host) -> None
         host.start()
 
 
+def test_a_run_that_cannot_begin_says_why(host: Host) -> None:
+    host.start()
+    for number, why in [(signal.SIGKILL, "the system lets nobody handle it"), (33, "the C library uses it itself")]:
+        with pytest.raises(
+            libcoop.Error, match=rf'service "one" did not start: failed: Invalid: signal {int(number)} .*: {why}'
+        ):
+            host.add("one", waits, stop_signal=number, restart=Restart.TEMPORARY)
+
+
+@pytest.mark.parametrize("option", [{"cwd": "/\ud800"}, {"user": "\ud800"}])
+def test_text_that_the_system_cannot_be_told_is_refused(host: Host, option: dict[str, Any]) -> None:
+    wanted = r"^service 'one': .*\\ud800': allowed is what UTF-8 has: surrogates not allowed$"
+    with pytest.raises(libcoop.Invalid, match=wanted):
+        host.add("one", waits, **option)
+    with pytest.raises(libcoop.Invalid, match=wanted):
+        host.add("one", ["true", "\ud800"])
+
+
 def children() -> set[int]:
     """This process's, dead or alive."""
     found = set()

@@ -6,6 +6,8 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::sys::signal::Signal;
+
 use crate::error::{Error, Result};
 
 /// How a child ended.
@@ -30,11 +32,12 @@ impl ExitStatus {
 
 impl std::fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.code, self.signal) {
-            (_, Some(signal)) if self.core_dumped => write!(f, "ended by signal {signal}, core dumped"),
-            (_, Some(signal)) => write!(f, "ended by signal {signal}"),
-            (code, None) => write!(f, "exited with {}", code.unwrap_or(0)),
+        let Some(signal) = self.signal else { return write!(f, "exited with {}", self.code.unwrap_or(0)) };
+        match Signal::try_from(signal) {
+            Ok(named) => write!(f, "ended by {named}")?,
+            Err(_) => write!(f, "ended by signal {signal}")?,
         }
+        f.write_str(if self.core_dumped { ", core dumped" } else { "" })
     }
 }
 

@@ -12,8 +12,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
+
+use crate::event_loop::ExitStatus;
 
 /// How a run of a service ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -294,12 +295,8 @@ impl fmt::Display for Ended {
         match self {
             Self::Returned => f.write_str("returned"),
             Self::Exited(code) => write!(f, "exited with {code}"),
-            Self::Signaled { signal, core_dumped } => {
-                let core = if *core_dumped { ", core dumped" } else { "" };
-                match Signal::try_from(*signal) {
-                    Ok(named) => write!(f, "ended by {named}{core}"),
-                    Err(_) => write!(f, "ended by signal {signal}{core}"),
-                }
+            &Self::Signaled { signal, core_dumped } => {
+                ExitStatus { pid: 0, code: None, signal: Some(signal), core_dumped }.fmt(f)
             }
             Self::Failed(error) => write!(f, "failed: {error}"),
             Self::Panicked(message) => write!(f, "panicked: {message}"),

@@ -261,6 +261,8 @@ fn nothing_comes() {
         let (error, _) = refused("exits", |_| {});
         let wanted = "its zygote has made no process of it, 4 times: the last zygote exited with 7";
         assert!(error.contains(wanted), "{error}");
+        let (error, _) = refused("aborts", |_| {});
+        assert!(error.contains("4 times: the last zygote ended by SIGABRT"), "{error}");
         let (error, _) = refused("forgets", |_| {});
         assert!(error.contains("4 times: its zygote goes on"), "{error}");
         let (error, _) = refused("workers die", |_| {});

@@ -19,7 +19,7 @@ use std::{
 use coop_core::supervisor::systemd::Systemd;
 use rustix::{
     net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recv, recvmsg, send},
-    process::{Pid, Signal, getpid, getsid, kill_process, setpgid, setsid},
+    process::{Pid, Resource, Rlimit, Signal, getpid, getsid, kill_process, setpgid, setrlimit, setsid},
 };
 use serde_json::Value;
 
@@ -36,6 +36,11 @@ pub(crate) fn run_if_asked() {
         match fault.as_str() {
             "refuses" => say(&descriptors[0], "error: preload 'x': not there\nline 1\nline 2"),
             "exits" => exit(7),
+            "aborts" => {
+                let none = Rlimit { current: Some(0), maximum: Some(0) };
+                setrlimit(Resource::Core, none).unwrap();
+                std::process::abort()
+            }
             "hangs" => kept.push(descriptors),
             "lies" => say(&descriptors[0], "hello"),
             "says nonsense" => say(&descriptors[0], "good day"),

@@ -34,11 +34,16 @@ pub(crate) fn run_begun(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// It is about to end with this error, and status 1.
+/// It is about to end with this error, and status 1; it need not have begun.
 #[pyfunction]
 #[pyo3(name = "_run_failed")]
 pub(crate) fn run_failed(py: Python<'_>, text: String) -> PyResult<()> {
-    let run = run(py)?;
-    py.detach(|| run.failed(&text));
-    Ok(())
+    py.detach(|| match RUN.get() {
+        Some(run) => {
+            run.failed(&text);
+            Ok(())
+        }
+        None => Run::never_began(&text),
+    })
+    .or_raise(py)
 }

@@ -88,6 +88,14 @@ impl Run {
     pub fn failed(&self, text: &str) {
         self.voice.failed(text);
     }
+
+    /// The same, of a run that could not begin.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) and [`Error::Os`](crate::Error::Os) if the host cannot be told either.
+    pub fn never_began(text: &str) -> Result<()> {
+        Voice::new(None).map(|voice| voice.failed(text))
+    }
 }
 
 impl Drop for Run {
