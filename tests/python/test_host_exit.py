@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import pytest
 from conftest import Program
+from hostkit import until
 
 SETUP = """
 import asyncio, os, signal, sys, threading, time
@@ -236,3 +238,41 @@ def test_verbs_at_exit_are_refused_or_done(program: Program) -> None:
         atexit.register(late)
         """)
     )
+
+
+def test_a_host_that_is_killed_takes_all_its_processes_along(program: Program) -> None:
+    """Workers, the program, the zygote and its next worker: none has been told, and each is gone."""
+    ran = program(
+        of("""
+        def children():
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                try:
+                    with open(f"/proc/{pid}/stat") as stat:
+                        if int(stat.read().rpartition(")")[2].split()[1]) == os.getpid():
+                            yield int(pid)
+                except (FileNotFoundError, ProcessLookupError):
+                    pass
+
+        host = Host()
+        host.add("plain", plain, ready="notify")
+        host.add("own_loop", on_loop, executor=Executor.ASYNC_PROCESS, ready="notify")
+        host.add("program", ["sleep", "3600"])
+        host.start()
+        pids = set()
+        while len(pids) < 5:
+            pids = set(children())
+        print(*pids, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """),
+        status=-9,
+    )
+    pids = [int(pid) for pid in ran.stdout.split()]
+    assert len(pids) == 5
+    until(lambda: not any(map(_runs, pids)))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
