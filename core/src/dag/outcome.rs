@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 pub enum NodeState {
     /// It has no result: the run ended before it did, or what it depends on failed.
     Cancelled = 0,
-    /// It runs in the pool, although its run has ended; its result will be dropped.
+    /// It runs in the pool, although its run has ended; its result will be dropped. Or it waits on the loop, which is about to cancel it.
     Running = 1,
     /// It has a result.
     Done = 2,
