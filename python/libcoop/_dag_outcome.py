@@ -33,8 +33,8 @@ class NodeState(enum.IntEnum):
     CANCELLED = 0
     """It has no result: the run ended before it did, or what it depends on failed."""
     RUNNING = 1
-    """It runs in the pool, although its run has ended; its result will be dropped. Or it waits on the loop, which is about
-    to cancel it."""
+    """It runs in the pool, although its run has ended; its result will be dropped. Or it waits on the loop, which is
+    about to cancel it."""
     DONE = 2
     """It has a result."""
     SKIPPED = 3
