@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
-from libcoop import _libcoop, _main, _specs
+from libcoop import _main, _specs
 from libcoop._children import Finish, finish
 from libcoop._enums import AutoShutdown, Restart, Strategy
 from libcoop._errors import Error, Forked, Invalid, Timeout
+from libcoop._host import CommonHost, Host
 from libcoop._supervisor import Child, Common, _naming
-
-if TYPE_CHECKING:
-    from libcoop._host import Host
 
 
 class AsyncSupervisor(Common):
@@ -66,7 +64,7 @@ class AsyncSupervisor(Common):
             await self._native.replace_child(child, False)
 
 
-class AsyncHost(AsyncSupervisor):
+class AsyncHost(CommonHost, AsyncSupervisor):
     """A Host inside asyncio: `async with libcoop.Host() as host`. Services of Executor.ASYNC run on this block's loop.
 
     Leaving the block stops the host and waits for its services; cancelled meanwhile, it ends what still runs.
@@ -81,22 +79,10 @@ class AsyncHost(AsyncSupervisor):
         # Kept, for the interpreter's exit finds that one.
         self._sync = host
 
-    def _own_path(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def _host(self) -> _libcoop.NativeHost:
-        return self._tree.native
-
     @property
     def root(self) -> AsyncSupervisor:
         """The root, as a supervisor."""
         return AsyncSupervisor(self._tree, self._host.root())
-
-    @property
-    def name(self) -> str:
-        """The root's name, which every path begins with."""
-        return self._host.name
 
     async def start(self) -> None:
         """As `Host.start`."""
@@ -132,18 +118,6 @@ class AsyncHost(AsyncSupervisor):
         if not self._host.closed:
             self._host.stop()
             await self._ended(timeout)
-
-    def stop(self) -> None:
-        """Asks the host to stop its services, last first, and returns at once. Any thread, any number of times."""
-        self._host.stop()
-
-    def kill(self) -> None:
-        """Ends everything that runs, and returns at once. Any thread, any number of times."""
-        self._host.kill()
-
-    def finished(self) -> Finish | None:
-        """How it has ended, if it has. Raises Failed if its root gave up."""
-        return self._sync.finished()
 
     async def close(self) -> None:
         """Stops it if it runs, waits until it has ended, and lets go of it; any number of times.
@@ -185,11 +159,6 @@ class AsyncHost(AsyncSupervisor):
         if self._tree.has_to_finish():
             # What handlers and callbacks do may need this loop.
             await asyncio.to_thread(self._tree.finish)
-
-    def __repr__(self) -> str:
-        from libcoop._host import state
-
-        return f"<libcoop.AsyncHost {self.name!r}, {state(self._host)}>"
 
 
 async def _awaited(future: Any) -> Any:

@@ -9,14 +9,58 @@ from libcoop import _exit, _libcoop, _main, _options
 from libcoop._children import Finish, finish
 from libcoop._enums import AutoShutdown, Strategy
 from libcoop._errors import Closed, Error, Forked, Invalid, Timeout, WouldDeadlock
-from libcoop._supervisor import Supervisor
+from libcoop._supervisor import Common, Supervisor
 from libcoop._tree import INSTEAD, Tree, running_loop
 
 if TYPE_CHECKING:
     from libcoop._aio import AsyncHost
 
 
-class Host(Supervisor):
+class CommonHost(Common):
+    """What answers at once, of every host."""
+
+    def _own_path(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def _host(self) -> _libcoop.NativeHost:
+        return self._tree.native
+
+    @property
+    def name(self) -> str:
+        """The root's name, which every path begins with."""
+        return self._host.name
+
+    def stop(self) -> None:
+        """Asks the host to stop its services, last first, and returns at once. Any thread, any number of times."""
+        self._host.stop()
+
+    def kill(self) -> None:
+        """Ends everything that runs, and returns at once. Any thread, any number of times."""
+        self._host.kill()
+
+    def finished(self) -> Finish | None:
+        """How it has ended, if it has. Raises Failed if its root gave up."""
+        told = self._host.finished()
+        return None if told is None else finish(told)
+
+    def __repr__(self) -> str:
+        return f"<libcoop.{type(self).__name__} {self.name!r}, {_state(self._host)}>"
+
+
+def _state(native: _libcoop.NativeHost) -> str:
+    """How far a host is, in a word."""
+    try:
+        if native.closed:
+            return "closed"
+        if native.finished() is not None:
+            return "ended"
+        return "started" if native.is_started() else "not started"
+    except Forked:
+        return "the parent's"
+
+
+class Host(CommonHost, Supervisor):
     """A tree of supervisors and services, on a thread of its own; itself it is the tree's root.
 
         with libcoop.Host() as host:
@@ -55,22 +99,10 @@ class Host(Supervisor):
         self._async: AsyncHost | None = None
         _exit.register(self, _exit.HOST)
 
-    def _own_path(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def _host(self) -> _libcoop.NativeHost:
-        return self._tree.native
-
     @property
     def root(self) -> Supervisor:
         """The root, as a supervisor."""
         return Supervisor(self._tree, self._host.root())
-
-    @property
-    def name(self) -> str:
-        """The root's name, which every path begins with."""
-        return self._host.name
 
     def start(self) -> None:
         """Starts the tree, in order, and waits until all are ready.
@@ -131,19 +163,6 @@ class Host(Supervisor):
             self._host.stop()
             self._ended(timeout)
 
-    def stop(self) -> None:
-        """Asks the host to stop its services, last first, and returns at once. Any thread, any number of times."""
-        self._host.stop()
-
-    def kill(self) -> None:
-        """Ends everything that runs, and returns at once. Any thread, any number of times."""
-        self._host.kill()
-
-    def finished(self) -> Finish | None:
-        """How it has ended, if it has. Raises Failed if its root gave up."""
-        told = self._host.finished()
-        return None if told is None else finish(told)
-
     def close(self) -> None:
         """Stops it if it runs, waits until it has ended, and lets go of it; any number of times."""
         if self._host.closed:
@@ -202,18 +221,3 @@ class Host(Supervisor):
     async def __aexit__(self, *_exc: object) -> None:
         if self._async is not None:
             await self._async.close()
-
-    def __repr__(self) -> str:
-        return f"<libcoop.Host {self.name!r}, {state(self._host)}>"
-
-
-def state(native: _libcoop.NativeHost) -> str:
-    """How far a host is, in a word."""
-    try:
-        if native.closed:
-            return "closed"
-        if native.finished() is not None:
-            return "ended"
-        return "started" if native.is_started() else "not started"
-    except Forked:
-        return "the parent's"
