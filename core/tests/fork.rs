@@ -22,7 +22,7 @@ fn in_child(child: impl FnOnce() -> bool) {
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         // SAFETY: an alarm has no preconditions; it ends a child that hangs.
-        unsafe { libc::alarm(20) };
+        unsafe { libc::alarm(100) };
         let fine = catch_unwind(AssertUnwindSafe(child)).unwrap_or(false);
         // SAFETY: ends the child without the parent's exit handlers.
         unsafe { libc::_exit(i32::from(!fine)) };
@@ -63,11 +63,11 @@ fn a_loop_that_runs_while_its_program_forks() {
     }
     let (sender, ran) = mpsc::channel();
     event_loop.post(move || sender.send(()).unwrap()).unwrap();
-    ran.recv_timeout(Duration::from_secs(10)).expect("the parent's loop goes on");
+    ran.recv_timeout(Duration::from_secs(60)).expect("the parent's loop goes on");
     assert_eq!(event_loop.post_and_wait(None, || 7), Ok(7));
     assert_eq!(woken.try_recv(), Err(mpsc::TryRecvError::Empty), "what the children sent is not the parent's");
     assert!(wake.send());
-    woken.recv_timeout(Duration::from_secs(10)).expect("the parent's own is");
+    woken.recv_timeout(Duration::from_secs(60)).expect("the parent's own is");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_callback_forks_and_the_childs_run_ends_with_it() {
             let pid = unsafe { libc::fork() };
             if pid == 0 {
                 // SAFETY: an alarm has no preconditions; it ends a child that hangs.
-                unsafe { libc::alarm(20) };
+                unsafe { libc::alarm(100) };
             }
             tell.send(pid).unwrap();
         };
@@ -199,7 +199,7 @@ fn a_child_forked_by_a_task_runs_nothing_more_of_the_pool() {
         let child = unsafe { libc::fork() };
         if child == 0 {
             // SAFETY: an alarm has no preconditions; it ends a child that hangs.
-            unsafe { libc::alarm(20) };
+            unsafe { libc::alarm(100) };
         }
         tell.send(child).unwrap();
     })
@@ -279,7 +279,7 @@ fn a_child_forked_by_a_coroutine_runs_no_other() {
             let child = unsafe { libc::fork() };
             if child == 0 {
                 // SAFETY: an alarm has no preconditions; it ends a child that hangs.
-                unsafe { libc::alarm(20) };
+                unsafe { libc::alarm(100) };
             }
             child
         };
@@ -329,7 +329,7 @@ fn streams_and_listeners_of_the_parent_are_refused_in_the_child_and_go_on_in_the
         fresh.start().unwrap();
         let handle = fresh.handle();
         let mut resolved = fresh.spawn(async move { handle.resolve("localhost", 1).await }).unwrap();
-        told && path.exists() && resolved.join(Some(Duration::from_secs(10))).is_ok_and(|found| found.is_ok())
+        told && path.exists() && resolved.join(Some(Duration::from_secs(50))).is_ok_and(|found| found.is_ok())
     });
     let (listener, one) = (listener.unwrap(), one.unwrap());
     let address = listener.local_addr().as_ip().unwrap();
@@ -343,7 +343,7 @@ fn streams_and_listeners_of_the_parent_are_refused_in_the_child_and_go_on_in_the
             one.read_exact(&mut buffer).await.map(|()| buffer)
         })
         .unwrap();
-    assert_eq!(&parent.join(Some(Duration::from_secs(20))).unwrap().unwrap(), b"still");
+    assert_eq!(&parent.join(Some(Duration::from_secs(60))).unwrap().unwrap(), b"still");
     drop(named);
     assert!(!path.exists());
 }

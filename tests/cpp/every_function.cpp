@@ -3,9 +3,11 @@
 // the types of the parameters, so a new function is tested without being named here.
 #include <coop.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <limits>
 #include <string_view>
 #include <sys/socket.h>
@@ -24,6 +26,9 @@ enum class wrong { nothing, null, zero, one, huge, negative };
     std::_Exit(1);
 }
 
+// How many arguments were dropped, of each call in turn: they stay where they are until the program's end.
+std::deque<std::atomic<int>> counters;
+
 // The objects that right arguments are; made anew for each call.
 struct objects {
     coop_pool *pool = nullptr;
@@ -40,7 +45,8 @@ struct objects {
     coop_port_context *port_context = nullptr;
     coop_dag_builder *dag_builder = nullptr;
     coop_dag *dag = nullptr;
-    int dropped = 0;
+    // Not the next one's: an observer's argument is dropped on a thread that outlives the host.
+    std::atomic<int> &dropped = counters.emplace_back(0);
 
     objects() {
         coop_pool_options small{};
@@ -170,7 +176,7 @@ struct argument {
             T made{};
             if (how != wrong::null) made.fn = nothing(decltype(made.fn){});
             made.arg = &c.has.dropped;
-            made.drop = [](void *arg) { ++*static_cast<int *>(arg); };
+            made.drop = [](void *arg) { ++*static_cast<std::atomic<int> *>(arg); };
             return made;
         } else if constexpr (std::is_arithmetic_v<T>) {
             // Right is 0, where that does not wait or begin something: a mode that is none, and a time that is over at once.
@@ -249,7 +255,7 @@ void one_call(const char *name, R (*function)(A...), std::size_t at, wrong how, 
         if (is_status && status > 0) fail(name, "no status", static_cast<int>(at));
         if (is_status && refused && status == COOP_OK) fail(name, "taken, and must be refused", static_cast<int>(at));
         if (c.null_object && status != COOP_E_NULL) fail(name, "an object that is NULL is not COOP_E_NULL", static_cast<int>(at));
-        dropped = status < 0 ? has.dropped : 0;
+        dropped = status < 0 ? has.dropped.load() : 0;
     } else if constexpr (std::is_same_v<R, const char *>) {
         if (std::apply(function, made) == nullptr) fail(name, "no text", static_cast<int>(at));
     } else {

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,16 @@ from streamkit import Ends, dial
 # What a shell runs in the background is deaf to SIGINT, and so would be the programs that are sent one here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-DEADLINE = 30.0
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test has logged goes from one process to another as UTF-8, and some of it is none."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
+DEADLINE = 60.0
 """Seconds after which what was waited for will not come. No test is about how fast something is."""
 
 
@@ -55,7 +64,7 @@ def program(tmp_path: Path) -> Program:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=DEADLINE,
+            timeout=2 * DEADLINE,
         )
         told = f"exit {ran.returncode}\n--- stdout\n{ran.stdout}\n--- stderr\n{ran.stderr}"
         assert ran.returncode == status, told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import os
 import pickle
 import subprocess
 import sys
@@ -17,8 +16,9 @@ from typing import Any
 import entrykit
 import libcoop
 import pytest
+from conftest import Program
 from entrykit import Reluctant, Speechless, Web, tick
-from libcoop import _entry, _main
+from libcoop import _entry
 from libcoop._entry import prepare
 
 
@@ -285,6 +285,11 @@ def test_what_was_typed_at_a_prompt_needs_cloudpickle() -> None:
         prepare(tick, [threading.Lock()])
 
 
-def test_nothing_is_refused_outside_of_a_run_of_the_main_script() -> None:
-    _main.refuse_unguarded("Host()")
-    assert os.path.isabs(str(_main.origin()[1])) or _main.origin()[0] == "module"  # type: ignore[index]
+def test_nothing_is_refused_outside_of_a_run_of_the_main_script(program: Program) -> None:
+    program("""
+        import os
+        from libcoop import _main
+
+        _main.refuse_unguarded("Host()")
+        assert _main.origin() == ("script", os.path.abspath("program.py"))
+    """)

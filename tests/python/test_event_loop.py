@@ -100,7 +100,7 @@ def test_what_cannot_be_called_is_refused(loop: EventLoop, call: str) -> None:
 def test_once_waits_for_one_turn_and_nowait_does_not(loop: EventLoop) -> None:
     ran: list[int] = []
     loop.run(RunMode.NOWAIT)
-    loop.call_later(0.01, ran.append, 1)
+    loop.call_later(0.5, ran.append, 1)
     loop.run(RunMode.NOWAIT)
     assert ran == []
     loop.run(RunMode.ONCE)

@@ -195,9 +195,13 @@ def test_many_at_once_from_many_threads(running_loop: EventLoop) -> None:
 
 def test_ctrl_c_ends_a_wait(running_loop: EventLoop) -> None:
     future = running_loop.sleep(60)
-    running_loop.call_later(0.02, os.kill, os.getpid(), signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
+
+    def interrupted() -> None:
+        running_loop.call_later(0.02, os.kill, os.getpid(), signal.SIGINT)
         future.result(DEADLINE)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert future.cancel()
 
 

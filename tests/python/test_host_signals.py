@@ -235,7 +235,8 @@ def test_another_thread_waits_without_signals(start: Any) -> None:
     program.kill(signal.SIGINT)
     status, said, errors = program.end()
     assert (status, errors) == (0, "")
-    assert set(said[-3:]) == {"interrupted", "down a", "stopped"}
+    # The service's thread may come up late.
+    assert {"interrupted", "down a", "stopped"} <= set(said)
 
 
 VERBS = {
@@ -297,8 +298,8 @@ def test_ctrl_c_ends_a_wait(start: Any, verb: str) -> None:
 def test_ctrl_c_at_any_moment(start: Any, seed: int) -> None:
     """Whenever it comes, everything ends, and the program with it."""
     program = start("""
-        say("begin", os.getpid())
         try:
+            say("begin", os.getpid())
             for turn in range(1000):
                 with Host() as host:
                     host.add("a", plain, executor=Executor.THREAD)

@@ -180,7 +180,9 @@ def test_child_adm_simple_programs() -> None:
         pool.start_child("1000")
         assert pool.count_children().active == 1
         (one,) = pool.which_children()
-        assert Path(f"/proc/{one.pid}/cmdline").read_bytes() == b"sleep\x001000\x00"
+        cmdline = Path(f"/proc/{one.pid}/cmdline")
+        # Empty for a moment, in which the system has let the program begin and not yet said so.
+        assert until(cmdline.read_bytes) == b"sleep\x001000\x00"
         with pytest.raises(libcoop.Invalid, match="argument 7"):
             pool.start_child(7)
 
@@ -391,16 +393,20 @@ def test_a_restart_does_not_wait_for_the_interpreter() -> None:
         return int(ticks) / os.sysconf("SC_CLK_TCK")
 
     # Not reaping, as it would where this is process 1: SIGCHLD would end the sleep.
-    with Host(reap=False) as host:
+    with Host(reap=False, intensity=None) as host:
         host.add("thread", waits, executor=THREAD)
         host.add("it", SLEEP)
         host.start()
-        os.kill(pid_of(host, "it"), signal.SIGKILL)
-        library.sleep(2)
-        free = time.clock_gettime(time.CLOCK_BOOTTIME)
-        again = runs(host, "it", 2).pid
-        assert again is not None
-        assert since_boot(again) < free - 0.5
+        # On a busy machine it may not be back in time: then it has longer.
+        for run, seconds in enumerate((2, 10, 40), 2):
+            os.kill(pid_of(host, "it"), signal.SIGKILL)
+            library.sleep(seconds)
+            free = time.clock_gettime(time.CLOCK_BOOTTIME)
+            again = runs(host, "it", run).pid
+            assert again is not None
+            if since_boot(again) < free - 0.5:
+                return
+        raise AssertionError("it has waited")
 
 
 def test_verbs_from_many_threads() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -155,7 +156,8 @@ def children() -> set[int]:
     """This process's, dead or alive."""
     found = set()
     for task in Path("/proc/self/task").iterdir():
-        found |= {int(pid) for pid in (task / "children").read_text().split()}
+        with contextlib.suppress(OSError):  # a thread that has ended
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
     return found
 
 

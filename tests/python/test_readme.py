@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 LIBRARY_DIR = ROOT / "target" / "release"
-DEADLINE = 60
+DEADLINE = 120
 COMPILERS = {"c": ["cc", "-std=c99", "-D_GNU_SOURCE"], "cpp": ["c++", "-std=c++20"]}
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

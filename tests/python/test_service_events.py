@@ -478,12 +478,15 @@ def test_in_a_forked_child_it_is_the_parent_s() -> None:
 def test_ctrl_c_ends_a_wait_in_the_main_thread() -> None:
     with Host() as host:
         observer = host.events(kinds=EventKind.STATUS)
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+        def interrupted(wait: Callable[[], object]) -> None:
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            wait()
+
         with pytest.raises(KeyboardInterrupt):
-            observer.next(LONG)
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            interrupted(lambda: observer.next(LONG))
         with pytest.raises(KeyboardInterrupt):
-            list(observer)
+            interrupted(lambda: list(observer))
 
 
 def test_the_interpreter_exits_with_observers_waiting(program: Program) -> None:

@@ -24,7 +24,7 @@ def test_timers_fire_in_the_order_of_their_times_and_not_early(loop: EventLoop) 
     def fire(name: str, delay: float) -> None:
         fired.append((name, time.monotonic() - started - delay))
 
-    for name, delay in [("third", 0.03), ("first", 0.0), ("second", 0.015)]:
+    for name, delay in [("third", 0.6), ("first", 0.0), ("second", 0.3)]:
         loop.call_later(delay, fire, name, delay)
     loop.run(RunMode.UNTIL_IDLE)
     assert [name for name, _ in fired] == ["first", "second", "third"]

@@ -3,7 +3,7 @@
 use std::{
     io::{self, BufRead, BufReader, Write},
     os::unix::process::ExitStatusExt,
-    process::{ExitCode, Stdio},
+    process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,7 +14,9 @@ use coop_core::supervisor::{
 use rustix::process::Signal;
 
 use super::{
-    Case, observers,
+    Case,
+    cases::in_role,
+    observers,
     world::{eventually, is_gone, kill, service, signal, temporary, world},
 };
 
@@ -53,12 +55,7 @@ fn host() -> ExitCode {
 }
 
 fn host_killed() {
-    let mut host = std::process::Command::new(std::env::current_exe().unwrap())
-        .env("SUPERVISED_ROLE", "host")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut host = in_role("SUPERVISED_ROLE", "host");
     let mut line = String::new();
     BufReader::new(host.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let pids: Vec<i32> = line.split_whitespace().map(|pid| pid.parse().unwrap()).collect();

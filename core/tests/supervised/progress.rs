@@ -71,7 +71,8 @@ fn ignores_the_dump() {
     let process = Process::new(Command::from_argv(["sh", "-c", "trap '' ABRT TERM; while :; do sleep 1; done"]));
     let mut service = Service::new("deaf", std::sync::Arc::new(process));
     service.restart = Restart::Temporary;
-    service.watchdog = Some(Duration::from_millis(300));
+    // Long enough for the shell to come to its `trap`.
+    service.watchdog = Some(LIVENESS);
     service.shutdown = Some(Shutdown::After(Duration::from_millis(300)));
     let world = world([service]).started();
     let (how, because) = because(&world, "root/deaf");

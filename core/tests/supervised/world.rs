@@ -1,21 +1,16 @@
 //! A host under test, and what is seen of it.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, fs, sync::Arc};
 
 use coop_core::supervisor::{
     AsyncProcess, Ended, Event, Filter, Host, HostOptions, Item, Kind, Observer, ObserverOptions, Ready, Restart,
     Service, SupervisorOptions, What,
     executor::process::output::{Output, Sink},
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-/// Far longer than anything takes; only a fault waits for it.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) use super::processes::{LONG, children_of, eventually, is_gone, signal};
+use super::processes::{is_dead, pids, stat};
 
 pub(crate) struct World {
     pub(crate) host: Host,
@@ -103,48 +98,8 @@ impl World {
     }
 }
 
-pub(crate) fn signal(pid: i32, signal: Signal) {
-    // Gone is as good.
-    let _ = kill_process(Pid::from_raw(pid).unwrap(), signal);
-}
-
 pub(crate) fn kill(pid: i32) {
     signal(pid, Signal::KILL);
-}
-
-/// Waits until it holds.
-pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let until = Instant::now() + LONG;
-    while !holds() {
-        assert!(Instant::now() < until, "{what}: not within {LONG:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// What the system says of a process: its state as a letter, its parent and its group. `None` if there is none.
-fn stat(pid: i32) -> Option<(char, i32, i32)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-    let state = fields.next()?.chars().next()?;
-    Some((state, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-}
-
-/// Whether it runs no more: gone, or dead and not reaped by whoever has to.
-pub(crate) fn is_gone(pid: i32) -> bool {
-    stat(pid).is_none_or(|(state, ..)| is_dead(state))
-}
-
-fn is_dead(state: char) -> bool {
-    matches!(state, 'Z' | 'X')
-}
-
-fn pids() -> impl Iterator<Item = i32> {
-    fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-}
-
-/// Processes of this parent, dead ones included.
-pub(crate) fn children_of(parent: u32) -> Vec<i32> {
-    pids().filter(|pid| stat(*pid).is_some_and(|(_, its, _)| its.unsigned_abs() == parent)).collect()
 }
 
 /// The groups that somebody alive is in.

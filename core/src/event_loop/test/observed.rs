@@ -98,6 +98,8 @@ fn hooks_know_the_kind_and_are_replaced_even_by_themselves() {
 
 #[test]
 fn the_lag_hook_is_told_how_long_what_was_ready_waited() {
+    // So long that nothing else takes it for a wait.
+    const SLOW: Duration = Duration::from_secs(1);
     let event_loop = new_loop();
     let (tell, told) = mpsc::channel();
     event_loop.set_lag_hook(SLOW, move |lag| tell.send(lag).unwrap()).unwrap();
