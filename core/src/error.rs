@@ -137,6 +137,12 @@ impl Error {
         }
     }
 
+    /// Whether this error number says that there is nothing left of what the next moment may give back: descriptors, memory, or
+    /// places among what the user's loops watch (`fs.epoll.max_user_watches`).
+    pub(crate) fn is_exhaustion(errno: i32) -> bool {
+        matches!(errno, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::ENOSPC)
+    }
+
     /// An I/O error with what was being done.
     pub fn os(context: impl Into<String>, error: &std::io::Error) -> Self {
         match error.raw_os_error() {

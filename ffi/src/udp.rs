@@ -285,7 +285,9 @@ pub unsafe extern "C" fn coop_udp_send(
         // SAFETY: as many as counted.
         let datagrams = unsafe { array(datagrams, count, "datagrams") }?;
         // SAFETY: each datagram's data is as long as it says.
-        let (taken, lost) = unsafe { send(|out| object.socket.send(out), &mut lock(&object.sending), datagrams) }?;
+        let sending = unsafe { send(|out| object.socket.send_quietly(out), &mut lock(&object.sending), datagrams) };
+        object.socket.report();
+        let (taken, lost) = sending?;
         // SAFETY: `sent` is there, and is a place for a number.
         unsafe { sent.write(taken) };
         if !refused.is_null() {

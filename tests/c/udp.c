@@ -1,6 +1,7 @@
 /* UDP: batches, segments, addresses, a small array for many datagrams, and a full kernel buffer. */
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "check.h"
 
@@ -174,7 +175,45 @@ static void addresses(void) {
     CHECK(strcmp(text, "[fe80::1%2]:9") == 0);
 }
 
+typedef struct {
+    coop_udp *udp;
+    coop_datagram datagram;
+    int count;
+} resender;
+
+static void send_more(void *arg, int32_t level, const char *message) {
+    resender *r = arg;
+    size_t sent = 0;
+    (void)level, (void)message;
+    r->count++;
+    CHECK_OK(coop_udp_send(r->udp, &r->datagram, 1, &sent, NULL));
+    CHECK_EQ(sent, 1);
+}
+
+/* What the log is told of a send, it is told when others may send: also whoever is told. */
+static void a_log_that_sends(void) {
+#ifdef SO_NO_CHECK
+    static char bytes[1000];
+    coop_address from, to;
+    coop_udp *sender = bound("127.0.0.1:0", 0, 0, &from), *receiver = bound("127.0.0.1:0", 0, 0, &to);
+    const coop_datagram run = {bytes, sizeof bytes, to, 100, 0};
+    resender r = {sender, {"more", 4, to, 0, 0}, 0};
+    const coop_log_callback to_sender = {send_more, &r, NULL}, none = {NULL, NULL, NULL};
+    const int without_checksums = 1;
+    size_t sent = 0;
+    CHECK_OK(coop_set_log(COOP_LOG_DEBUG, to_sender));
+    /* The system refuses to cut what it does not sum up. */
+    CHECK(setsockopt(coop_udp_fd(sender), SOL_SOCKET, SO_NO_CHECK, &without_checksums, sizeof without_checksums) == 0);
+    CHECK_OK(coop_udp_send(sender, &run, 1, &sent, NULL));
+    CHECK(sent == 1 && r.count == 1);
+    CHECK_OK(coop_set_log(COOP_LOG_OFF, none));
+    coop_udp_free(sender);
+    coop_udp_free(receiver);
+#endif
+}
+
 int main(void) {
+    a_log_that_sends();
     many_through_a_small_array();
     segments_and_a_peer();
     a_full_buffer();

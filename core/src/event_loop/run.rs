@@ -293,10 +293,14 @@ fn turn(shared: &Arc<Shared>, driver: &mut Driver, meter: &mut Meter, mode: RunM
     if sleep == Some(Duration::ZERO) {
         shared.posts.word().awake();
     }
-    let polled = driver.poll.poll(&mut driver.events, sleep);
+    let mut polled = driver.poll.poll(&mut driver.events, sleep);
     shared.posts.word().awake();
+    if polled.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+        // A signal, or the end of a stop by one: what is ready goes before the timers that are due all the same.
+        polled = driver.poll.poll(&mut driver.events, Some(Duration::ZERO));
+    }
     match polled {
-        // A signal: its handler has run, the loop goes on with the next turn.
+        // Once more: the loop goes on with the next turn.
         Err(error) if error.kind() == io::ErrorKind::Interrupted => driver.events.clear(),
         Err(error) => return Err(Error::os("wait for events", &error)),
         Ok(()) => {}

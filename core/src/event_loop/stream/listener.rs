@@ -1,17 +1,18 @@
 //! Listeners.
 //!
 //! When the process or the system has no descriptor or memory left, the connections that wait cannot be accepted, and the
-//! system would tell of them for ever. The listener says so once and pauses, and tries again after 100 ms, until it can.
+//! system would tell of them for ever. The listener says so once and pauses, and tries again after 100 ms, until it can. So it does when the system
+//! lets its loop watch no more of them: the one that was accepted is kept, and comes first.
 
 #![forbid(unsafe_code)]
 
 use std::{
     io,
     net::SocketAddr,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -22,11 +23,11 @@ use socket2::{Domain, Socket, Type};
 
 use super::{Address, ListenOptions, Stream, unix::File};
 use crate::{
-    error::{Error, Result},
+    error::{Error, Refused, Result},
     event_loop::{Direction, Handle, Io, On, TimerOptions},
 };
 
-/// How long a listener waits for descriptors.
+/// How long a listener waits for descriptors, or for a place among what is watched.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// How many connections that were given up are passed over before it is taken for an error of the listener itself.
 const PASSED_OVER: usize = 1024;
@@ -38,19 +39,28 @@ pub struct Listener {
     _file: Option<File>,
     pub(super) io: Io<Socket>,
     local: Address,
+    /// Accepted, and not watched yet: one for each thread that has attempted it.
+    unwatched: Mutex<Vec<(Socket, Address)>>,
     /// It was said that it pauses.
     is_paused: AtomicBool,
     /// A timer will end the pause. One, however many attempt meanwhile.
     is_timed: Arc<AtomicBool>,
 }
 
-impl Handle {
-    /// Listens at an IPv4 or IPv6 address; port 0 takes a free one.
+/// A socket that listens and belongs to no loop yet: connections wait in the system's backlog. Dropped it is closed.
+#[derive(Debug)]
+pub struct Bound {
+    // Goes first: as in a listener.
+    file: Option<File>,
+    socket: Socket,
+}
+
+impl Bound {
+    /// At an IPv4 or IPv6 address; port 0 takes a free one.
     ///
     /// # Errors
-    /// [`Error::Os`], whose text names the address, [`Error::Invalid`], [`Error::Closed`], [`Error::Forked`].
-    pub fn listen(&self, address: SocketAddr, options: &ListenOptions) -> Result<Listener> {
-        self.shared.fork.check()?;
+    /// [`Error::Os`], whose text names the address, [`Error::Invalid`].
+    pub fn ip(address: SocketAddr, options: &ListenOptions) -> Result<Self> {
         let failed = |error: &io::Error| Error::os(format!("listen on {address}"), error);
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).map_err(|error| failed(&error))?;
         options.stream.set(&socket, true)?;
@@ -67,7 +77,76 @@ impl Handle {
             socket.listen(backlog(options))
         };
         bind().map_err(|error| failed(&error))?;
-        Listener::new(self, socket, None)
+        Ok(Self { file: None, socket })
+    }
+
+    /// At a Unix socket; see [`Handle::listen_unix`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn unix(path: impl AsRef<Path>, options: &ListenOptions) -> Result<Self> {
+        let address = Address::unix(path.as_ref())?;
+        let system = address.to_system()?;
+        let failed = |error: &io::Error| Error::os(format!("listen on {address}"), error);
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(|error| failed(&error))?;
+        options.stream.set(&socket, false)?;
+        socket.set_nonblocking(true).map_err(|error| failed(&error))?;
+        let file = File::bind(&socket, &system, &address, options.replace)?;
+        socket.listen(backlog(options)).map_err(|error| failed(&error))?;
+        Ok(Self { file, socket })
+    }
+
+    /// Takes over a socket that listens already: one that a service manager or another process has handed over. A Unix socket's file
+    /// stays when it is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for anything else, [`Error::Os`]; it comes back.
+    pub fn from_fd(fd: impl Into<OwnedFd>) -> Result<Self, Refused<OwnedFd>> {
+        let socket = Socket::from(fd.into());
+        let number = socket.as_raw_fd();
+        let checked = match (socket.r#type(), rustix::net::sockopt::socket_acceptconn(&socket).map_err(io::Error::from))
+        {
+            (Ok(Type::STREAM), Ok(true)) => {
+                socket.set_nonblocking(true).map_err(|error| Error::os("make a socket non-blocking", &error))
+            }
+            (Err(error), _) | (_, Err(error)) => Err(Error::os(format!("fd {number}"), &error)),
+            (Ok(found), Ok(false)) if found == Type::STREAM => {
+                Err(Error::Invalid(format!("fd {number} is a socket that does not listen")))
+            }
+            (Ok(found), _) => Err(Error::Invalid(format!(
+                "fd {number} is a socket of type {found:?}: a stream's that listens is needed"
+            ))),
+        };
+        match checked {
+            Ok(()) => Ok(Self { file: None, socket }),
+            Err(error) => Err(Refused::new(error, socket.into())),
+        }
+    }
+
+    /// Where it listens: with the port that it was given.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn local_addr(&self) -> Result<Address> {
+        let local = self.socket.local_addr().map_err(|error| Error::os("getsockname", &error))?;
+        Ok(Address::of(&local))
+    }
+}
+
+impl AsFd for Bound {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Handle {
+    /// Listens at an IPv4 or IPv6 address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`Error::Os`], whose text names the address, [`Error::Invalid`], [`Error::Closed`], [`Error::Forked`].
+    pub fn listen(&self, address: SocketAddr, options: &ListenOptions) -> Result<Listener> {
+        self.shared.fork.check()?;
+        Listener::new(self, Bound::ip(address, options)?)
     }
 
     /// Listens at a Unix socket: a path, or on Linux a name that begins with a NUL, which is no file. The file is removed when the listener is
@@ -78,15 +157,7 @@ impl Handle {
     /// [`ListenOptions::replace`] replaces. Otherwise as [`Handle::listen`].
     pub fn listen_unix(&self, path: impl AsRef<Path>, options: &ListenOptions) -> Result<Listener> {
         self.shared.fork.check()?;
-        let address = Address::unix(path.as_ref())?;
-        let system = address.to_system()?;
-        let failed = |error: &io::Error| Error::os(format!("listen on {address}"), error);
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(|error| failed(&error))?;
-        options.stream.set(&socket, false)?;
-        socket.set_nonblocking(true).map_err(|error| failed(&error))?;
-        let file = File::bind(&socket, &system, &address, options.replace)?;
-        socket.listen(backlog(options)).map_err(|error| failed(&error))?;
-        Listener::new(self, socket, file)
+        Listener::new(self, Bound::unix(path, options)?)
     }
 }
 
@@ -95,11 +166,20 @@ fn backlog(options: &ListenOptions) -> libc::c_int {
 }
 
 impl Listener {
-    fn new(event_loop: &Handle, socket: Socket, file: Option<File>) -> Result<Self> {
-        let local = socket.local_addr().map_err(|error| Error::os("getsockname", &error))?;
+    /// Accepts on a loop what comes to a socket.
+    ///
+    /// # Errors
+    /// Those of [`Io::new`].
+    pub fn new(event_loop: &Handle, bound: Bound) -> Result<Self> {
+        let local = bound.local_addr()?;
+        let Bound { file, socket } = bound;
         let io = Io::new(event_loop, socket)?;
-        let local = Address::of(&local);
-        Ok(Self { _file: file, io, local, is_paused: AtomicBool::new(false), is_timed: Arc::default() })
+        let (unwatched, is_paused) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Self { _file: file, io, local, unwatched, is_paused, is_timed: Arc::default() })
+    }
+
+    fn unwatched(&self) -> MutexGuard<'_, Vec<(Socket, Address)>> {
+        self.unwatched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where it listens: with the port that it was given.
@@ -112,7 +192,7 @@ impl Listener {
         self.io.event_loop()
     }
 
-    /// Whether the last attempt found the descriptors used up.
+    /// Whether the last attempt found the descriptors used up, or what may be watched.
     pub fn is_paused(&self) -> bool {
         self.is_paused.load(Ordering::Relaxed)
     }
@@ -120,15 +200,13 @@ impl Listener {
     /// Accepts a connection that waits.
     ///
     /// # Errors
-    /// [`Error::WouldBlock`] if none does; [`Error::Os`] when the descriptors are used up: then [`Listener::poll_accept_ready`] is ready again
-    /// after a pause; [`Error::Closed`], [`Error::Forked`].
+    /// [`Error::WouldBlock`] if none does; [`Error::Os`] when the descriptors are used up, or the system lets the loop watch no more: then
+    /// [`Listener::poll_accept_ready`] is ready again after a pause; [`Error::Closed`], [`Error::Forked`].
     pub fn try_accept(&self) -> Result<Stream> {
         self.io.check()?;
-        match self.io.attempt(Direction::Read, accept) {
-            Ok((socket, peer)) => {
-                self.is_paused.store(false, Ordering::Relaxed);
-                Ok(Stream::new(self.event_loop(), socket, peer)?)
-            }
+        let kept = self.unwatched().pop();
+        match kept.map_or_else(|| self.io.attempt(Direction::Read, accept), Ok) {
+            Ok((socket, peer)) => self.take_in(socket, peer),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 // There was a descriptor for it.
                 self.is_paused.store(false, Ordering::Relaxed);
@@ -141,6 +219,23 @@ impl Listener {
                 Err(Error::os(format!("accept on {}", self.local), &error))
             }
         }
+    }
+
+    /// Has the loop watch a connection; one that it cannot watch yet is kept.
+    fn take_in(&self, socket: Socket, peer: Address) -> Result<Stream> {
+        let refused = match Stream::new(self.event_loop(), socket, peer.clone()) {
+            Ok(stream) => {
+                self.is_paused.store(false, Ordering::Relaxed);
+                return Ok(stream);
+            }
+            Err(refused) => refused,
+        };
+        if let Some(error) = refused.error.os_errno().map(io::Error::from_raw_os_error).filter(is_exhausted) {
+            // Before the pause, which may be over at once.
+            self.unwatched().push((refused.value.into(), peer));
+            self.pause(&error);
+        }
+        Err(refused.error)
     }
 
     /// Ready when an attempt to accept is worth while. Of those who poll, the last is woken.
@@ -164,7 +259,7 @@ impl Listener {
         }
     }
 
-    /// Waits for a connection. It waits as well for descriptors when they are used up.
+    /// Waits for a connection. It waits as well for descriptors when they are used up, and for the system to let one more be watched.
     ///
     /// # Errors
     /// [`Error::Closed`], [`Error::Forked`], [`Error::Os`] if the listener itself is broken.
@@ -223,7 +318,7 @@ impl AsRawFd for Listener {
 }
 
 pub(super) fn is_exhausted(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+    error.raw_os_error().is_some_and(Error::is_exhaustion)
 }
 
 /// Accepts one, non-blocking and closed on exec. A connection that was given up while it waited is passed over.

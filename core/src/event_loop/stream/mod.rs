@@ -158,7 +158,7 @@ pub use self::{
     accepting::{Accept, Accepting, Arrived, MOST},
     address::Address,
     descriptors::{MAX_DESCRIPTORS, WithDescriptors},
-    listener::Listener,
+    listener::{Bound, Listener},
     operation::{Ended, Operation, Operations},
     options::{ConnectOptions, KeepAlive, ListenOptions, StreamOptions},
     source::Source,

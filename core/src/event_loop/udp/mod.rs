@@ -34,9 +34,13 @@ mod test;
 
 use std::{
     io::{self, ErrorKind},
+    mem,
     net::SocketAddr,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
-    sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+    },
 };
 
 use socket2::{Domain, Socket, Type};
@@ -118,6 +122,8 @@ pub struct UdpSocket {
     /// The longest segment that this socket sends with GSO; 0 is none.
     gso_limit: AtomicUsize,
     gso_said: AtomicBool,
+    /// What the log is to be told of that, and whether there is something.
+    unsaid: (AtomicBool, Mutex<String>),
     times: bool,
     /// A connected socket is told of errors, in the place of datagrams.
     connected: AtomicBool,
@@ -148,16 +154,21 @@ impl UdpSocket {
             system::enable_times(&socket)
                 .map_err(|error| Error::Unsupported(format!("receive times of a UDP socket: {error}")))?;
         }
+        Ok(Self::made(socket, options))
+    }
+
+    fn made(socket: std::net::UdpSocket, options: &UdpOptions) -> Self {
         // A kernel without UDP_SEGMENT ignores the request and sends the run as one datagram: ask first.
         let gso = !options.no_gso && system::has_gso(&socket);
-        Ok(Self {
+        Self {
             socket,
             gro: AtomicU8::new(if options.no_gro { OFF } else { UNDECIDED }),
             gso_limit: AtomicUsize::new(if gso { MAX_DATAGRAM } else { 0 }),
             gso_said: AtomicBool::new(false),
+            unsaid: Default::default(),
             times: options.receive_times,
             connected: AtomicBool::new(false),
-        })
+        }
     }
 
     /// Sets the peer: what is sent without an address goes there, and only what it sends is received.
@@ -256,6 +267,16 @@ impl UdpSocket {
     /// On a connected socket the kernel hands the ICMP answer to an earlier datagram to a later one, which is then the one
     /// that counts as refused.
     pub fn send(&self, out: &mut Outgoing) -> Result<Sent> {
+        let sent = self.send_quietly(out);
+        self.report();
+        sent
+    }
+
+    /// As [`UdpSocket::send`], for a caller that holds a lock: the log is told nothing before [`UdpSocket::report`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_quietly(&self, out: &mut Outgoing) -> Result<Sent> {
         let mut sent = Sent::default();
         // A run that was refused, perhaps only for GSO: its first datagram alone tells.
         let mut suspect: Option<(io::Error, usize)> = None;
@@ -302,7 +323,22 @@ impl UdpSocket {
         let limit = if size_only { segment.saturating_sub(1) } else { 0 };
         self.gso_limit.fetch_min(limit, Ordering::Relaxed);
         if !self.gso_said.swap(true, Ordering::Relaxed) {
-            tracing::debug!(target: "coop", "GSO of {segment}-byte segments was refused ({error}): sending them singly");
+            *self.unsaid.1.lock().unwrap_or_else(PoisonError::into_inner) =
+                format!("GSO of {segment}-byte segments was refused ({error}): sending them singly");
+            self.unsaid.0.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether there is something to [`report`](UdpSocket::report).
+    pub fn has_report(&self) -> bool {
+        self.unsaid.0.load(Ordering::Relaxed)
+    }
+
+    /// Tells the log what became of earlier sends; with no lock held.
+    pub fn report(&self) {
+        if self.has_report() && self.unsaid.0.swap(false, Ordering::Acquire) {
+            let text = mem::take(&mut *self.unsaid.1.lock().unwrap_or_else(PoisonError::into_inner));
+            tracing::debug!(target: "coop", "{text}");
         }
     }
 }
