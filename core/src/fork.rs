@@ -82,9 +82,20 @@ impl ForkGuard {
 /// For tests: runs `child` in a forked child, which ends with it; true if it said so.
 #[cfg(test)]
 pub(crate) fn run_in_child(child: impl FnOnce() -> bool) -> bool {
+    let pid = start_child(child);
+    let mut status = -1;
+    // SAFETY: `status` is a valid place for the child's status.
+    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    waited == pid && status == 0
+}
+
+/// The first half of [`run_in_child`]: the child's process id. It ends with 0 if `child` says so.
+#[cfg(test)]
+pub(crate) fn start_child(child: impl FnOnce() -> bool) -> i32 {
     // SAFETY: the child runs `child` and ends without exit handlers. The only locks of other threads that it can meet are
     // the allocator's, which glibc makes usable after fork.
     let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork failed");
     if pid == 0 {
         // SAFETY: a call without preconditions; a child that hangs fails the test instead of holding it.
         unsafe { libc::alarm(60) };
@@ -92,10 +103,7 @@ pub(crate) fn run_in_child(child: impl FnOnce() -> bool) -> bool {
         // SAFETY: ends the child at once.
         unsafe { libc::_exit(i32::from(!ok)) };
     }
-    let mut status = -1;
-    // SAFETY: `status` is a valid place for the child's status.
-    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
-    waited == pid && status == 0
+    pid
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! | floor | modules | what they hold |
 //! |---|---|---|
 //! | 0 | [`error`], [`cpu`], [`time`], [`fork`], [`job`], [`gate`], [`priority`], [`slots`], [`thread`], [`log`] | errors, CPU sets and pinning, deadlines, the fork guard, type-erased callbacks, closing without losing what was accepted, ids, library threads, messages |
-//! | 1 | [`pool`], [`event_loop`] | workers with priorities and CPU sets; posts, timers, fd watches and UDP batches on one thread |
+//! | 1 | [`pool`], [`event_loop`], [`shm`] | workers with priorities and CPU sets; posts, timers, fd watches and UDP batches on one thread; memory that processes share, rings and bells in it |
 //! | 2 | [`runtime`], [`task`] | a loop and a pool as one; coroutines that run in a pool or on a loop and move between them |
 //! | 3 | [`supervisor`], [`dag`] | services that live long: hosts, supervisors, executors, and what is told of them; graphs of tasks in the pool and on the loop |
 //! | 4 | [`port`] | named sockets, each with a handler, on the main loop or on threads of their own |
@@ -35,6 +35,7 @@ pub mod port;
 mod primitive;
 pub mod priority;
 pub mod runtime;
+pub mod shm;
 pub mod slots;
 pub mod supervisor;
 pub mod task;
