@@ -170,6 +170,7 @@ impl coop_backoff {
             cap: if cap.is_zero() { delay.max(MINUTE) } else { cap },
             jitter: f64::from(self.jitter_per_mille) / 1000.0,
             calm: if calm.is_zero() { MINUTE } else { calm },
+            burst: 0,
         }))
     }
 

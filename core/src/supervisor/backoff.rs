@@ -53,7 +53,7 @@ mod test {
     const MS: Duration = Duration::from_millis(1);
 
     fn backoff(growth: Growth) -> Backoff {
-        Backoff { delay: 50 * MS, growth, cap: 1000 * MS, jitter: 0.0, calm: 2000 * MS }
+        Backoff { delay: 50 * MS, growth, cap: 1000 * MS, jitter: 0.0, calm: 2000 * MS, burst: 0 }
     }
 
     #[test]
@@ -111,7 +111,7 @@ mod test {
             attempts: u32,
             random in 0.0..=1.0,
         ) {
-            let backoff = Backoff { delay, growth, cap, jitter, calm: Duration::ZERO };
+            let backoff = Backoff { delay, growth, cap, jitter, calm: Duration::ZERO, burst: 0 };
             let before = backoff.before(attempts, random);
             prop_assert!(before <= cap);
             prop_assert!(backoff.before(attempts.saturating_add(1), random) >= before);

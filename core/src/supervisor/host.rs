@@ -18,6 +18,7 @@ use super::{
     context,
     ended::HostEnded,
     filter::Filter,
+    journal::Journal,
     observer::{Item, Observer, ObserverOptions, Place},
     reap,
     service::SupervisorOptions,
@@ -46,11 +47,20 @@ pub struct HostOptions {
     /// Orphans that come to this process, as PID 1 of a container or as a subreaper, are reaped: those that nobody else started, as far
     /// as can be told. A child that other code in this process started and has not reaped within 10 s counts as one.
     pub reap: bool,
+    /// Ends that are trouble are no warnings in the log, which hears of them as of all other events: for an owner that tells of them itself.
+    pub quiet: bool,
 }
 
 impl Default for HostOptions {
     fn default() -> Self {
-        Self { name: "root".into(), root: SupervisorOptions::default(), history: 256, event_loop: None, reap: false }
+        Self {
+            name: "root".into(),
+            root: SupervisorOptions::default(),
+            history: 256,
+            event_loop: None,
+            reap: false,
+            quiet: false,
+        }
     }
 }
 
@@ -75,10 +85,10 @@ impl Host {
     /// # Errors
     /// [`Error::Invalid`] for what the options say of the root, [`Error::Os`] if the process has no descriptor or thread left.
     pub fn new(options: HostOptions) -> Result<Self> {
-        let HostOptions { name, root, history, event_loop: main_loop, reap: reaps } = options;
+        let HostOptions { name, root, history, event_loop: main_loop, reap: reaps, quiet } = options;
         root.check(&name)?;
         let event_loop = EventLoop::new(EventLoopOptions { name: "coop-host".into() })?;
-        let shared = Shared::new(name.clone(), &event_loop, main_loop.as_ref(), history);
+        let shared = Shared::new(name.clone(), &event_loop, main_loop.as_ref(), Journal::new(history).quiet(quiet));
         let tree = Tree::new(&shared, event_loop.handle(), name, root);
         let id = tree.root();
         shared.put_tree(Box::new(tree));

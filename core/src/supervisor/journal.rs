@@ -26,6 +26,7 @@ use crate::{job, slots::Slots};
 #[derive(Debug)]
 pub(super) struct Journal {
     state: Mutex<State>,
+    quiet: bool,
 }
 
 #[derive(Debug)]
@@ -136,7 +137,12 @@ fn wake(wakers: impl IntoIterator<Item = Waker>) {
 impl Journal {
     pub(super) fn new(history: usize) -> Self {
         let (kept, queues, ids) = (VecDeque::new(), Slots::new(), Vec::new());
-        Self { state: Mutex::new(State { last: 0, history, kept, queues, ids, closed: false }) }
+        Self { state: Mutex::new(State { last: 0, history, kept, queues, ids, closed: false }), quiet: false }
+    }
+
+    /// Whether ends that are trouble are no warnings.
+    pub(super) fn quiet(self, quiet: bool) -> Self {
+        Self { quiet, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -168,7 +174,7 @@ impl Journal {
             event
         };
         wake(wakers);
-        log(&event);
+        log(&event, self.quiet);
     }
 
     /// Begins a queue with the last `replay` of the kept events that it wants.
@@ -220,9 +226,10 @@ impl Journal {
     }
 }
 
-/// Trouble is a warning, with its details below; the rest is for who looks closely.
-fn log(event: &Event) {
+/// Trouble is a warning, with its details below, unless the owner tells of ends; the rest is for who looks closely.
+fn log(event: &Event, quiet: bool) {
     match &event.what {
+        What::Ended { .. } if quiet => tracing::debug!(target: "coop", "{event}"),
         What::Ended { normal: false, details: Some(details), .. }
         | What::StartFailed { details: Some(details), .. } => {
             tracing::warn!(target: "coop", "{event}\n{}", details.trim_end());

@@ -104,6 +104,8 @@ pub struct Backoff {
     pub jitter: f64,
     /// After so long without an end, the first delay again.
     pub calm: Duration,
+    /// As long as fewer ends than this have come within `calm`, restarts are not delayed. Up to 1, each is.
+    pub burst: u32,
 }
 
 /// What a supervisor knows of a child: `child_spec` in OTP.

@@ -73,13 +73,13 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(super) fn new(name: String, event_loop: &Handle, main_loop: Option<&Handle>, history: usize) -> Arc<Self> {
+    pub(super) fn new(name: String, event_loop: &Handle, main_loop: Option<&Handle>, journal: Journal) -> Arc<Self> {
         Arc::new(Self {
             fork: ForkGuard::new("host"),
             name,
             event_loop: event_loop.downgrade(),
             main_loop: main_loop.map(Handle::downgrade),
-            journal: Arc::new(Journal::new(history)),
+            journal: Arc::new(journal),
             #[cfg(target_os = "linux")]
             hub: super::remote::Hub::default(),
             tree: Mutex::new(None),

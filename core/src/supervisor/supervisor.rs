@@ -74,6 +74,8 @@ pub enum Verb {
     Add(Service),
     /// [`Supervisor::supervisor`].
     AddSupervisor(String, SupervisorOptions),
+    /// [`Supervisor::start_supervisor`].
+    StartSupervisor(String, SupervisorOptions),
     /// [`Supervisor::start_child`].
     StartChild(Service),
     /// [`Supervisor::start_child_with`].
@@ -232,6 +234,15 @@ impl Supervisor {
         Ok(Self { shared: self.shared.clone(), id })
     }
 
+    /// Starts a supervisor below this one, as [`Supervisor::start_child`] starts a service: it lives as long as this run.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_supervisor(&self, name: impl Into<String>, options: SupervisorOptions) -> Result<Self> {
+        let id = self.call(Verb::StartSupervisor(name.into(), options))?;
+        Ok(Self { shared: self.shared.clone(), id })
+    }
+
     /// The supervisor of this id, which is one of this host.
     ///
     /// # Errors
@@ -325,7 +336,7 @@ impl Supervisor {
     fn begin(&self, verb: Verb, caller: Option<ServiceId>) -> Result<Asked<ServiceId>> {
         match &verb {
             Verb::Add(service) | Verb::StartChild(service) => self.shared.check(service)?,
-            Verb::AddSupervisor(name, options) => options.check(name)?,
+            Verb::AddSupervisor(name, options) | Verb::StartSupervisor(name, options) => options.check(name)?,
             _ => {}
         }
         let id = self.id;

@@ -160,7 +160,10 @@ pub fn watchdog() -> Option<Duration> {
 pub fn listen_fds() -> Result<Vec<(String, RawFd)>> {
     match sd_notify::listen_fds_with_names() {
         Ok(sockets) => Ok(sockets.map(|(fd, name)| (name, fd)).collect()),
-        Err(error) => Err(Error::Invalid(format!("LISTEN_FDS: {error}"))),
+        Err(error) => {
+            let given = env::var_os("LISTEN_FDS").unwrap_or_default();
+            Err(Error::Invalid(format!("LISTEN_FDS={}: {error}", given.display())))
+        }
     }
 }
 

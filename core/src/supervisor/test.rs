@@ -4,6 +4,7 @@ mod basic;
 mod children;
 mod escalation;
 mod inside;
+mod late;
 mod observers;
 mod places;
 mod processes;

@@ -51,7 +51,7 @@ impl NativeHost {
         reap: bool,
     ) -> PyResult<Self> {
         let root = options::root(py, strategy, intensity, period, auto_shutdown)?;
-        let options = HostOptions { name: name.clone(), root, history, event_loop: None, reap };
+        let options = HostOptions { name: name.clone(), root, history, event_loop: None, reap, quiet: false };
         let host = py.detach(|| Host::new(options)).or_raise(py)?;
         let root = NativeSupervisor::new(host.root().clone());
         Ok(Self { owner: Mutex::new(Some(Arc::new(host))), root, name })

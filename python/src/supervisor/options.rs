@@ -104,6 +104,7 @@ impl NativeService {
                 cap: time("cap", cap)?,
                 jitter,
                 calm: time("calm", calm)?,
+                burst: 0,
             })
         });
         let service = Service {

@@ -28,8 +28,9 @@ pub(super) fn explain(attendant: &Handle, because: Because, context: &Context) {
             }
         });
         if let Some(Some(text)) = text {
+            // Kept before it is logged: whoever hears of it there may let the run end.
+            context.explain(text.clone());
             tracing::warn!(target: "coop", "{} missed its watchdog's time:\n{}", context.path(), text.trim_end());
-            context.explain(text);
         }
     });
 }

@@ -70,6 +70,8 @@ pub(super) struct Child {
     pub(super) parked: bool,
     /// Restarts since the last calm time, for the backoff.
     pub(super) attempts: u32,
+    /// When its last faults were, as far as its backoff's burst asks for them.
+    pub(super) recent: VecDeque<Duration>,
     /// When it was last ready.
     pub(super) since: Duration,
     pub(super) work: Option<(Token, Work)>,
@@ -93,10 +95,31 @@ impl Child {
             fresh: false,
             parked: false,
             attempts: 0,
+            recent: VecDeque::new(),
             since: Duration::ZERO,
             work: None,
             verbs: VecDeque::new(),
         }
+    }
+
+    /// The delay before the restart that follows a fault at `now`.
+    pub(super) fn delay(&mut self, now: Duration, random: f64) -> Duration {
+        let Some(backoff) = self.rules.backoff else { return Duration::ZERO };
+        if backoff.burst > 1 {
+            self.recent.push_back(now);
+            while self.recent.len() > backoff.burst as usize
+                || self.recent.front().is_some_and(|first| now.saturating_sub(*first) >= backoff.calm)
+            {
+                self.recent.pop_front();
+            }
+            // Once delayed it goes on until it is calm: delays keep the ends apart.
+            if self.attempts == 0 && self.recent.len() < backoff.burst as usize {
+                return Duration::ZERO;
+            }
+        }
+        let delay = backoff.before(self.attempts, random);
+        self.attempts = self.attempts.saturating_add(1);
+        delay
     }
 
     pub(super) fn runs(&self) -> bool {

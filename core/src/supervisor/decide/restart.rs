@@ -60,8 +60,7 @@ impl State {
 
     fn restart(&mut self, id: ServiceId, fault: Fault) {
         let Some(child) = self.children.get_mut(id) else { return };
-        let delay = child.rules.backoff.map(|backoff| backoff.before(child.attempts, self.random)).unwrap_or_default();
-        child.attempts = child.attempts.saturating_add(1);
+        let delay = child.delay(self.now, self.random);
         if fault == Fault::End && delay.is_zero() {
             child.next = Next::Start;
         } else {

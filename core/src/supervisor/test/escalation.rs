@@ -82,7 +82,7 @@ fn tree() {
 }
 
 fn backoff(delay: Duration) -> Option<Backoff> {
-    Some(Backoff { delay, growth: Growth::Fixed, cap: delay, jitter: 0.0, calm: LONG })
+    Some(Backoff { delay, growth: Growth::Fixed, cap: delay, jitter: 0.0, calm: LONG, burst: 0 })
 }
 
 #[test]

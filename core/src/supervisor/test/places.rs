@@ -144,8 +144,9 @@ fn callbacks_say_themselves_when_they_have_ended() {
             if context.run() == 1 {
                 return Err("not yet".into());
             }
-            context.ready();
+            // Before it says so: whoever waits for that takes it.
             begun.lock().unwrap().push(end);
+            context.ready();
             Ok(())
         },
         move |_| {

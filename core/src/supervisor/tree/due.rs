@@ -1,4 +1,8 @@
 //! What a run may not miss: being ready, its beats, its end.
+//!
+//! Beats are judged by a host that runs itself: one that looks late, because it or the whole machine stood still (a stopped job, a paused
+//! container, a debugger), could not hear any, and gives them their time once more. Nor are they judged of those who are about to be asked to
+//! stop: what ends beats no more.
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +28,9 @@ use crate::supervisor::{
 
 /// Longer than a deadline is ever waited for, and within what the clock can hold.
 const FAR: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// A host that looks later than this, and than a sixteenth of the time that a run had, did not run itself.
+const LATE: Duration = Duration::from_millis(50);
 
 /// When a run last beat, as nanoseconds since it began.
 #[derive(Debug)]
@@ -77,24 +84,41 @@ pub(super) fn reporter(link: &Link, id: ServiceId, run: u64, beats: Arc<Beats>) 
     })
 }
 
+/// What a run may miss.
+struct Due {
+    at: Instant,
+    /// Why it would be ended then.
+    because: Because,
+    /// How often it beats, if it is that.
+    every: Option<Duration>,
+}
+
+impl Due {
+    /// Whether it can only be that the host did not run.
+    fn is_late(&self, now: Instant) -> bool {
+        self.every.is_some_and(|every| now.saturating_duration_since(self.at) > LATE.max(every / 16))
+    }
+}
+
 impl Run {
-    /// What it may miss next, and why it would be ended then.
-    fn due(&self, service: Option<&Service>) -> Option<(Instant, Because)> {
+    /// What it may miss next.
+    fn due(&self, service: Option<&Service>) -> Option<Due> {
+        let once = |because| Some(Due { at: self.deadline?, because, every: None });
         match (self.phase, self.because) {
             (Phase::Up, _) if self.ready => {
                 let service = service?;
                 let beats = &self.beats;
-                let progress = self.watchdog.or(service.watchdog).and_then(|every| beats.due(&beats.progress, every));
-                let progress = progress.map(|due| (due.max(self.extended.unwrap_or(due)), Because::Watchdog));
-                let alive = service.liveness.and_then(|every| beats.due(&beats.alive, every));
-                let alive = alive.map(|due| (due, Because::Liveness));
-                progress.into_iter().chain(alive).min_by_key(|(due, _)| *due)
+                let due =
+                    |beat, every, because| beats.due(beat, every).map(|at| Due { at, because, every: Some(every) });
+                let progress = self.watchdog.or(service.watchdog);
+                let progress = progress.and_then(|every| due(&beats.progress, every, Because::Watchdog));
+                let progress = progress.map(|due| Due { at: due.at.max(self.extended.unwrap_or(due.at)), ..due });
+                let alive = service.liveness.and_then(|every| due(&beats.alive, every, Because::Liveness));
+                progress.into_iter().chain(alive).min_by_key(|due| due.at)
             }
-            (Phase::Up, _) => Some((self.deadline?, Because::ReadyDeadline)),
-            (_, Some(because @ (Because::ReadyDeadline | Because::Watchdog | Because::Liveness))) => {
-                Some((self.deadline?, because))
-            }
-            _ => Some((self.deadline?, Because::ShutdownDeadline)),
+            (Phase::Up, _) => once(Because::ReadyDeadline),
+            (_, Some(because @ (Because::ReadyDeadline | Because::Watchdog | Because::Liveness))) => once(because),
+            _ => once(Because::ShutdownDeadline),
         }
     }
 }
@@ -122,17 +146,24 @@ impl Tree {
 
     /// The same for its beats.
     pub(super) fn arm_beats(&mut self, id: ServiceId, number: u64) {
-        let due = self.due(id, number).map(|(due, _)| due);
+        let due = self.due(id, number).map(|due| due.at);
         self.arm_at(id, number, due);
     }
 
-    fn due(&mut self, id: ServiceId, number: u64) -> Option<(Instant, Because)> {
+    fn due(&mut self, id: ServiceId, number: u64) -> Option<Due> {
+        let parent = self.node(id)?.parent;
+        let stops =
+            parent.and_then(|parent| self.node(parent)?.current.as_ref()).is_some_and(|run| run.phase != Phase::Up);
         let node = self.nodes.get_mut(id.0)?;
         let service = match &node.kind {
             Kind::Service(service) => Some(service.clone()),
             Kind::Supervisor(_) => None,
         };
-        node.run_mut(number)?.due(service.as_deref())
+        let run = node.run_mut(number)?;
+        if stops && run.ready && run.phase == Phase::Up {
+            return None;
+        }
+        run.due(service.as_deref())
     }
 
     /// It must make progress so often from now on.
@@ -164,14 +195,18 @@ impl Tree {
     pub(super) fn overdue(&mut self, id: ServiceId, number: u64) {
         let Some(run) = self.node(id).and_then(|node| node.run_mut(number)) else { return };
         run.timer = None;
-        let phase = run.phase;
-        let Some((due, because)) = self.due(id, number) else { return };
-        if due > Instant::now() {
-            return self.arm_at(id, number, Some(due));
+        let (phase, beats, now) = (run.phase, run.beats.clone(), Instant::now());
+        let Some(due) = self.due(id, number) else { return };
+        if due.at > now {
+            return self.arm_at(id, number, Some(due.at));
         }
-        match (phase, because) {
-            (Phase::Up, Because::ReadyDeadline) => self.stop_run(id, number, because),
-            (Phase::Up | Phase::Asked, _) => self.kill_run(id, number, because),
+        if due.is_late(now) {
+            beats.begin();
+            return self.arm_beats(id, number);
+        }
+        match (phase, due.because) {
+            (Phase::Up, Because::ReadyDeadline) => self.stop_run(id, number, due.because),
+            (Phase::Up | Phase::Asked, _) => self.kill_run(id, number, due.because),
             (Phase::Killed, _) => self.disown(id, number),
         }
     }

@@ -36,8 +36,14 @@ impl Tree {
         caller: Option<ServiceId>,
         teller: Teller<Result<ServiceId>>,
     ) {
-        let added =
-            matches!(verb, Verb::Add(_) | Verb::AddSupervisor(..) | Verb::StartChild(_) | Verb::StartChildWith(_));
+        let added = matches!(
+            verb,
+            Verb::Add(_)
+                | Verb::AddSupervisor(..)
+                | Verb::StartSupervisor(..)
+                | Verb::StartChild(_)
+                | Verb::StartChildWith(_)
+        );
         match self.prepare(id, verb, caller) {
             Ok((child, verb)) => {
                 let token = Token(self.waiting.insert(Waiting { teller, child, added }));
@@ -62,6 +68,15 @@ impl Tree {
             Verb::AddSupervisor(name, options) => {
                 let child = self.add_node(id, name, Kind::Supervisor(Box::new(Sup::new(options))), Args::None)?;
                 Ok((child, decide::Verb::Add(child, self.rules(child)?)))
+            }
+            Verb::StartSupervisor(name, options) => {
+                if self.strategy(id)? == Strategy::SimpleOneForOne {
+                    return Err(Error::Invalid(format!(
+                        "supervisor {name:?}: the children of a simple_one_for_one supervisor are made of its template: start_child_with"
+                    )));
+                }
+                let child = self.add_node(id, name, Kind::Supervisor(Box::new(Sup::new(options))), Args::None)?;
+                Ok((child, decide::Verb::StartChild(child, self.rules(child)?)))
             }
             Verb::StartChild(service) => {
                 if self.strategy(id)? == Strategy::SimpleOneForOne {

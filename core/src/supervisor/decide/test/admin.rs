@@ -114,7 +114,7 @@ fn count_children_supervisor() {
 /// One that waits for its next try is there, and not active.
 #[test]
 fn count_restarting_children() {
-    let slow = Backoff { delay: SECOND, growth: Default::default(), cap: SECOND, jitter: 0.0, calm: SECOND };
+    let slow = Backoff { delay: SECOND, growth: Default::default(), cap: SECOND, jitter: 0.0, calm: SECOND, burst: 0 };
     let mut world =
         started(flags(Strategy::OneForOne, None), [Rules { backoff: Some(slow), ..permanent("a") }, permanent("b")]);
     world.crash("a");

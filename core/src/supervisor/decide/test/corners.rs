@@ -5,7 +5,7 @@ use crate::supervisor::service::Growth;
 
 fn slow(seconds: u64, growth: Growth) -> Option<Backoff> {
     let delay = SECOND * seconds as u32;
-    Some(Backoff { delay, growth, cap: delay * 8, jitter: 0.0, calm: SECOND * 100_000 })
+    Some(Backoff { delay, growth, cap: delay * 8, jitter: 0.0, calm: SECOND * 100_000, burst: 0 })
 }
 
 /// In a hand-over of `a` the predecessor is being stopped, and the successor has died meanwhile.

@@ -290,7 +290,8 @@ impl Model {
         let significant = kid.rules.significant;
         kid.wanted = false;
         self.settle_gone(place);
-        let others = self.kids.iter().any(|kid| kid.rules.significant && !kid.gone && (kid.runs() || kid.wanted));
+        let others = self.kids.iter().any(|kid| kid.rules.significant && !kid.gone && (kid.runs() || kid.wanted))
+            || self.coming().any(|rules| rules.significant);
         expected.auto_shutdown = significant
             && match self.flags.auto_shutdown {
                 AutoShutdown::Never => false,
@@ -407,6 +408,20 @@ impl Model {
         }
     }
 
+    /// Those that verbs have brought and that wait for their siblings before they are started. Its verb came before whatever comes now.
+    fn coming(&self) -> impl Iterator<Item = &Rules> {
+        let brought = self.verbs.values().filter_map(|(verb, _)| match verb {
+            Verb::Add(id, rules) | Verb::StartChild(id, rules) => Some((id, rules)),
+            _ => None,
+        });
+        let is_new = |(id, rules): &(&ServiceId, &Rules)| {
+            self.phase == Phase::Up
+                && self.place(**id).is_none()
+                && self.kids.iter().all(|kid| kid.gone || kid.rules.id != rules.id)
+        };
+        brought.filter(is_new).map(|(_, rules)| rules)
+    }
+
     /// A child that a verb has brought.
     fn join(&mut self, id: ServiceId) -> usize {
         let found = self.verbs.values().find_map(|(verb, _)| match verb {
@@ -460,7 +475,8 @@ impl Model {
             return;
         }
         match verb {
-            Verb::Add(id, rules) if self.phase == Phase::Down || self.ending => {
+            // One that was being started when the end began is there already.
+            Verb::Add(id, rules) if (self.phase == Phase::Down || self.ending) && self.place(id).is_none() => {
                 self.verbs.insert(token, (Verb::Add(id, rules), false));
                 let place = self.join(id);
                 self.kids[place].wanted = false;
@@ -471,6 +487,7 @@ impl Model {
                     let kid = &mut self.kids[place];
                     assert!(!kid.runs(), "terminated, and runs");
                     (kid.wanted, kid.parked) = (false, false);
+                    self.settle_gone(place);
                 }
             }
             Verb::DeleteChild(id) => {

@@ -6,7 +6,7 @@ use crate::supervisor::service::Growth;
 const MS: Duration = Duration::from_millis(1);
 
 fn slow(delay: Duration) -> Option<Backoff> {
-    Some(Backoff { delay, growth: Growth::Exponential, cap: delay * 4, jitter: 0.0, calm: SECOND * 10 })
+    Some(Backoff { delay, growth: Growth::Exponential, cap: delay * 4, jitter: 0.0, calm: SECOND * 10, burst: 0 })
 }
 
 #[test]
@@ -29,8 +29,35 @@ fn a_backoff_grows_and_calm_resets_it() {
 }
 
 #[test]
+fn a_burst_is_restarted_at_once_and_what_goes_on_is_delayed() {
+    let backoff = slow(SECOND / 20).map(|slow| Backoff { cap: SECOND, calm: SECOND * 2, burst: 5, ..slow });
+    let mut world = started(flags(Strategy::OneForOne, None), [Rules { backoff, ..permanent("a") }]);
+    // Four within any two seconds, for as long as it takes.
+    for _ in 0..20 {
+        world.crash("a");
+        world.saw("start a");
+        world.pass(SECOND / 2);
+    }
+    world.pass(SECOND * 2);
+    for _ in 0..4 {
+        world.crash("a");
+        world.saw("start a");
+    }
+    for delay in ["50ms", "100ms", "200ms", "400ms", "800ms", "1s", "1s"] {
+        world.crash("a");
+        world.saw(&format!("delay a {delay}"));
+        world.pass(SECOND);
+        world.saw("start a");
+    }
+    // Calm for once.
+    world.pass(SECOND * 2);
+    world.crash("a");
+    world.saw("start a");
+}
+
+#[test]
 fn jitter_shortens() {
-    let jitter = Backoff { delay: SECOND, growth: Growth::Fixed, cap: SECOND, jitter: 0.5, calm: SECOND };
+    let jitter = Backoff { delay: SECOND, growth: Growth::Fixed, cap: SECOND, jitter: 0.5, calm: SECOND, burst: 0 };
     let mut world = started(flags(Strategy::OneForOne, None), [Rules { backoff: Some(jitter), ..permanent("a") }]);
     world.random = 0.5;
     world.crash("a");

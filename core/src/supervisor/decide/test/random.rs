@@ -165,8 +165,14 @@ impl Runner {
         if child.stubborn {
             self.world.stubborn(name);
         }
-        let backoff =
-            Backoff { delay: SECOND / 10, growth: Growth::Exponential, cap: SECOND, jitter: 0.0, calm: SECOND * 5 };
+        let backoff = Backoff {
+            delay: SECOND / 10,
+            growth: Growth::Exponential,
+            cap: SECOND,
+            jitter: 0.0,
+            calm: SECOND * 5,
+            burst: 0,
+        };
         let rules = Rules {
             significant: child.significant,
             backoff: child.slow.then_some(backoff),

@@ -132,7 +132,7 @@ fn auto_shutdown_never() {
 /// One that waits for its restart is still to come.
 #[test]
 fn auto_shutdown_all_counts_who_is_being_restarted() {
-    let slow = Backoff { delay: SECOND, growth: Default::default(), cap: SECOND, jitter: 0.0, calm: SECOND };
+    let slow = Backoff { delay: SECOND, growth: Default::default(), cap: SECOND, jitter: 0.0, calm: SECOND, burst: 0 };
     let waits = Rules { backoff: Some(slow), ..significant(transient("a")) };
     let mut world = world(AutoShutdown::AllSignificant, [waits, significant(transient("b"))]);
     world.crash("a");
@@ -142,6 +142,26 @@ fn auto_shutdown_all_counts_who_is_being_restarted() {
     world.saw("start a");
     world.ends("a", true);
     world.saw("auto shutdown, end");
+}
+
+/// Whose verb came before the end of the last other one, and waits for its siblings.
+#[test]
+fn auto_shutdown_all_counts_who_is_about_to_be_started() {
+    let mut world = started(
+        Flags { auto_shutdown: AutoShutdown::AllSignificant, ..flags(Strategy::OneForAll, None) },
+        [significant(transient("a"))],
+    );
+    world.post_child(permanent("slow"));
+    world.script("slow", &[Begin::Hang]);
+    world.post_child(significant(transient("b")));
+    world.settle();
+    world.saw("start slow");
+    world.ends("a", true);
+    world.saw("");
+    world.begins("slow", Begin::Ready);
+    world.saw("start b");
+    world.ends("b", true);
+    world.saw("auto shutdown, stop slow, forget slow, forget b, end");
 }
 
 /// What was terminated, or never ran, is nobody to wait for.

@@ -241,3 +241,20 @@ fn stop_ends_a_hanging_restart_loop() {
         assert!(world.ended);
     }
 }
+
+/// A temporary child that was terminated while it waited is gone: a restart of its siblings neither brings it back nor waits for it.
+#[test]
+fn a_temporary_child_terminated_between_two_tries_stays_away() {
+    let mut world = World::new(flags(Strategy::OneForAll, 5));
+    world.add(Rules { park: true, park_at_start: true, ..temporary("a") }).unwrap();
+    world.add(permanent("b")).unwrap();
+    world.script("a", &[Begin::Fail]);
+    world.start();
+    world.terminate("a").unwrap();
+    world.take_log();
+    world.crash("b");
+    world.saw("start b");
+    world.stop();
+    world.start();
+    world.running("a b");
+}

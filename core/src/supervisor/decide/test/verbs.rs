@@ -144,3 +144,27 @@ fn add_while_it_stops_is_there_when_it_is_started_again() {
     world.start();
     world.saw("stop a, end, start a, start b, started");
 }
+
+/// One that is started when its supervisor is stopped is there, whether it was ready before its turn to stop came or after.
+#[test]
+fn what_is_being_added_when_the_stop_comes_is_there() {
+    for ready_first in [true, false] {
+        let mut world = started(flags(Strategy::OneForOne, 5), []);
+        let id = world.new_id("a");
+        world.script("a", &[Begin::Hang]);
+        let added = world.post(Verb::Add(id, permanent("a")));
+        world.post_child(permanent("b"));
+        world.stubborn("b");
+        world.settle();
+        world.stop();
+        world.saw("start a, start b, stop b");
+        if ready_first {
+            world.begins("a", Begin::Ready);
+            assert_eq!(world.answer(added), Some(Ok(())));
+        }
+        world.heal();
+        assert!(world.ended);
+        world.start();
+        world.running("a");
+    }
+}

@@ -63,6 +63,7 @@ fn sup_start_map_faulty_specs() {
         cap: Duration::from_secs(1),
         jitter: 1.0,
         calm: Duration::ZERO,
+        burst: 0,
     };
     let a = || service("a");
     Service { backoff: Some(valid), park: true, park_at_start: true, ..a() }.check().unwrap();

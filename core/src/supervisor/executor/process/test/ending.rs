@@ -66,14 +66,18 @@ fn a_stopped_process_hears_that_it_is_asked() {
 #[test]
 fn nothing_of_the_group_outlives_it() {
     for end in ["exit 0", "kill -SEGV $$", "wait"] {
-        for process in both(shell(&format!(
-            "trap '' TERM; (trap '' TERM HUP; sleep 1000 & echo $!; exec sleep 1001) & echo $!; wait_for() {{ :; }}; sleep 0.05; {end}"
-        ))) {
+        let scratch = Scratch::new("group");
+        let script = format!(
+            "trap '' TERM; (trap '' TERM HUP; sleep 1000 & echo $!; exec sleep 1001) & echo $!; while [ ! -e go ]; do sleep 0.01; done; {end}"
+        );
+        for process in both(shell(&script).directory(&scratch.0)) {
+            let _ = fs::remove_file(scratch.0.join("go"));
             let (sink, kept) = keeping();
             let process = Process { output: Output { stdout: sink, ..process.output }, ..process };
             let mut run = begin(&process).unwrap();
             let pids = || kept.lock().unwrap().iter().map(|line| line.text.parse().unwrap()).collect::<Vec<i32>>();
             run.until(|| (pids().len() == 2).then_some(()));
+            scratch.file("go", "", 0o600);
             if end == "wait" {
                 assert!(pids().iter().all(|pid| is_alive(*pid)));
                 run.running.ask();
