@@ -5,17 +5,21 @@
 //! lay behind its process when it was made, and one relaxed load per call compares: the count is raised in the child
 //! by a handler of `pthread_atfork`, and no call asks for its process id.
 
+mod only_here;
+
 use std::sync::{
     Once,
     atomic::{AtomicU64, Ordering},
 };
 
+pub(crate) use self::only_here::{OnlyHere, Private};
 use crate::error::{Error, Result};
 
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    only_here::let_go();
 }
 
 /// For a child that was made without `fork`, whose handlers did not run: what they would have done. To be called in the child, first of all.
@@ -32,7 +36,7 @@ impl Process {
     pub fn current() -> Self {
         static INSTALL: Once = Once::new();
         INSTALL.call_once(|| {
-            // SAFETY: `in_child` only touches a lock-free atomic, which is allowed between fork and exec, and lives as
+            // SAFETY: `in_child` only touches lock-free atomics and makes system calls, which is allowed between fork and exec, and lives as
             // long as the program: the library is linked with -z nodelete.
             let failed = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
             assert_eq!(failed, 0, "pthread_atfork: out of memory");

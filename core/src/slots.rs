@@ -96,6 +96,11 @@ impl<T> Slots<T> {
         slot.value.take()
     }
 
+    /// Every value, with its id.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u64, &T)> {
+        (0u32..).zip(&self.slots).filter_map(|(index, slot)| Some((self.id_at(index), slot.value.as_ref()?)))
+    }
+
     /// Takes every value out, with the id that it had.
     pub fn take_all(&mut self) -> Vec<(u64, T)> {
         let in_use = (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX))

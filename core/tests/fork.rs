@@ -130,7 +130,7 @@ fn a_callback_forks_and_the_childs_run_ends_with_it() {
 /// A port set whose locks another thread may hold at the moment of the fork.
 #[test]
 fn a_port_set_and_its_contexts_are_refused_in_the_child() {
-    use coop_core::port::{Batch, Context, Handler, Outcome, Port, PortSet, PortSetOptions};
+    use coop_core::port::{Batch, Context, Handler, Making, Outcome, Port, PortSet, PortSetOptions};
     struct Nothing;
     impl Handler for Nothing {
         fn on_batch(&mut self, _: &Context, _: &mut Batch) -> Outcome {
@@ -138,12 +138,15 @@ fn a_port_set_and_its_contexts_are_refused_in_the_child() {
         }
     }
     let (tell, told) = mpsc::channel();
-    let build = Box::new(move |ctx: &Context| {
+    let making = Making::By(Box::new(move |ctx: &Context| {
         tell.send(ctx.clone()).unwrap();
         Ok(Box::new(Nothing) as Box<dyn Handler>)
-    });
-    let bind = "127.0.0.1:0".parse().unwrap();
-    let set = PortSet::new(PortSetOptions::threads(), vec![Port { name: "P".into(), bind, connect: None, build }]);
+    }));
+    let bind: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let set = PortSet::new(
+        PortSetOptions::threads(),
+        vec![Port { name: "P".into(), bind: bind.into(), connect: None, making }],
+    );
     let set = set.unwrap();
     set.start().unwrap();
     let context = told.recv().unwrap();

@@ -136,7 +136,8 @@ pub unsafe extern "C" fn coop_port_context_address(
 ) -> coop_status {
     guard!({
         // SAFETY: a context whose handler was not dropped yet.
-        let address = unsafe { borrow(context, "context") }?.context.address();
+        let address = unsafe { borrow(context, "context") }?.context.address().as_ip();
+        let address = address.expect("a port of datagrams has an IP address");
         wanted(out, "out")?;
         // SAFETY: `out` is there, and is a place for an address.
         unsafe { out.write(coop_address::of(&address)) };

@@ -336,7 +336,7 @@ unsafe fn set_options(options: *const coop_port_set_options) -> Result<PortSetOp
         Some(unsafe { coop_event_loop::handle(read.event_loop) }?)
     };
     let buffer_bytes = if read.buffer_bytes == 0 { BUFFER_BYTES } else { read.buffer_bytes };
-    Ok(PortSetOptions { mode, event_loop, buffer_bytes })
+    Ok(PortSetOptions { mode, event_loop, buffer_bytes, ..PortSetOptions::threads() })
 }
 
 /// A port's options in the core's terms; owns nothing of C's.
@@ -397,6 +397,6 @@ impl Part {
     }
 
     fn own(self) -> Port {
-        Port { name: self.name, bind: self.bind, connect: self.connect, build: self.handler.own() }
+        Port { name: self.name, bind: self.bind.into(), connect: self.connect, making: self.handler.own().into() }
     }
 }

@@ -7,8 +7,7 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 use super::{Mode, handler::Message, worker::Worker};
 use crate::{
     error::{Error, Refused, Result},
-    event_loop::TimerId,
-    time::Deadline,
+    event_loop::{TimerId, stream::Address},
 };
 
 /// A handler's way to its port. It may be kept, and used from any thread; when the port has ended, its calls answer
@@ -31,13 +30,43 @@ impl Context {
     }
 
     /// The address that the port's socket is bound to.
-    pub fn address(&self) -> SocketAddr {
-        self.worker.address
+    pub fn address(&self) -> &Address {
+        &self.worker.address
+    }
+
+    /// Whether the port takes connections, and not datagrams.
+    pub fn takes_connections(&self) -> bool {
+        self.worker.connections.is_some()
     }
 
     /// The set's mode.
     pub fn mode(&self) -> Mode {
         self.worker.mode
+    }
+
+    /// Which worker of its port this is, from 1. Only in PROCESS mode is there ever a second one.
+    pub fn run(&self) -> u64 {
+        self.worker.run
+    }
+
+    /// Saves the handler's state, in the place of what was saved before. In PROCESS mode the next worker of the port has it, whatever
+    /// this one ends by; a save that is cut short leaves the one before.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for more than the set's `saved_bytes`; [`Error::Closed`] in a worker whose port another one has taken over;
+    /// [`Error::Forked`].
+    pub fn save(&self, state: &[u8]) -> Result<()> {
+        self.worker.check_fork()?;
+        self.worker.saved.save(state)
+    }
+
+    /// What was saved last; `None` if nothing was.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the memory between the workers was damaged, [`Error::Forked`].
+    pub fn saved(&self) -> Result<Option<Vec<u8>>> {
+        self.worker.check_fork()?;
+        self.worker.saved.get()
     }
 
     /// Sends a datagram to an address, or to the connected peer. What a callback sends leaves in batches, at the latest
@@ -90,11 +119,25 @@ impl Context {
     /// Sends a message to another port of the set: `on_message` there, in the order of sending.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name that is no port of the set, [`Error::Closed`]; the message comes back.
+    /// [`Error::Invalid`] for a name that is no port of the set, and for a message that is longer than may wait; [`Error::QueueFull`] while that port does
+    /// not keep up and as many of this one's wait as may ([`PortSetOptions::message_bytes`](super::PortSetOptions::message_bytes)); [`Error::Closed`]. In
+    /// PROCESS mode also [`Error::QueueFull`] while it is gone, and [`Error::Invalid`] for what no other process understands. The message comes back.
     pub fn send(&self, port: &str, message: Message) -> Result<(), Refused<Message>> {
         match self.worker.members() {
             Some(members) => members.send(&self.worker.name, port, message),
             None => Err(Refused::new(Error::Closed("port set"), message)),
+        }
+    }
+
+    /// As [`Context::send`], of [`Bytes`](super::Bytes) (tag 0) or [`Encoded`](super::Encoded) whose bytes are the caller's: in PROCESS mode they are
+    /// copied once, to where the other process finds them.
+    ///
+    /// # Errors
+    /// As [`Context::send`].
+    pub fn send_bytes(&self, port: &str, tag: u32, bytes: &[u8]) -> Result<()> {
+        match self.worker.members() {
+            Some(members) => members.send_bytes(&self.worker.name, port, tag, bytes),
+            None => Err(Error::Closed("port set")),
         }
     }
 
@@ -120,7 +163,7 @@ impl Context {
             return;
         }
         if let Some(members) = self.worker.members() {
-            members.request_stop(Deadline::after(Some(Duration::ZERO)));
+            members.ask_stop();
         }
     }
 }

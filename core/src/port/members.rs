@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    handler::{Build, Message},
+    handler::{Build, Encoded, Message},
     worker::Worker,
 };
 use crate::{
@@ -28,8 +28,21 @@ struct Progress {
     unasked: bool,
 }
 
+/// The rest of a set whose other ports are in other processes.
+pub(super) trait Outside: Send + Sync {
+    /// Asks the whole set to stop.
+    fn stop(&self);
+
+    /// Sends a message to a port that is not of this process.
+    fn send(&self, port: &str, message: Message) -> Result<(), Refused<Message>>;
+
+    /// The same of bytes, without a message being made of them.
+    fn send_bytes(&self, port: &str, tag: u32, bytes: &[u8]) -> Result<()>;
+}
+
 pub(super) struct Members {
     pub(super) workers: Vec<Arc<Worker>>,
+    outside: Option<Box<dyn Outside>>,
     progress: Mutex<Progress>,
     changed: Condvar,
     /// What was posted to the ports' loops. A loop that is not run any more, and perhaps never again, leaves it lying.
@@ -69,8 +82,8 @@ impl Drop for Asked {
 }
 
 impl Members {
-    pub(super) fn new(workers: Vec<Arc<Worker>>) -> Self {
-        Self { workers, progress: Mutex::default(), changed: Condvar::new(), asked: Mutex::default() }
+    pub(super) fn new(workers: Vec<Arc<Worker>>, outside: Option<Box<dyn Outside>>) -> Self {
+        Self { workers, outside, progress: Mutex::default(), changed: Condvar::new(), asked: Mutex::default() }
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -82,17 +95,35 @@ impl Members {
         self.changed.notify_all();
     }
 
-    pub(super) fn find(&self, port: &str) -> Result<&Arc<Worker>> {
-        self.workers.iter().find(|worker| worker.name == port).ok_or_else(|| {
-            let names: Vec<_> = self.workers.iter().map(|worker| worker.name.as_str()).collect();
-            Error::Invalid(format!("no port {port:?} in this set: its ports are {}", names.join(", ")))
-        })
+    fn find(&self, port: &str) -> Option<&Arc<Worker>> {
+        self.workers.iter().find(|worker| worker.name == port)
+    }
+
+    fn unknown(&self, port: &str) -> Error {
+        let names: Vec<_> = self.workers.iter().map(|worker| worker.name.as_str()).collect();
+        Error::Invalid(format!("no port {port:?} in this set: its ports are {}", names.join(", ")))
     }
 
     pub(super) fn send(&self, sender: &str, port: &str, message: Message) -> Result<(), Refused<Message>> {
-        match self.find(port) {
-            Ok(worker) => worker.take_message(sender, message),
-            Err(error) => Err(Refused::new(error, message)),
+        match (self.find(port), &self.outside) {
+            (Some(worker), _) => worker.take_message(sender, message),
+            (None, Some(outside)) => outside.send(port, message),
+            (None, None) => Err(Refused::new(self.unknown(port), message)),
+        }
+    }
+
+    pub(super) fn send_bytes(&self, sender: &str, port: &str, tag: u32, bytes: &[u8]) -> Result<()> {
+        match (self.find(port), &self.outside) {
+            (None, Some(outside)) => outside.send_bytes(port, tag, bytes),
+            _ => self.send(sender, port, Encoded::message(tag, bytes.to_vec())).map_err(|refused| refused.error),
+        }
+    }
+
+    /// Asks the whole set to stop, on behalf of one of its handlers.
+    pub(super) fn ask_stop(&self) {
+        match &self.outside {
+            Some(outside) => outside.stop(),
+            None => self.request_stop(Deadline::after(Some(Duration::ZERO))),
         }
     }
 

@@ -1,18 +1,25 @@
 use std::{
-    net::UdpSocket as StdSocket,
+    net::{SocketAddr, UdpSocket as StdSocket},
     sync::{
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
     thread,
+    time::Duration,
 };
 
-use super::*;
-use crate::event_loop::{RunMode, TimerId};
+use super::{options::MIN_BUFFER, *};
+use crate::{
+    error::{Error, Result},
+    event_loop::{EventLoop, EventLoopOptions, Handle, RunMode, TimerId},
+};
 
 mod life;
+mod messages;
+mod named;
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 
 /// What a test's handler tells the test.
 #[derive(Debug, PartialEq)]
@@ -73,7 +80,12 @@ fn local() -> SocketAddr {
 }
 
 fn port(name: &str, handler: impl Handler + 'static) -> Port {
-    Port { name: name.into(), bind: local(), connect: None, build: Box::new(|_| Ok(Box::new(handler))) }
+    Port {
+        name: name.into(),
+        bind: local().into(),
+        connect: None,
+        making: Making::By(Box::new(|_| Ok(Box::new(handler)))),
+    }
 }
 
 /// A set of one echo in either mode, with what it tells and a client; SINGLE runs on a loop with a thread of its own.
@@ -89,7 +101,7 @@ fn fixture(mode: Mode) -> Fixture {
     event_loop.start().unwrap();
     let options = match mode {
         Mode::Single => PortSetOptions::single(event_loop.handle()),
-        Mode::Thread => PortSetOptions::threads(),
+        _ => PortSetOptions::threads(),
     };
     let (tell, told) = mpsc::channel();
     let set = PortSet::new(options, vec![port("ECHO", Echo { tell })]).unwrap();
@@ -232,14 +244,16 @@ fn a_start_that_fails_releases_everything_and_says_why() {
     let occupied = StdSocket::bind(local()).unwrap();
     let in_use = occupied.local_addr().unwrap();
     let (tell, told) = mpsc::channel();
-    let taken = Port { bind: in_use, ..port("TAKEN", Echo { tell: tell.clone() }) };
+    let taken = Port { bind: in_use.into(), ..port("TAKEN", Echo { tell: tell.clone() }) };
     let set = PortSet::new(PortSetOptions::threads(), vec![port("FREE", Echo { tell: tell.clone() }), taken]).unwrap();
     let error = set.start().unwrap_err();
     assert_eq!(error.os_errno(), Some(libc::EADDRINUSE));
     assert!(error.to_string().contains("port TAKEN") && error.to_string().contains(&in_use.to_string()), "{error}");
 
-    let bad =
-        Port { build: Box::new(|_| Err(Fault::new("no such class"))), ..port("BAD", Echo { tell: tell.clone() }) };
+    let bad = Port {
+        making: Making::By(Box::new(|_| Err(Fault::new("no such class")))),
+        ..port("BAD", Echo { tell: tell.clone() })
+    };
     let set = PortSet::new(PortSetOptions::threads(), vec![port("GOOD", Echo { tell }), bad]).unwrap();
     let error = set.start().unwrap_err();
     assert_eq!(error, Error::Failed("port BAD: the start failed: no such class".into()));
@@ -396,7 +410,7 @@ fn a_single_set_starts_and_stops_around_its_loops_run() {
         BUILT.fetch_add(1, Ordering::SeqCst);
         Err(Fault::new("not needed"))
     });
-    let late = Port { build, ..port("LATE", Echo { tell: mpsc::channel().0 }) };
+    let late = Port { making: build.into(), ..port("LATE", Echo { tell: mpsc::channel().0 }) };
     let late = PortSet::new(PortSetOptions::single(event_loop.handle()), vec![late]).unwrap();
     assert!(matches!(late.start(), Err(Error::Failed(_))));
     assert_eq!(BUILT.load(Ordering::SeqCst), 1);

@@ -9,8 +9,10 @@
 //! verbs; `shared.rs` the way to the host's thread, `asked.rs` an answer on its way; `tree/` what the host's thread does; `decide/` what is done when something happens, as
 //! pure functions, with `backoff.rs`; `executor/` how a service is run; `context.rs` what a run knows of itself, `stop.rs` how it is asked to
 //! stop; `event.rs` what observers are told, `journal.rs` how events are numbered and kept, `filter.rs` and `observer.rs` who gets them; `remote/` observers in
-//! other processes; `systemd.rs` the host as a service of another manager; `worker/` a program that enters itself to be a service.
+//! other processes; `systemd.rs` the host as a service of another manager; `worker/` a program that enters itself to be a service, `adopt.rs` the descriptors that it is given.
 
+#[cfg(target_os = "linux")]
+mod adopt;
 mod asked;
 mod backoff;
 mod context;
@@ -31,11 +33,15 @@ mod stop;
 #[allow(clippy::module_inception, reason = "the verbs are a supervisor's")]
 mod supervisor;
 pub mod systemd;
+#[cfg(target_os = "linux")]
+pub(crate) mod told;
 mod tree;
 mod wait;
 #[cfg(target_os = "linux")]
 pub mod worker;
 
+#[cfg(target_os = "linux")]
+pub(crate) use self::adopt::adopt;
 #[cfg(target_os = "linux")]
 pub use self::executor::{
     async_process::AsyncProcess,

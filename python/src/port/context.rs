@@ -35,7 +35,7 @@ impl PortContext {
     /// The address that the port's socket is bound to.
     #[getter]
     fn address<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        address::to_py(py, self.context.address())
+        address::to_py(py, self.context.address().as_ip().expect("a port of datagrams has an IP address"))
     }
 
     /// The set's mode.

@@ -79,7 +79,7 @@ impl PortSet {
         let ports: Vec<_> = made.collect::<PyResult<_>>()?;
         let names = ports.iter().map(|port| port.name.clone()).collect();
         let event_loop = r#loop.map(|event_loop| Handle::clone(&event_loop.get().handle));
-        let options = PortSetOptions { mode, event_loop, buffer_bytes };
+        let options = PortSetOptions { mode, event_loop, buffer_bytes, ..PortSetOptions::threads() };
         Ok(Self { set: Detached::new(port::PortSet::new(options, ports).or_raise(py)?), started, names, natives })
     }
 
@@ -202,7 +202,7 @@ fn make_port(port: &Bound<'_, PyAny>, started: &StartError, natives: &Natives) -
     } else {
         handler::build(class.unbind(), args.unbind(), Arc::clone(started), Arc::clone(natives))
     };
-    Ok(port::Port { name, bind: address::resolve(&get("bind")?)?, connect, build })
+    Ok(port::Port { name, bind: address::resolve(&get("bind")?)?.into(), connect, making: build.into() })
 }
 
 /// What a port has counted since its start.

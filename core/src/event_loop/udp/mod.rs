@@ -157,6 +157,17 @@ impl UdpSocket {
         Ok(Self::made(socket, options))
     }
 
+    /// A socket that was bound, and perhaps connected, by somebody else.
+    ///
+    /// # Errors
+    /// [`Error::Os`] if the system cannot have it not block.
+    pub(crate) fn adopt(socket: std::net::UdpSocket, connected: bool) -> Result<Self> {
+        socket.set_nonblocking(true).map_err(|error| Error::os("a socket that was handed over", &error))?;
+        let adopted = Self::made(socket, &UdpOptions::default());
+        adopted.connected.store(connected, Ordering::Relaxed);
+        Ok(adopted)
+    }
+
     fn made(socket: std::net::UdpSocket, options: &UdpOptions) -> Self {
         // A kernel without UDP_SEGMENT ignores the request and sends the run as one datagram: ask first.
         let gso = !options.no_gso && system::has_gso(&socket);

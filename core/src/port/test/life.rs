@@ -130,7 +130,7 @@ fn what_a_failed_start_drops_may_call_the_set() {
             let _asks = &asks;
             Err(Fault::new("not reached"))
         });
-        Port { name: n.to_string(), bind, connect: None, build }
+        Port { name: n.to_string(), bind: bind.into(), connect: None, making: build.into() }
     });
     let set = Arc::new(PortSet::new(PortSetOptions::threads(), ports.collect()).unwrap());
     *shared.lock().unwrap() = Some(set.clone());

@@ -63,6 +63,8 @@ use crate::{
 
 /// The status of a process that was asked for an entry that it does not have: `EX_CONFIG`.
 pub const NO_SUCH_ENTRY: i32 = 78;
+/// What the names of the library's own entries begin with: programs that have not listed them leave them to whoever runs them.
+const OWN: &str = "coop.";
 /// The status of one whose entry answered an error, or could not be begun.
 pub const FAILED: i32 = 1;
 /// The status of one whose entry panicked.
@@ -106,6 +108,9 @@ impl Workers {
             Err(error) => return Some(failed("worker", FAILED, &error.to_string())),
         };
         let Some(executor) = self.entries.get(&entry) else {
+            if entry.starts_with(OWN) {
+                return None;
+            }
             let names: Vec<_> = self.entries.keys().map(|name| format!("{name:?}")).collect();
             let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             return Some(failed(&entry, NO_SUCH_ENTRY, &format!("this program has no such entry; it has {names}")));
@@ -192,6 +197,14 @@ fn serve(entry: &str, executor: &Arc<dyn Executor>, about: &About) -> Result<End
         Some(how) => Ok(how.clone()),
         None => ran.and(Ok(Ended::Lost("its event loop was stopped".into()))),
     }
+}
+
+/// Whether this process was started as a worker: not what a worker has started itself.
+///
+/// # Errors
+/// [`Error::Invalid`](crate::Error::Invalid) for variables that cannot be read.
+pub(crate) fn is_meant() -> Result<bool> {
+    Ok(About::from_environment()?.is_some())
 }
 
 type Life = Option<Box<dyn super::Running>>;

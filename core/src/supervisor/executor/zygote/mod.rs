@@ -53,6 +53,7 @@ use std::{
 
 pub use self::forked::Forked;
 use self::nest::Nest;
+pub(crate) use self::wire::sealed;
 use super::process::Command;
 use crate::{error::Result, event_loop::Handle, fork::ForkGuard};
 

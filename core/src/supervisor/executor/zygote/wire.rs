@@ -60,6 +60,11 @@ pub(super) fn memory(name: &str, bytes: &[u8], sealed: bool) -> Result<OwnedFd> 
     Ok(file)
 }
 
+/// A file in memory with these bytes, which nobody can change any more.
+pub(crate) fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd> {
+    memory(name, bytes, true)
+}
+
 /// What came of a request that was to be sent.
 #[derive(Debug)]
 pub(super) enum Sent {
