@@ -3,7 +3,7 @@
  *
  *     cc -shared -fPIC native_handler.c $(pkg-config --cflags coop) -o native_handler.so
  *
- * In Python:  libcoop.PortSet([libcoop.Port("ECHO", "./native_handler.so:echo_handler", [b"echo: "])])
+ * In Python:  libcoop.PortSet([libcoop.Port("ECHO", "./native_handler.so:echo_handler", [b"echo: "], listen=("127.0.0.1", 7000))])
  * In C:       coop_port_handler_load("./native_handler.so:echo_handler", 32, "echo: ", 6, &handler) */
 #include <coop.h>
 #include <stdlib.h>
@@ -30,6 +30,13 @@ static void on_batch(void *arg, coop_port_context *context, const coop_datagram 
     }
 }
 
+/* The same at a port that takes connections: what has come of one goes back with the prefix before it. */
+static coop_status on_data(void *arg, coop_port_context *context, coop_connection_id connection, const void *data, size_t length) {
+    echo *self = arg;
+    coop_status status = self->api->port_context_write(context, connection, self->bytes, self->prefix_length);
+    return status == COOP_OK ? self->api->port_context_write(context, connection, data, length) : status;
+}
+
 /* A message from another port: it goes back to where it came from. One from outside the set has no sender, and no answer. */
 static void on_message(void *arg, coop_port_context *context, const char *sender, size_t sender_length, const void *data,
                        size_t length) {
@@ -47,6 +54,6 @@ coop_status echo_handler(const coop_api *api, const void *args, size_t length, c
     self->prefix_length = length;
     if (length > 0) memcpy(self->bytes, args, length);
     *out = (coop_port_handler){
-        .size = sizeof *out, .arg = self, .on_batch = on_batch, .on_message = on_message, .drop = free};
+        .size = sizeof *out, .arg = self, .on_batch = on_batch, .on_data = on_data, .on_message = on_message, .drop = free};
     return COOP_OK;
 }

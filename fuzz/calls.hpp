@@ -200,9 +200,18 @@ inline void port_set_new(call &c) {
         handler.arg = &a;
         handler.on_start = on_start;
         handler.on_batch = c.from.one_in(40) ? nullptr : &ran<void, coop_port_context *, const coop_datagram *, std::size_t>;
+        if (c.from.one_in(4)) {
+            handler.on_data = &ran<coop_status, coop_port_context *, coop_connection_id, const void *, std::size_t>;
+            handler.on_connect = &ran<coop_status, coop_port_context *, coop_connection_id>;
+            handler.on_close = &ran<void, coop_port_context *, coop_connection_id, std::int32_t, const coop_error *>;
+            ports[i].kind = c.from.of<std::int32_t>({0, 1, 1, 1, 2, 3, 4, 5, -1, INT32_MAX});
+            if (ports[i].kind == COOP_PORT_PASSED) ports[i].path = "0", ports[i].path_length = 1;
+            if (ports[i].kind == COOP_PORT_LISTENING) ports[i].fd = c.from.of<std::int32_t>({-1, INT32_MIN, 1000000});
+        }
         if (c.from.one_in(2)) handler.on_timer = &ran<void, coop_port_context *, coop_timer_id>;
         if (c.from.one_in(2)) handler.on_message = &ran<void, coop_port_context *, const char *, std::size_t, const void *, std::size_t>;
         if (c.from.one_in(2)) handler.on_stop = &ran<void, coop_port_context *>;
+        if (c.from.one_in(2)) handler.on_hand_over = &ran<void, coop_port_context *>;
         handler.drop = dropped;
         ports[i].size = c.from.one_in(60) ? 3 : sizeof(coop_port);
         ports[i].name = c.from.one_in(20) ? "A" : i == 0 ? "A" : i == 1 ? "B" : "C";

@@ -149,6 +149,25 @@ struct parameter<const coop_worker *> {
     }
     void settle(call &, coop_status) {}
 };
+// The same for a program's handlers.
+template <>
+struct parameter<const coop_named_handler *> {
+    const coop_named_handler *value = nullptr;
+    void draw(call &c) {
+        c.length = c.from.below(4);
+        auto *made = reinterpret_cast<coop_named_handler *>(c.bytes((c.length + 1) * sizeof(coop_named_handler)));
+        const std::size_t count = c.length;
+        for (std::size_t i = 0; i < count; i++) {
+            made[i].size = c.from.one_in(30) ? c.from.of<std::size_t>({0, 8, 4097, SIZE_MAX}) : sizeof(coop_named_handler);
+            made[i].name = text(c, made[i].name_length);
+            if (!c.from.one_in(12))
+                made[i].init = [](const void *, std::size_t, coop_port_handler *) -> coop_status { return COOP_E_FAILED; };
+        }
+        c.length = count;
+        if (!c.from.one_in(12)) value = made;
+    }
+    void settle(call &, coop_status) {}
+};
 template <>
 struct parameter<const coop_datagram *> {
     const coop_datagram *value = nullptr;

@@ -290,6 +290,61 @@
 #define COOP_SHUTDOWN_DISCARD 1
 
 /*
+ The handler has closed the connection: coop_port_context_close.
+ */
+#define COOP_CLOSED_ASKED 0
+
+/*
+ The peer had ended its side, and the handler, or the port where it has no on_end, then closed the connection.
+ */
+#define COOP_CLOSED_ENDED 1
+
+/*
+ The handler has aborted the connection: coop_port_context_abort.
+ */
+#define COOP_CLOSED_ABORTED 2
+
+/*
+ A function of the handler answered another status than COOP_OK for the connection.
+ */
+#define COOP_CLOSED_FAULT 3
+
+/*
+ The port ends. What is written now is still sent as far as the system takes it.
+ */
+#define COOP_CLOSED_STOPPED 4
+
+/*
+ The connection was reset, or has failed otherwise: on_close has the error.
+ */
+#define COOP_CLOSED_LOST 5
+
+/*
+ A UDP socket, bound to coop_port.bind: on_batch.
+ */
+#define COOP_PORT_UDP 0
+
+/*
+ A TCP socket that listens at coop_port.bind: on_data.
+ */
+#define COOP_PORT_TCP 1
+
+/*
+ A Unix socket that listens at coop_port.path: on_data.
+ */
+#define COOP_PORT_UNIX 2
+
+/*
+ A socket that listens already, coop_port.fd, TCP or Unix: on_data.
+ */
+#define COOP_PORT_LISTENING 3
+
+/*
+ A listening socket that this process was started with (LISTEN_FDS), named by coop_port.path: on_data.
+ */
+#define COOP_PORT_PASSED 4
+
+/*
  All ports of the set run on the loop that its options name.
  */
 #define COOP_MODE_SINGLE 0
@@ -298,6 +353,11 @@
  Each port has a thread for its handler, and another one that only receives.
  */
 #define COOP_MODE_THREAD 1
+
+/*
+ Each port has a process of its own, which is started again when it ends. Handlers have names: coop_port.handler_name.
+ */
+#define COOP_MODE_PROCESS 2
 
 /*
  coop_runtime_start runs the loop in the calling thread, until the runtime is stopped.
@@ -638,7 +698,7 @@ typedef struct coop_pool coop_pool;
 typedef struct coop_port_context coop_port_context;
 
 /*
- Named UDP sockets, each with a handler of its own, served in a mode.
+ Named sockets, of datagrams or of connections, each with a handler of its own, served in a mode.
  */
 typedef struct coop_port_set coop_port_set;
 
@@ -965,6 +1025,30 @@ typedef struct {
 } coop_datagram;
 
 /*
+ A connection of a port. 0 is none; after on_close it is stale.
+ */
+typedef uint64_t coop_connection_id;
+
+/*
+ Why something failed that a callback is told of. The library makes it; it is there until the callback returns. Later versions may
+ add fields at its end.
+ */
+typedef struct {
+    /*
+     One of COOP_E_*.
+     */
+    coop_status status;
+    /*
+     The system's error number (ECONNRESET, EMFILE, ...) beside COOP_E_OS; else 0.
+     */
+    int32_t os_errno;
+    /*
+     Why, in words: UTF-8, never NULL.
+     */
+    const char *message;
+} coop_error;
+
+/*
  What a port runs. Its functions run on one thread, one at a time, the same in every mode; those that are NULL do
  nothing. None may throw or longjmp out of the library.
 
@@ -985,8 +1069,8 @@ typedef struct {
      */
     coop_status (*on_start)(void *arg, coop_port_context *context);
     /*
-     Datagrams have come: all since the last call, in their order. Must not be NULL. They are the library's, and lie where
-     they are until this returns.
+     Datagrams have come: all since the last call, in their order. Must not be NULL for a port of datagrams. They are the library's, and lie
+     where they are until this returns.
      */
     void (*on_batch)(void *arg, coop_port_context *context, const coop_datagram *datagrams, size_t count);
     /*
@@ -1012,7 +1096,328 @@ typedef struct {
                        size_t sender_length,
                        const void *data,
                        size_t length);
+    /*
+     Of a port that takes connections: a peer has connected. Another answer than COOP_OK closes the connection at once, and nothing more is
+     told of it. NULL: each is welcome.
+     */
+    coop_status (*on_connect)(void *arg, coop_port_context *context, coop_connection_id connection);
+    /*
+     Bytes have come from a connection, in their order; where they are cut means nothing. They are the library's, and lie where they are until
+     this returns. Another answer than COOP_OK closes the connection. Must not be NULL for a port that takes connections.
+     */
+    coop_status (*on_data)(void *arg,
+                           coop_port_context *context,
+                           coop_connection_id connection,
+                           const void *data,
+                           size_t length);
+    /*
+     The peer sends nothing more, but may still read. Another answer than COOP_OK closes the connection. NULL: it is closed when all that was
+     written is sent; with this function it stays open until coop_port_context_close.
+     */
+    coop_status (*on_end)(void *arg, coop_port_context *context, coop_connection_id connection);
+    /*
+     A connection is no more, once for each whose on_connect was well; its id is stale from here on. why: one of COOP_CLOSED_*. error: beside
+     COOP_CLOSED_LOST what happened, the library's, until this returns; else NULL.
+     */
+    void (*on_close)(void *arg,
+                     coop_port_context *context,
+                     coop_connection_id connection,
+                     int32_t why,
+                     const coop_error *error);
+    /*
+     Another worker of the port is about to take over (coop_port_set_reload): what it is to find must be saved now, and messages to other ports
+     sent; from here on both are COOP_E_CLOSED. Connections, timers and what is sent to peers go on, until on_stop. If the other one cannot start,
+     this one has the port again.
+     */
+    void (*on_hand_over)(void *arg, coop_port_context *context);
+    /*
+     A connection has room again: a write to it was COOP_E_QUEUE_FULL, or its peer had fallen behind by more than a quarter of what may wait for one
+     connection (which is an eighth of buffer_bytes), and now no more than that waits. Once for each time; not of a connection that is written to no
+     more, and never after on_close. Another answer than COOP_OK closes the connection. NULL: nobody is told.
+     */
+    coop_status (*on_drained)(void *arg, coop_port_context *context, coop_connection_id connection);
 } coop_port_handler;
+
+/*
+ A handler of the program: what coop_port.handler_name names.
+ */
+typedef struct {
+    /*
+     sizeof(coop_named_handler), in each of an array.
+     */
+    size_t size;
+    /*
+     Its name in this program: UTF-8, copied. Must be there.
+     */
+    const char *name;
+    /*
+     The bytes of name.
+     */
+    size_t name_length;
+    /*
+     Makes it, inside the port's worker. args, length: the port's, the library's. out: all zeros; to be filled as the handler of a coop_port
+     is, with its size. On COOP_OK the port owns out->arg; any other answer fails the start of the set, and nothing is owned. Must
+     not be NULL.
+     */
+    coop_status (*init)(const void *args, size_t length, coop_port_handler *out);
+} coop_named_handler;
+
+/*
+ A limit of a process: setrlimit(2).
+ */
+typedef struct {
+    /*
+     RLIMIT_NOFILE, RLIMIT_CORE, ...
+     */
+    int32_t resource;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+    /*
+     What holds; COOP_NONE is unlimited.
+     */
+    int64_t soft;
+    /*
+     How far the process may raise it; COOP_NONE is unlimited.
+     */
+    int64_t hard;
+} coop_limit;
+
+/*
+ A descriptor that a process is given.
+ */
+typedef struct {
+    /*
+     The caller's: duplicated by the call, and still the caller's.
+     */
+    int32_t fd;
+    /*
+     Its number in the process. As 0 it is its input; 1 and 2 are then not captured.
+     */
+    int32_t number;
+} coop_descriptor;
+
+/*
+ A socket that a process is to serve, told to it as systemd tells it.
+ */
+typedef struct {
+    /*
+     What it is called in LISTEN_FDNAMES: printable ASCII without ':' and spaces.
+     */
+    const char *name;
+    /*
+     The bytes of name.
+     */
+    size_t name_length;
+    /*
+     The caller's: duplicated by the call, and still the caller's.
+     */
+    int32_t fd;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+} coop_listen_socket;
+
+/*
+ A text of the library's: UTF-8, a NUL follows its last byte.
+ */
+typedef struct {
+    /*
+     Its bytes; never NULL.
+     */
+    const char *data;
+    /*
+     How many, without the NUL.
+     */
+    size_t length;
+} coop_text;
+
+/*
+ A line that a process has written. It is there until the function returns. Later versions may add fields at its end.
+ */
+typedef struct {
+    /*
+     The bytes of this struct that the library has filled in.
+     */
+    size_t size;
+    /*
+     When it was read: nanoseconds since 1970, by the system's clock.
+     */
+    int64_t time_ns;
+    /*
+     The service's names from the root down, joined by '/'.
+     */
+    coop_text service;
+    /*
+     Without its newline; what is no UTF-8 is replaced.
+     */
+    coop_text text;
+    /*
+     So many lines were dropped here, as on_line was too slow, which text says too; 0 for a line of the process's.
+     */
+    uint64_t dropped;
+    /*
+     The process.
+     */
+    int32_t pid;
+    /*
+     1 for its output, 2 for its error output.
+     */
+    int32_t stream;
+    /*
+     1: it was cut here, and the next line of this stream goes on with it.
+     */
+    int32_t goes_on;
+    /*
+     0.
+     */
+    int32_t reserved;
+} coop_line;
+
+/*
+ Called with each line of a process, from a thread of the library's, one after another. drop(arg) is called once, when the service was
+ forgotten; never when the call that took it failed. See coop_callback.
+ */
+typedef struct {
+    /*
+     line: there until the function returns.
+     */
+    void (*fn)(void *arg, const coop_line *line);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_line_callback;
+
+/*
+ A program to be run as a process. All of it is copied. Zero in any field but size and argv is the default.
+
+ Unless told otherwise the process has this one's environment at the time of each start, its directory, identity and limits, the
+ CPUs that it had at first, no signal blocked or ignored, /dev/null as its input, and no other descriptor than those named here.
+ It leads a process group of its own, and ends with the host.
+ */
+typedef struct {
+    /*
+     sizeof(coop_command).
+     */
+    size_t size;
+    /*
+     As execv(3) takes it: C strings, the last followed by NULL. The first is the program: a path if it has a '/' in it, else looked
+     for in the PATH of the process's environment. NULL: this program without arguments, which only a worker may be.
+     */
+    const char *const *argv;
+    /*
+     "NAME=VALUE" sets a variable, "NAME" takes it away; the last followed by NULL. NULL: as it is.
+     */
+    const char *const *env;
+    /*
+     Its working directory; NULL is this process's.
+     */
+    const char *directory;
+    /*
+     The bytes of directory.
+     */
+    size_t directory_length;
+    /*
+     Its supplementary groups, if has says so.
+     */
+    const uint32_t *groups;
+    /*
+     How many.
+     */
+    size_t groups_count;
+    /*
+     Its limits.
+     */
+    const coop_limit *limits;
+    /*
+     How many.
+     */
+    size_t limits_count;
+    /*
+     Descriptors that it is given.
+     */
+    const coop_descriptor *descriptors;
+    /*
+     How many.
+     */
+    size_t descriptors_count;
+    /*
+     Sockets that it is to serve: in their order from number 3, with LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES in its environment.
+     */
+    const coop_listen_socket *listen;
+    /*
+     How many.
+     */
+    size_t listen_count;
+    /*
+     Which CPUs it may use; words NULL is any that this process had at first.
+     */
+    coop_cpu_set cpus;
+    /*
+     Which of the next fields (and groups) hold, where zero has a meaning: COOP_COMMAND_* or'ed.
+     */
+    uint32_t has;
+    /*
+     Run it as this user; then it has no supplementary groups unless they are given.
+     */
+    uint32_t uid;
+    /*
+     Run it as this group.
+     */
+    uint32_t gid;
+    /*
+     Which permissions its new files do not get.
+     */
+    uint32_t umask;
+    /*
+     How nice it is to others: -20 to 19.
+     */
+    int32_t nice;
+    /*
+     The signal that asks it to stop. 0: SIGTERM.
+     */
+    int32_t stop_signal;
+    /*
+     1: its environment holds what env sets, and nothing else.
+     */
+    int32_t env_clear;
+    /*
+     1: it leads a session of its own, without a terminal.
+     */
+    int32_t new_session;
+    /*
+     What becomes of what it writes: one of COOP_OUTPUT_*.
+     */
+    int32_t output;
+    /*
+     How many of its last lines the event of its end has. 0: 20. COOP_NONE: none.
+     */
+    int32_t tail;
+    /*
+     Beside COOP_OUTPUT_PREFIXED and COOP_OUTPUT_JSON: where to, duplicated by the call. 0: this process's error output.
+     */
+    int32_t output_fd;
+    /*
+     Must be 0.
+     */
+    int32_t reserved;
+    /*
+     Beside COOP_OUTPUT_LINES: what is called with each line.
+     */
+    coop_line_callback on_line;
+} coop_command;
+
+/*
+ Names a service, or a supervisor, of one host; never 0, and never used again for another one.
+ */
+typedef uint64_t coop_service_id;
 
 /*
  How a set is made. Zero in any field but size is the default.
@@ -1023,7 +1428,7 @@ typedef struct {
      */
     size_t size;
     /*
-     COOP_MODE_SINGLE, which needs event_loop, or COOP_MODE_THREAD.
+     COOP_MODE_SINGLE, which needs event_loop, COOP_MODE_THREAD, or COOP_MODE_PROCESS.
      */
     int32_t mode;
     /*
@@ -1038,6 +1443,62 @@ typedef struct {
      Bytes that each port may hold of what came, and of what is to be sent; what comes above is dropped and counted. 0: 64 MiB.
      */
     size_t buffer_bytes;
+    /*
+     The program's handlers: what coop_port.handler_name names. In mode PROCESS those that the workers' program hands to
+     coop_port_worker_main are used.
+     */
+    const coop_named_handler *handlers;
+    /*
+     How many.
+     */
+    size_t handler_count;
+    /*
+     In mode PROCESS the workers' program, environment, limits and output; without argv it is this program, entered again. NULL: this program. It
+     must call coop_port_worker_main. on_line is not for these.
+     */
+    const coop_command *command;
+    /*
+     In mode PROCESS a host that supervises the workers, below supervisor; events of them are its. It must outlive the set. NULL: the
+     set has one of its own.
+     */
+    const coop_host *host;
+    /*
+     Beside host: which of its supervisors. 0: the root.
+     */
+    coop_service_id supervisor;
+    /*
+     In mode PROCESS what the set is called below that supervisor, and in the workers' output: UTF-8, copied; NULL is "ports".
+     */
+    const char *name;
+    /*
+     The bytes of name.
+     */
+    size_t name_length;
+    /*
+     Bytes that each handler may save. 0: 1 MiB.
+     */
+    size_t saved_bytes;
+    /*
+     What messages that wait may take, from each port to each and from outside to each, in every mode: a power of two, 64 to 2^31. A message takes 8
+     bytes and its own, up to the next multiple of 8. 0: 1 MiB.
+     */
+    size_t ring_bytes;
+    /*
+     In mode PROCESS how long a worker may take to start, in nanoseconds. 0: 60 s.
+     */
+    int64_t ready_ns;
+    /*
+     In mode PROCESS: a worker whose process did not run for so long is replaced, in nanoseconds. 0: 2 s. COOP_NONE: none is.
+     */
+    int64_t liveness_ns;
+    /*
+     In mode PROCESS how long a worker may take to stop where nobody says anything else, in nanoseconds. 0: 1 s.
+     */
+    int64_t shutdown_ns;
+    /*
+     How many connections a port may have at once: more of them wait in the system until one has gone. 0: 10,000.
+     */
+    size_t connections;
 } coop_port_set_options;
 
 /*
@@ -1057,17 +1518,52 @@ typedef struct {
      */
     size_t name_length;
     /*
-     What it runs: copied. Must not be NULL.
+     What it runs: copied. Must not be NULL, but for a handler_name.
      */
     const coop_port_handler *handler;
     /*
-     Where the socket is bound: coop_address_parse makes one. No address: any free port of 127.0.0.1.
+     Where the socket of COOP_PORT_UDP or COOP_PORT_TCP is bound: coop_address_parse makes one. No address: any free port of 127.0.0.1.
      */
     coop_address bind;
     /*
-     The only peer, or no address: then everybody is heard, and datagrams need an address.
+     The only peer, or no address: then everybody is heard, and datagrams need an address. Not for a port that takes connections.
      */
     coop_address connect;
+    /*
+     In the place of handler, which is NULL then: the name of what makes it, inside the port's worker. One of
+     coop_port_set_options.handlers, or "path/lib.so:symbol". UTF-8, copied; or NULL. Mode PROCESS needs it.
+     */
+    const char *handler_name;
+    /*
+     The bytes of handler_name.
+     */
+    size_t handler_name_length;
+    /*
+     What the named handler's function is handed: copied; NULL if there is none.
+     */
+    const void *args;
+    /*
+     The bytes of args.
+     */
+    size_t args_length;
+    /*
+     What socket it is, and so whether it takes datagrams (on_batch) or connections (on_data): one of COOP_PORT_*.
+     */
+    int32_t kind;
+    /*
+     The socket of COOP_PORT_LISTENING. It stays the caller's, who may close it when the set was made; it is made non-blocking.
+     */
+    int32_t fd;
+    /*
+     The path of COOP_PORT_UNIX, without a NUL at its end: a file that nobody listens at any more is replaced, and it is removed with the set; on
+     Linux a name that begins with a NUL is one of the abstract kind, which is no file. Of COOP_PORT_PASSED the socket's name, or, if none has
+     that, its number from 0. Copied.
+     */
+    const char *path;
+    /*
+     The bytes of path.
+     */
+    size_t path_length;
 } coop_port;
 
 /*
@@ -1083,7 +1579,7 @@ typedef struct {
      */
     uint64_t received;
     /*
-     Their bytes.
+     Their bytes, or those of connections.
      */
     uint64_t received_bytes;
     /*
@@ -1103,7 +1599,7 @@ typedef struct {
      */
     uint64_t sent;
     /*
-     Their bytes.
+     Their bytes, or those of connections.
      */
     uint64_t sent_bytes;
     /*
@@ -1122,6 +1618,22 @@ typedef struct {
      Messages given to the handler.
      */
     uint64_t messages;
+    /*
+     How often its process was started again.
+     */
+    uint64_t restarts;
+    /*
+     Connections accepted.
+     */
+    uint64_t accepted;
+    /*
+     Connections that are open now; of a port that was reloaded, those of its newest worker.
+     */
+    uint64_t open;
+    /*
+     Of those accepted: closed at once, because on_connect was not well.
+     */
+    uint64_t refused;
 } coop_port_stats;
 
 /*
@@ -1476,25 +1988,6 @@ typedef struct {
      */
     const coop_stream_options *stream;
 } coop_connect_options;
-
-/*
- Why something failed that a callback is told of. The library makes it; it is there until the callback returns. Later versions may
- add fields at its end.
- */
-typedef struct {
-    /*
-     One of COOP_E_*.
-     */
-    coop_status status;
-    /*
-     The system's error number (ECONNRESET, EMFILE, ...) beside COOP_E_OS; else 0.
-     */
-    int32_t os_errno;
-    /*
-     Why, in words: UTF-8, never NULL.
-     */
-    const char *message;
-} coop_error;
 
 /*
  A function that is handed a stream. drop(arg) is called once: after the only run when one connects, and when the listener is freed. See
@@ -2116,20 +2609,6 @@ typedef struct {
 } coop_observer_options;
 
 /*
- A text of the library's: UTF-8, a NUL follows its last byte.
- */
-typedef struct {
-    /*
-     Its bytes; never NULL.
-     */
-    const char *data;
-    /*
-     How many, without the NUL.
-     */
-    size_t length;
-} coop_text;
-
-/*
  A change of a service or a supervisor. What it points to is there as long as it is. Later versions may add fields at its end.
  */
 typedef struct {
@@ -2249,249 +2728,6 @@ typedef struct {
  Names an observer of one host; never 0, and never used again for another one.
  */
 typedef uint64_t coop_observer_id;
-
-/*
- Names a service, or a supervisor, of one host; never 0, and never used again for another one.
- */
-typedef uint64_t coop_service_id;
-
-/*
- A limit of a process: setrlimit(2).
- */
-typedef struct {
-    /*
-     RLIMIT_NOFILE, RLIMIT_CORE, ...
-     */
-    int32_t resource;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-    /*
-     What holds; COOP_NONE is unlimited.
-     */
-    int64_t soft;
-    /*
-     How far the process may raise it; COOP_NONE is unlimited.
-     */
-    int64_t hard;
-} coop_limit;
-
-/*
- A descriptor that a process is given.
- */
-typedef struct {
-    /*
-     The caller's: duplicated by the call, and still the caller's.
-     */
-    int32_t fd;
-    /*
-     Its number in the process. As 0 it is its input; 1 and 2 are then not captured.
-     */
-    int32_t number;
-} coop_descriptor;
-
-/*
- A socket that a process is to serve, told to it as systemd tells it.
- */
-typedef struct {
-    /*
-     What it is called in LISTEN_FDNAMES: printable ASCII without ':' and spaces.
-     */
-    const char *name;
-    /*
-     The bytes of name.
-     */
-    size_t name_length;
-    /*
-     The caller's: duplicated by the call, and still the caller's.
-     */
-    int32_t fd;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-} coop_listen_socket;
-
-/*
- A line that a process has written. It is there until the function returns. Later versions may add fields at its end.
- */
-typedef struct {
-    /*
-     The bytes of this struct that the library has filled in.
-     */
-    size_t size;
-    /*
-     When it was read: nanoseconds since 1970, by the system's clock.
-     */
-    int64_t time_ns;
-    /*
-     The service's names from the root down, joined by '/'.
-     */
-    coop_text service;
-    /*
-     Without its newline; what is no UTF-8 is replaced.
-     */
-    coop_text text;
-    /*
-     So many lines were dropped here, as on_line was too slow, which text says too; 0 for a line of the process's.
-     */
-    uint64_t dropped;
-    /*
-     The process.
-     */
-    int32_t pid;
-    /*
-     1 for its output, 2 for its error output.
-     */
-    int32_t stream;
-    /*
-     1: it was cut here, and the next line of this stream goes on with it.
-     */
-    int32_t goes_on;
-    /*
-     0.
-     */
-    int32_t reserved;
-} coop_line;
-
-/*
- Called with each line of a process, from a thread of the library's, one after another. drop(arg) is called once, when the service was
- forgotten; never when the call that took it failed. See coop_callback.
- */
-typedef struct {
-    /*
-     line: there until the function returns.
-     */
-    void (*fn)(void *arg, const coop_line *line);
-    /*
-     Handed to both functions; may be NULL.
-     */
-    void *arg;
-    /*
-     May be NULL.
-     */
-    void (*drop)(void *arg);
-} coop_line_callback;
-
-/*
- A program to be run as a process. All of it is copied. Zero in any field but size and argv is the default.
-
- Unless told otherwise the process has this one's environment at the time of each start, its directory, identity and limits, the
- CPUs that it had at first, no signal blocked or ignored, /dev/null as its input, and no other descriptor than those named here.
- It leads a process group of its own, and ends with the host.
- */
-typedef struct {
-    /*
-     sizeof(coop_command).
-     */
-    size_t size;
-    /*
-     As execv(3) takes it: C strings, the last followed by NULL. The first is the program: a path if it has a '/' in it, else looked
-     for in the PATH of the process's environment. NULL: this program without arguments, which only a worker may be.
-     */
-    const char *const *argv;
-    /*
-     "NAME=VALUE" sets a variable, "NAME" takes it away; the last followed by NULL. NULL: as it is.
-     */
-    const char *const *env;
-    /*
-     Its working directory; NULL is this process's.
-     */
-    const char *directory;
-    /*
-     The bytes of directory.
-     */
-    size_t directory_length;
-    /*
-     Its supplementary groups, if has says so.
-     */
-    const uint32_t *groups;
-    /*
-     How many.
-     */
-    size_t groups_count;
-    /*
-     Its limits.
-     */
-    const coop_limit *limits;
-    /*
-     How many.
-     */
-    size_t limits_count;
-    /*
-     Descriptors that it is given.
-     */
-    const coop_descriptor *descriptors;
-    /*
-     How many.
-     */
-    size_t descriptors_count;
-    /*
-     Sockets that it is to serve: in their order from number 3, with LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES in its environment.
-     */
-    const coop_listen_socket *listen;
-    /*
-     How many.
-     */
-    size_t listen_count;
-    /*
-     Which CPUs it may use; words NULL is any that this process had at first.
-     */
-    coop_cpu_set cpus;
-    /*
-     Which of the next fields (and groups) hold, where zero has a meaning: COOP_COMMAND_* or'ed.
-     */
-    uint32_t has;
-    /*
-     Run it as this user; then it has no supplementary groups unless they are given.
-     */
-    uint32_t uid;
-    /*
-     Run it as this group.
-     */
-    uint32_t gid;
-    /*
-     Which permissions its new files do not get.
-     */
-    uint32_t umask;
-    /*
-     How nice it is to others: -20 to 19.
-     */
-    int32_t nice;
-    /*
-     The signal that asks it to stop. 0: SIGTERM.
-     */
-    int32_t stop_signal;
-    /*
-     1: its environment holds what env sets, and nothing else.
-     */
-    int32_t env_clear;
-    /*
-     1: it leads a session of its own, without a terminal.
-     */
-    int32_t new_session;
-    /*
-     What becomes of what it writes: one of COOP_OUTPUT_*.
-     */
-    int32_t output;
-    /*
-     How many of its last lines the event of its end has. 0: 20. COOP_NONE: none.
-     */
-    int32_t tail;
-    /*
-     Beside COOP_OUTPUT_PREFIXED and COOP_OUTPUT_JSON: where to, duplicated by the call. 0: this process's error output.
-     */
-    int32_t output_fd;
-    /*
-     Must be 0.
-     */
-    int32_t reserved;
-    /*
-     Beside COOP_OUTPUT_LINES: what is called with each line.
-     */
-    coop_line_callback on_line;
-} coop_command;
 
 /*
  A service that is a function, on a thread of its own for each run.
@@ -4004,6 +4240,78 @@ typedef struct {
      coop_workers_run.
      */
     coop_status (*workers_run)(const coop_worker *workers, size_t count, int32_t *status);
+    /*
+     coop_port_context_run.
+     */
+    coop_status (*port_context_run)(const coop_port_context *context, uint64_t *out);
+    /*
+     coop_port_context_save.
+     */
+    coop_status (*port_context_save)(coop_port_context *context, const void *data, size_t length);
+    /*
+     coop_port_context_saved.
+     */
+    coop_status (*port_context_saved)(const coop_port_context *context, void *buffer, size_t capacity, size_t *length);
+    /*
+     coop_port_worker_main.
+     */
+    coop_status (*port_worker_main)(const coop_named_handler *handlers, size_t count, int32_t *status);
+    /*
+     coop_port_context_abort.
+     */
+    coop_status (*port_context_abort)(coop_port_context *context, coop_connection_id connection);
+    /*
+     coop_port_context_backlog_of.
+     */
+    coop_status (*port_context_backlog_of)(const coop_port_context *context, coop_connection_id connection, size_t *out);
+    /*
+     coop_port_context_close.
+     */
+    coop_status (*port_context_close)(coop_port_context *context, coop_connection_id connection);
+    /*
+     coop_port_context_connections.
+     */
+    coop_status (*port_context_connections)(const coop_port_context *context, size_t *out);
+    /*
+     coop_port_context_path.
+     */
+    coop_status (*port_context_path)(const coop_port_context *context, char *buffer, size_t capacity, size_t *length);
+    /*
+     coop_port_context_pause.
+     */
+    coop_status (*port_context_pause)(coop_port_context *context, coop_connection_id connection);
+    /*
+     coop_port_context_peer.
+     */
+    coop_status (*port_context_peer)(const coop_port_context *context, coop_connection_id connection, coop_address *out);
+    /*
+     coop_port_context_resume.
+     */
+    coop_status (*port_context_resume)(coop_port_context *context, coop_connection_id connection);
+    /*
+     coop_port_context_shutdown_write.
+     */
+    coop_status (*port_context_shutdown_write)(coop_port_context *context, coop_connection_id connection);
+    /*
+     coop_port_context_write.
+     */
+    coop_status (*port_context_write)(coop_port_context *context,
+                                      coop_connection_id connection,
+                                      const void *data,
+                                      size_t length);
+    /*
+     coop_port_set_path.
+     */
+    coop_status (*port_set_path)(const coop_port_set *set,
+                                 const char *name,
+                                 size_t name_length,
+                                 char *buffer,
+                                 size_t capacity,
+                                 size_t *length);
+    /*
+     coop_port_set_reload.
+     */
+    coop_status (*port_set_reload)(coop_port_set *set, const char *port, size_t port_length, int64_t drain_ns);
 } coop_api;
 
 /*
@@ -5145,12 +5453,12 @@ coop_status coop_event_loop_set_lag_hook(coop_event_loop *event_loop,
  Makes a handler with the coop_port_handler_init that name names: "path/lib.so:symbol". A path without a slash is looked
  for where the system looks for shared libraries. The library stays loaded.
 
- name, name_length: UTF-8. args, length: handed to the function; NULL if there are none. out: set to the handler, whose arg is the
- caller's until a coop_port_set_new takes it.
+ name, name_length: UTF-8. args, length: handed to the function; NULL if there are none. out: its size says how much of it is filled (0: all up
+ to on_message); set to the handler, whose arg is the caller's until a coop_port_set_new takes it.
 
- Any thread. COOP_E_NULL, COOP_E_INVALID for a name of another form or a handler without a size, COOP_E_FAILED if the library
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a name of another form, a handler without a size, or an out of an odd one, COOP_E_FAILED if the library
  cannot be loaded, has no such symbol, or its function answers an error, COOP_E_UNSUPPORTED if it fills a field that this version
- does not know.
+ does not know, or that out has no room for.
  */
 coop_status coop_port_handler_load(const char *name,
                                    size_t name_length,
@@ -5390,6 +5698,85 @@ coop_status coop_pool_stats(const coop_pool *pool, coop_pool_statistics *out);
 coop_status coop_pool_worker_stats(const coop_pool *pool, size_t index, coop_worker_statistics *out);
 
 /*
+ Sends bytes to a connection. What a handler's function writes leaves at the latest when it returns; what the peer does not take yet waits, in
+ order, without holding anybody up.
+
+ connection: which. data, length: copied, all or nothing; NULL if there are none.
+
+ Any thread until the handler's drop. COOP_E_QUEUE_FULL if the peer does not keep up, and as many bytes wait as the set may buffer, or an
+ eighth of that for this connection: coop_port_context_backlog_of says how many do. COOP_E_INVALID for more bytes than that eighth. COOP_E_CLOSED if it is being closed, or its writing was
+ ended; COOP_E_STALE, also for a port of datagrams; COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_port_context_write(coop_port_context *context,
+                                    coop_connection_id connection,
+                                    const void *data,
+                                    size_t length);
+
+/*
+ How many bytes written to a connection the system has not taken yet: a measure for going slower. out: set to it. Any thread until the
+ handler's drop. COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_port_context_backlog_of(const coop_port_context *context,
+                                         coop_connection_id connection,
+                                         size_t *out);
+
+/*
+ Closes a connection, when what was written to it is sent: on_close comes then, in another turn of the loop. Nothing more is read.
+
+ Any thread until the handler's drop; again is fine until on_close. COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_port_context_close(coop_port_context *context,
+                                    coop_connection_id connection);
+
+/*
+ Closes a connection at once, with a reset where there is such a thing; what waits to be sent is dropped. on_close comes in another turn of
+ the loop.
+
+ Any thread until the handler's drop. COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_port_context_abort(coop_port_context *context,
+                                    coop_connection_id connection);
+
+/*
+ Ends the writing to a connection: its peer reads to the end of what was written. What it sends is still heard. A connection that both
+ sides have ended is closed.
+
+ Any thread until the handler's drop. COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_port_context_shutdown_write(coop_port_context *context,
+                                             coop_connection_id connection);
+
+/*
+ Reads nothing more from a connection, so that its peer has to wait, until coop_port_context_resume. Meanwhile a peer that goes is noticed only
+ by a write.
+
+ Any thread until the handler's drop. COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_port_context_pause(coop_port_context *context,
+                                    coop_connection_id connection);
+
+/*
+ Reads again after coop_port_context_pause.
+
+ Any thread until the handler's drop. COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_port_context_resume(coop_port_context *context, coop_connection_id connection);
+
+/*
+ Where the other end of a connection is. out: set to its address; to no address (length 0) for a Unix socket. Any thread until the handler's
+ drop. COOP_E_STALE, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_port_context_peer(const coop_port_context *context,
+                                   coop_connection_id connection,
+                                   coop_address *out);
+
+/*
+ How many connections are open. out: set to it; 0 for a port of datagrams. Any thread until the handler's drop. COOP_E_NULL.
+ */
+coop_status coop_port_context_connections(const coop_port_context *context,
+                                          size_t *out);
+
+/*
  Sends datagrams. What a handler's function sends leaves in batches, at the latest when it returns.
 
  datagrams, count: copied; one without an address goes to the connected peer. sent: set to how many of the array were
@@ -5408,7 +5795,8 @@ coop_status coop_port_context_send(coop_port_context *context,
 
  port, port_length: which port, UTF-8. data, length: copied; NULL if there are none. A handler in Python is given bytes.
 
- Any thread until the handler's drop. COOP_E_INVALID for a name that is no port of the set, COOP_E_CLOSED if that port has
+ Any thread until the handler's drop. COOP_E_QUEUE_FULL while that port does not keep up, and as many messages of this one wait there as the set's
+ ring_bytes let; COOP_E_INVALID for a message that is longer than that, and for a name that is no port of the set; COOP_E_CLOSED if that port has
  ended, COOP_E_FORKED, COOP_E_NULL.
  */
 coop_status coop_port_context_send_message(coop_port_context *context,
@@ -5426,9 +5814,11 @@ coop_status coop_port_context_name(const coop_port_context *context,
                                    size_t *length);
 
 /*
- The address that the port's socket is bound to. out: set to it. Any thread until the handler's drop. COOP_E_NULL.
+ The address that the port's socket is bound to. out: set to it. Any thread until the handler's drop. COOP_E_NULL, COOP_E_UNSUPPORTED for a
+ Unix socket, which has a path: coop_port_context_path.
  */
-coop_status coop_port_context_address(const coop_port_context *context, coop_address *out);
+coop_status coop_port_context_address(const coop_port_context *context,
+                                      coop_address *out);
 
 /*
  How many datagrams wait that the kernel has not taken yet: a measure for going slower. out: set to it. Any thread until the
@@ -5456,9 +5846,71 @@ coop_status coop_port_context_set_timer(coop_port_context *context,
 coop_status coop_port_context_cancel_timer(coop_port_context *context, coop_timer_id timer);
 
 /*
+ Which worker of its port this is, from 1: in mode PROCESS each start of its process counts. out: set to it. Any thread until the handler's
+ drop. COOP_E_NULL.
+ */
+coop_status coop_port_context_run(const coop_port_context *context,
+                                  uint64_t *out);
+
+/*
+ Saves the handler's state, in the place of what was saved before. In mode PROCESS the port's next worker finds it, whatever this one ends
+ by; a save that is cut short leaves the one before.
+
+ data, length: copied; NULL if there are none.
+
+ Any thread until the handler's drop. COOP_E_INVALID for more than the set's saved_bytes, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_port_context_save(coop_port_context *context,
+                                   const void *data,
+                                   size_t length);
+
+/*
+ What was saved last.
+
+ buffer, capacity: where its first bytes are copied to; NULL if none are wanted. length: set to how many bytes were saved, which may be more than
+ capacity; 0 if none were.
+
+ Any thread until the handler's drop. COOP_E_INVALID if the memory between the workers was damaged, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_port_context_saved(const coop_port_context *context,
+                                    void *buffer,
+                                    size_t capacity,
+                                    size_t *length);
+
+/*
  Asks the whole set to stop, and returns at once. Any thread until the handler's drop. COOP_E_NULL.
  */
 coop_status coop_port_context_stop(coop_port_context *context);
+
+/*
+ The path of a port's Unix socket; that of the abstract kind begins with a NUL, and one that has none is empty.
+
+ buffer, capacity: where its first bytes are copied to, without a NUL at their end; NULL if none are wanted. length: set to how many bytes it has,
+ which may be more than capacity.
+
+ Any thread until the handler's drop. COOP_E_NULL, COOP_E_UNSUPPORTED for a port with an IP address.
+ */
+coop_status coop_port_context_path(const coop_port_context *context,
+                                   char *buffer,
+                                   size_t capacity,
+                                   size_t *length);
+
+/*
+ Serves the port that this process was started for, if it was: a set in mode PROCESS starts its workers' program anew for each. In any other
+ process it does nothing. To be called first of all in main, on the main thread, before there are other threads; main then returns
+ status, unless that is COOP_NONE. A program that calls coop_workers_run too does so before or after this.
+
+ handlers, count: the program's handlers; copied. "path/lib.so:symbol" is known without them: NULL and 0 if there are no others. status: set
+ to COOP_NONE if this process is no worker of a port, else to the status that it is to exit with: 0, or 1 if the port could not be
+ served, which is then told to the set.
+
+ SIGTERM asks the port to stop, as its set does.
+
+ COOP_E_NULL, COOP_E_INVALID for a table that is none: a size, a name that is empty or is there twice.
+ */
+coop_status coop_port_worker_main(const coop_named_handler *handlers,
+                                  size_t count,
+                                  int32_t *status);
 
 /*
  Makes a set of count ports. Nothing is bound before coop_port_set_start.
@@ -5467,8 +5919,10 @@ coop_status coop_port_context_stop(coop_port_context *context);
  handlers' arguments if this answers COOP_OK, and none of them otherwise. out: set to the set, which the caller frees
  with coop_port_set_free.
 
- Any thread. COOP_E_NULL, COOP_E_INVALID for no port, no name, a mode out of range, SINGLE without a loop or a buffer too
- small for a datagram, COOP_E_EXISTS for a name used twice, COOP_E_UNSUPPORTED, COOP_E_FORKED.
+ Any thread. COOP_E_NULL, also for a port of datagrams without on_batch, and one that takes connections without on_data; COOP_E_INVALID for no
+ port, no name, a mode or kind out of range, a field that goes with another kind, SINGLE without a loop, a buffer too small for a datagram, a
+ handler_name that is not there, and in mode PROCESS a port without one; COOP_E_EXISTS for a name used twice, COOP_E_OS for an fd that is not
+ open, COOP_E_UNSUPPORTED, COOP_E_FORKED.
  */
 coop_status coop_port_set_new(const coop_port_set_options *options,
                               const coop_port *ports,
@@ -5517,8 +5971,8 @@ coop_status coop_port_set_join(coop_port_set *set, int64_t timeout_ns);
 
  port, port_length: which port, UTF-8. data, length: copied; NULL if there are none.
 
- Any thread. COOP_E_INVALID for an unknown name or before the start, COOP_E_CLOSED if that port has ended, COOP_E_FORKED,
- COOP_E_NULL.
+ Any thread. COOP_E_QUEUE_FULL while as many messages wait there as ring_bytes of the set's options let; COOP_E_INVALID for a message that is longer than
+ that, for an unknown name or before the start, COOP_E_CLOSED if that port has ended, COOP_E_FORKED, COOP_E_NULL.
  */
 coop_status coop_port_set_send_message(coop_port_set *set,
                                        const char *port,
@@ -5527,14 +5981,52 @@ coop_status coop_port_set_send_message(coop_port_set *set,
                                        size_t length);
 
 /*
+ Has a new worker take over a port of a set in mode COOP_MODE_PROCESS, without a moment in which nobody serves, and returns when the new one does.
+
+ The new one is started beside the old one, whose handler is told by on_hand_over. The old one takes nothing new from then on and serves the connections
+ that are open; then, or when its time is over, it ends as at a stop. If the new one does not start, the old one goes on as before. Reloads of one port come
+ one after the other.
+
+ port, port_length: which port, UTF-8; NULL and 0: each of them. A name that is there and empty is an unknown one. drain_ns: nanoseconds that the old one has for its connections; 0 closes them at
+ once, COOP_FOREVER waits as long as they are open.
+
+ Any thread. COOP_E_FAILED in the words of the worker that cannot start, COOP_E_UNSUPPORTED in another mode, COOP_E_INVALID for an unknown name, for
+ another time, before the start and while the worker is being restarted; COOP_E_CLOSED, COOP_E_WOULD_DEADLOCK on the thread of a host that the set is
+ below, COOP_E_FORKED, COOP_E_NULL.
+ */
+coop_status coop_port_set_reload(coop_port_set *set,
+                                 const char *port,
+                                 size_t port_length,
+                                 int64_t drain_ns);
+
+/*
  The address that a port is bound to.
 
  name, name_length: which port. out: set to the address.
 
- Any thread. COOP_E_NULL, COOP_E_INVALID for an unknown name or before the start, COOP_E_CLOSED if that failed,
- COOP_E_FORKED.
+ Any thread. COOP_E_NULL, COOP_E_INVALID for an unknown name or before the start, COOP_E_CLOSED if that failed, COOP_E_UNSUPPORTED for a
+ Unix socket, which has a path: coop_port_set_path; COOP_E_FORKED.
  */
-coop_status coop_port_set_address(const coop_port_set *set, const char *name, size_t name_length, coop_address *out);
+coop_status coop_port_set_address(const coop_port_set *set,
+                                  const char *name,
+                                  size_t name_length,
+                                  coop_address *out);
+
+/*
+ The path of a port's Unix socket; that of the abstract kind begins with a NUL, and one that has none is empty.
+
+ name, name_length: which port. buffer, capacity: where the path's first bytes are copied to, without a NUL at their end; NULL if none are
+ wanted. length: set to how many bytes it has, which may be more than capacity.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for an unknown name or before the start, COOP_E_CLOSED if that failed, COOP_E_UNSUPPORTED for a port with
+ an IP address, COOP_E_FORKED.
+ */
+coop_status coop_port_set_path(const coop_port_set *set,
+                               const char *name,
+                               size_t name_length,
+                               char *buffer,
+                               size_t capacity,
+                               size_t *length);
 
 /*
  What a port has counted since its start, also after its end.

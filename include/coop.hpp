@@ -54,6 +54,7 @@
 #include <coop/pool_options.hpp>
 #include <coop/port.hpp>
 #include <coop/port_context.hpp>
+#include <coop/port_handlers.hpp>
 #include <coop/port_set.hpp>
 #include <coop/priority.hpp>
 #include <coop/result.hpp>

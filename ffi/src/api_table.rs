@@ -9,10 +9,11 @@ use crate::{
     address::*, api::*, async_signal::*, child::*, child_info::*, command::*, connect::*, cpu_set::*, dag::*,
     dag_builder::*, dag_call::*, dag_completer::*, dag_node::*, dag_outcome::*, dag_run::*, dag_trace::*, dag_value::*,
     error::*, event::*, event_loop::*, host::*, io_watch::*, listener::*, log::*, loop_stats::*, native::*,
-    observer::*, parallel_for::*, parent_observer::*, pool::*, pool_stats::*, port_context::*, port_handler::*,
-    port_set::*, runtime::*, service::*, service_context::*, service_event::*, signal::*, source::*, status::*,
-    stream::*, stream_io::*, stream_settings::*, stream_transfer::*, supervisor::*, supervisor_options::*, systemd::*,
-    task::*, timer::*, udp::*, version::*, worker::*, *,
+    observer::*, parallel_for::*, parent_observer::*, pool::*, pool_stats::*, port::*, port_connection::*,
+    port_context::*, port_handler::*, port_place::*, port_process::*, port_set::*, runtime::*, service::*,
+    service_context::*, service_event::*, signal::*, source::*, status::*, stream::*, stream_io::*, stream_settings::*,
+    stream_transfer::*, supervisor::*, supervisor_options::*, systemd::*, task::*, timer::*, udp::*, version::*,
+    worker::*, *,
 };
 
 /// The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -841,6 +842,81 @@ pub struct coop_api {
     pub systemd_watchdog: unsafe extern "C" fn(out_ns: *mut i64) -> coop_status,
     /// coop_workers_run.
     pub workers_run: unsafe extern "C" fn(workers: *const coop_worker, count: usize, status: *mut i32) -> coop_status,
+    /// coop_port_context_run.
+    pub port_context_run: unsafe extern "C" fn(context: *const coop_port_context, out: *mut u64) -> coop_status,
+    /// coop_port_context_save.
+    pub port_context_save:
+        unsafe extern "C" fn(context: *mut coop_port_context, data: *const c_void, length: usize) -> coop_status,
+    /// coop_port_context_saved.
+    pub port_context_saved: unsafe extern "C" fn(
+        context: *const coop_port_context,
+        buffer: *mut c_void,
+        capacity: usize,
+        length: *mut usize,
+    ) -> coop_status,
+    /// coop_port_worker_main.
+    pub port_worker_main:
+        unsafe extern "C" fn(handlers: *const coop_named_handler, count: usize, status: *mut i32) -> coop_status,
+    /// coop_port_context_abort.
+    pub port_context_abort:
+        unsafe extern "C" fn(context: *mut coop_port_context, connection: coop_connection_id) -> coop_status,
+    /// coop_port_context_backlog_of.
+    pub port_context_backlog_of: unsafe extern "C" fn(
+        context: *const coop_port_context,
+        connection: coop_connection_id,
+        out: *mut usize,
+    ) -> coop_status,
+    /// coop_port_context_close.
+    pub port_context_close:
+        unsafe extern "C" fn(context: *mut coop_port_context, connection: coop_connection_id) -> coop_status,
+    /// coop_port_context_connections.
+    pub port_context_connections:
+        unsafe extern "C" fn(context: *const coop_port_context, out: *mut usize) -> coop_status,
+    /// coop_port_context_path.
+    pub port_context_path: unsafe extern "C" fn(
+        context: *const coop_port_context,
+        buffer: *mut c_char,
+        capacity: usize,
+        length: *mut usize,
+    ) -> coop_status,
+    /// coop_port_context_pause.
+    pub port_context_pause:
+        unsafe extern "C" fn(context: *mut coop_port_context, connection: coop_connection_id) -> coop_status,
+    /// coop_port_context_peer.
+    pub port_context_peer: unsafe extern "C" fn(
+        context: *const coop_port_context,
+        connection: coop_connection_id,
+        out: *mut coop_address,
+    ) -> coop_status,
+    /// coop_port_context_resume.
+    pub port_context_resume:
+        unsafe extern "C" fn(context: *mut coop_port_context, connection: coop_connection_id) -> coop_status,
+    /// coop_port_context_shutdown_write.
+    pub port_context_shutdown_write:
+        unsafe extern "C" fn(context: *mut coop_port_context, connection: coop_connection_id) -> coop_status,
+    /// coop_port_context_write.
+    pub port_context_write: unsafe extern "C" fn(
+        context: *mut coop_port_context,
+        connection: coop_connection_id,
+        data: *const c_void,
+        length: usize,
+    ) -> coop_status,
+    /// coop_port_set_path.
+    pub port_set_path: unsafe extern "C" fn(
+        set: *const coop_port_set,
+        name: *const c_char,
+        name_length: usize,
+        buffer: *mut c_char,
+        capacity: usize,
+        length: *mut usize,
+    ) -> coop_status,
+    /// coop_port_set_reload.
+    pub port_set_reload: unsafe extern "C" fn(
+        set: *mut coop_port_set,
+        port: *const c_char,
+        port_length: usize,
+        drain_ns: i64,
+    ) -> coop_status,
 }
 
 /// The table of this copy of the library.
@@ -1062,4 +1138,20 @@ pub(crate) static TABLE: coop_api = coop_api {
     systemd_stopping: coop_systemd_stopping,
     systemd_watchdog: coop_systemd_watchdog,
     workers_run: coop_workers_run,
+    port_context_run: coop_port_context_run,
+    port_context_save: coop_port_context_save,
+    port_context_saved: coop_port_context_saved,
+    port_worker_main: coop_port_worker_main,
+    port_context_abort: coop_port_context_abort,
+    port_context_backlog_of: coop_port_context_backlog_of,
+    port_context_close: coop_port_context_close,
+    port_context_connections: coop_port_context_connections,
+    port_context_path: coop_port_context_path,
+    port_context_pause: coop_port_context_pause,
+    port_context_peer: coop_port_context_peer,
+    port_context_resume: coop_port_context_resume,
+    port_context_shutdown_write: coop_port_context_shutdown_write,
+    port_context_write: coop_port_context_write,
+    port_set_path: coop_port_set_path,
+    port_set_reload: coop_port_set_reload,
 };

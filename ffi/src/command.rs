@@ -273,6 +273,22 @@ pub(crate) unsafe fn worker(entry: &str, command: *const coop_command) -> Result
     Ok((made.output(output), handed_over))
 }
 
+/// What a set's workers are: this program, unless it says otherwise.
+///
+/// # Safety
+/// `command` is not NULL, and as for [`process`].
+pub(crate) unsafe fn port_workers(command: *const coop_command) -> Result<(Command, Output)> {
+    // SAFETY: the caller's promise.
+    let read = unsafe { options::read(command) }?;
+    if read.output == COOP_OUTPUT_LINES {
+        let text =
+            "coop_command.output is COOP_OUTPUT_LINES: what the workers of a port set write is handed to no function";
+        return Err(Error::Unsupported(text.into()));
+    }
+    // SAFETY: the caller's promise.
+    Ok((unsafe { command_of(&read) }?, output(&read)?.0))
+}
+
 fn output(read: &coop_command) -> Result<(Output, HandedOver)> {
     let (sink, handed_over) = sink(read)?;
     let tail = match read.tail {

@@ -5,12 +5,13 @@
 
 use std::{
     ffi::{CStr, CString, c_char, c_void},
-    mem, ptr,
+    mem::{self, offset_of},
+    ptr,
 };
 
 use coop_core::{
     Error, Result,
-    port::{Build, Fault},
+    port::{Build, Context, Fault, Handler},
 };
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     guard::guard,
     handle::{null, wanted},
     options::{self, array},
-    port_handler::{Checked, coop_port_handler},
+    port_handler::{Given, coop_port_handler},
     status::{COOP_OK, coop_status, coop_status_str},
 };
 
@@ -39,7 +40,8 @@ pub type coop_port_handler_init = Option<
     ) -> coop_status,
 >;
 
-type Init = unsafe extern "C" fn(*const coop_api, *const c_void, usize, *mut coop_port_handler) -> coop_status;
+pub(crate) type Init =
+    unsafe extern "C" fn(*const coop_api, *const c_void, usize, *mut coop_port_handler) -> coop_status;
 
 /// Room for the handler of a later version, whose additions are looked at only to refuse them.
 #[repr(C, align(16))]
@@ -48,12 +50,12 @@ struct Room([u8; options::SILLY]);
 /// Makes a handler with the coop_port_handler_init that name names: "path/lib.so:symbol". A path without a slash is looked
 /// for where the system looks for shared libraries. The library stays loaded.
 ///
-/// name, name_length: UTF-8. args, length: handed to the function; NULL if there are none. out: set to the handler, whose arg is the
-/// caller's until a coop_port_set_new takes it.
+/// name, name_length: UTF-8. args, length: handed to the function; NULL if there are none. out: its size says how much of it is filled (0: all up
+/// to on_message); set to the handler, whose arg is the caller's until a coop_port_set_new takes it.
 ///
-/// Any thread. COOP_E_NULL, COOP_E_INVALID for a name of another form or a handler without a size, COOP_E_FAILED if the library
+/// Any thread. COOP_E_NULL, COOP_E_INVALID for a name of another form, a handler without a size, or an out of an odd one, COOP_E_FAILED if the library
 /// cannot be loaded, has no such symbol, or its function answers an error, COOP_E_UNSUPPORTED if it fills a field that this version
-/// does not know.
+/// does not know, or that out has no room for.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_handler_load(
     name: *const c_char,
@@ -71,9 +73,25 @@ pub unsafe extern "C" fn coop_port_handler_load(
         let name = unsafe { options::text(name, name_length, "name") }?.unwrap_or_default();
         // SAFETY: the bytes are as many as told.
         let args = unsafe { array(args.cast::<u8>(), length, "args") }?;
+        // SAFETY: `out` is there, and begins with its size, which was not looked at once.
+        let size = match unsafe { out.cast::<usize>().read() } {
+            0 => offset_of!(coop_port_handler, on_connect),
+            // SAFETY: as above.
+            _ => unsafe { options::room(out) }?,
+        };
         let made = load(&name, args)?;
-        // SAFETY: `out` is there, and is a place for a handler.
-        unsafe { out.write(made) };
+        // SAFETY: any value of it is that many bytes.
+        let bytes = unsafe { array((&raw const made).cast::<u8>(), size_of_val(&made), "handler") }?;
+        if bytes.iter().skip(size).any(|byte| *byte != 0) {
+            // It is nobody's.
+            drop(Given(made).own());
+            let text = format!("it fills more than coop_port_handler.size, {size}, has room for");
+            return Err(named(&name, Error::Unsupported(text)));
+        }
+        // SAFETY: `out` has room for as much: no more than its size says.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), out.cast::<u8>(), size.min(bytes.len())) };
+        // SAFETY: as above.
+        unsafe { out.cast::<usize>().write(size) };
         Ok(())
     })
 }
@@ -81,8 +99,8 @@ pub unsafe extern "C" fn coop_port_handler_load(
 /// What makes the handler of a port that `name` names: loads the library and calls its function, inside the port's worker.
 pub fn build(name: String, args: Vec<u8>) -> Build {
     Box::new(move |context| {
-        let made = load(&name, &args).and_then(|made| Checked::of(made).map_err(|error| named(&name, error)));
-        made.map_err(|error| Fault::new(error.to_string()))?.own()(context)
+        let made = load(&name, &args).map_err(|error| Fault::new(error.to_string()))?;
+        own(&name, made, context)
     })
 }
 
@@ -100,12 +118,34 @@ fn split(name: &str) -> Result<(CString, CString)> {
     parts.ok_or_else(|| Error::Invalid(format!("native handler {name:?} must be \"path/lib.so:symbol\"")))
 }
 
+/// A function of this program, which needs no table of others to call them.
+pub(crate) type Make = unsafe extern "C" fn(*const c_void, usize, *mut coop_port_handler) -> coop_status;
+
+/// What makes a handler by a function of this program.
+pub(crate) fn build_by(name: String, make: Make, args: Vec<u8>) -> Build {
+    Box::new(move |context| {
+        // SAFETY: what the function is, as the header says; it writes a handler, for which there is room.
+        let made = call(&name, |out| unsafe { make(args.as_ptr().cast(), args.len(), out) });
+        own(&name, made.map_err(|error| Fault::new(error.to_string()))?, context)
+    })
+}
+
+/// The handler of a port, which owns its argument from here on.
+fn own(name: &str, made: coop_port_handler, context: &Context) -> std::result::Result<Box<dyn Handler>, Fault> {
+    let fault = |fault: Fault| Fault { message: fault.message.map(|text| format!("native handler {name:?}: {text}")) };
+    Given(made).own()(context).map_err(fault)
+}
+
 fn load(name: &str, args: &[u8]) -> Result<coop_port_handler> {
     let init = find(name)?;
+    // SAFETY: what the symbol is, as the header says; the library writes a handler of whatever version, for which there is room.
+    call(name, |out| unsafe { init(&raw const TABLE, args.as_ptr().cast(), args.len(), out) })
+}
+
+fn call(name: &str, make: impl FnOnce(*mut coop_port_handler) -> coop_status) -> Result<coop_port_handler> {
     let mut room = Box::new(Room([0; options::SILLY]));
     let handler = (&raw mut *room).cast::<coop_port_handler>();
-    // SAFETY: what the symbol is, as the header says; the library writes a handler of whatever version, for which there is room.
-    let status = unsafe { init(&raw const TABLE, args.as_ptr().cast(), args.len(), handler) };
+    let status = make(handler);
     if status != COOP_OK {
         // SAFETY: a C string that lives for ever.
         let text = unsafe { CStr::from_ptr(coop_status_str(status)) }.to_string_lossy();

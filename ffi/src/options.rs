@@ -68,18 +68,28 @@ pub(crate) unsafe fn read<T: Options>(options: *const T) -> Result<T> {
 /// # Safety
 /// `out` points to as many bytes as its `size` says.
 pub(crate) unsafe fn write<T: Options>(filled: &T, out: *mut T) -> Result<()> {
-    // SAFETY: every such struct begins with its size.
-    let size = unsafe { out.cast::<usize>().read() };
-    let (name, known_size) = (T::NAME, size_of::<T>());
-    if !(T::FIRST..=SILLY).contains(&size) {
-        return Err(Error::Invalid(format!("{name}.size is {size}: set it to sizeof({name}), which is {known_size}")));
-    }
+    // SAFETY: the caller's promise.
+    let (size, known_size) = (unsafe { room(out) }?, size_of::<T>());
     let begin = size_of::<usize>();
     let from = ptr::from_ref(filled).cast::<u8>().wrapping_add(begin);
     let to = out.cast::<u8>().wrapping_add(begin);
     // SAFETY: both are at least that long, and a place that C hands over for an output is not this one.
     unsafe { ptr::copy_nonoverlapping(from, to, size.min(known_size) - begin) };
     Ok(())
+}
+
+/// How many bytes an output struct has room for.
+///
+/// # Safety
+/// `out` points to its `size`, at least.
+pub(crate) unsafe fn room<T: Options>(out: *const T) -> Result<usize> {
+    // SAFETY: every such struct begins with its size.
+    let size = unsafe { out.cast::<usize>().read() };
+    let (name, known_size) = (T::NAME, size_of::<T>());
+    if !(T::FIRST..=SILLY).contains(&size) {
+        return Err(Error::Invalid(format!("{name}.size is {size}: set it to sizeof({name}), which is {known_size}")));
+    }
+    Ok(size)
 }
 
 /// A field that is 0 or 1.

@@ -13,6 +13,7 @@ use crate::{
     guard::{guard, guard_tell},
     handle::{borrow, null, wanted},
     options::{self, array},
+    port_place::{self, copy_out},
     status::coop_status,
     timer::coop_timer_id,
     udp::coop_datagram,
@@ -68,7 +69,8 @@ pub unsafe extern "C" fn coop_port_context_send(
 ///
 /// port, port_length: which port, UTF-8. data, length: copied; NULL if there are none. A handler in Python is given bytes.
 ///
-/// Any thread until the handler's drop. COOP_E_INVALID for a name that is no port of the set, COOP_E_CLOSED if that port has
+/// Any thread until the handler's drop. COOP_E_QUEUE_FULL while that port does not keep up, and as many messages of this one wait there as the set's
+/// ring_bytes let; COOP_E_INVALID for a message that is longer than that, and for a name that is no port of the set; COOP_E_CLOSED if that port has
 /// ended, COOP_E_FORKED, COOP_E_NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_context_send_message(
@@ -128,7 +130,8 @@ pub unsafe extern "C" fn coop_port_context_name(
     })
 }
 
-/// The address that the port's socket is bound to. out: set to it. Any thread until the handler's drop. COOP_E_NULL.
+/// The address that the port's socket is bound to. out: set to it. Any thread until the handler's drop. COOP_E_NULL, COOP_E_UNSUPPORTED for a
+/// Unix socket, which has a path: coop_port_context_path.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_context_address(
     context: *const coop_port_context,
@@ -136,9 +139,9 @@ pub unsafe extern "C" fn coop_port_context_address(
 ) -> coop_status {
     guard!({
         // SAFETY: a context whose handler was not dropped yet.
-        let address = unsafe { borrow(context, "context") }?.context.address().as_ip();
-        let address = address.expect("a port of datagrams has an IP address");
+        let context = &unsafe { borrow(context, "context") }?.context;
         wanted(out, "out")?;
+        let address = port_place::ip(context.name(), context.address())?;
         // SAFETY: `out` is there, and is a place for an address.
         unsafe { out.write(coop_address::of(&address)) };
         Ok(())
@@ -193,6 +196,63 @@ pub unsafe extern "C" fn coop_port_context_cancel_timer(
 ) -> coop_status {
     // SAFETY: a context whose handler was not dropped yet.
     guard!(unsafe { borrow(context, "context") }?.context.cancel_timer(TimerId(timer)))
+}
+
+/// Which worker of its port this is, from 1: in mode PROCESS each start of its process counts. out: set to it. Any thread until the handler's
+/// drop. COOP_E_NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_context_run(context: *const coop_port_context, out: *mut u64) -> coop_status {
+    guard!({
+        // SAFETY: a context whose handler was not dropped yet.
+        let run = unsafe { borrow(context, "context") }?.context.run();
+        wanted(out, "out")?;
+        // SAFETY: `out` is there, and is a place for a number.
+        unsafe { out.write(run) };
+        Ok(())
+    })
+}
+
+/// Saves the handler's state, in the place of what was saved before. In mode PROCESS the port's next worker finds it, whatever this one ends
+/// by; a save that is cut short leaves the one before.
+///
+/// data, length: copied; NULL if there are none.
+///
+/// Any thread until the handler's drop. COOP_E_INVALID for more than the set's saved_bytes, COOP_E_NULL, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_context_save(
+    context: *mut coop_port_context,
+    data: *const c_void,
+    length: usize,
+) -> coop_status {
+    guard!({
+        // SAFETY: a context whose handler was not dropped yet.
+        let object = unsafe { borrow(context, "context") }?;
+        // SAFETY: as many bytes as told.
+        object.context.save(unsafe { array(data.cast::<u8>(), length, "data") }?)
+    })
+}
+
+/// What was saved last.
+///
+/// buffer, capacity: where its first bytes are copied to; NULL if none are wanted. length: set to how many bytes were saved, which may be more than
+/// capacity; 0 if none were.
+///
+/// Any thread until the handler's drop. COOP_E_INVALID if the memory between the workers was damaged, COOP_E_NULL, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_context_saved(
+    context: *const coop_port_context,
+    buffer: *mut c_void,
+    capacity: usize,
+    length: *mut usize,
+) -> coop_status {
+    guard!({
+        // SAFETY: a context whose handler was not dropped yet.
+        let object = unsafe { borrow(context, "context") }?;
+        wanted(length, "length")?;
+        let saved = object.context.saved()?.unwrap_or_default();
+        // SAFETY: there is room for as much as told, and a place for a number.
+        unsafe { copy_out(&saved, buffer, capacity, length) }
+    })
 }
 
 /// Asks the whole set to stop, and returns at once. Any thread until the handler's drop. COOP_E_NULL.

@@ -1,26 +1,30 @@
-//! `coop_port_set`: named UDP sockets, each with a handler that is a table of C functions.
+//! `coop_port_set`: named sockets, each with a handler that is a table of C functions.
 
 use std::{
     ffi::{c_char, c_void},
-    net::SocketAddr,
     ptr,
     sync::Arc,
 };
 
 use coop_core::{
     Error, Result,
-    port::{Mode, Port, PortSet, PortSetOptions},
+    port::{Mode, PortSet, PortSetOptions},
 };
 
 use crate::{
     address::coop_address,
+    command::{self, coop_command},
     event_loop::coop_event_loop,
     guard::{guard, guard_stop, guard_wait},
     handle::{borrow, give, take, wanted},
-    options::{self, Options, array},
+    host::coop_host,
+    options::{self, Options},
+    port::{Part, coop_port},
     port_context::message,
-    port_handler::{Checked, coop_port_handler},
+    port_place,
+    port_process::{self, coop_named_handler},
     status::coop_status,
+    supervisor::coop_service_id,
 };
 
 /// All ports of the set run on the loop that its options name.
@@ -28,10 +32,10 @@ pub const COOP_MODE_SINGLE: i32 = 0;
 /// Each port has a thread for its handler, and another one that only receives.
 pub const COOP_MODE_THREAD: i32 = 1;
 
-/// Bytes that a port may hold unless it is told.
-const BUFFER_BYTES: usize = 64 << 20;
+/// Each port has a process of its own, which is started again when it ends. Handlers have names: coop_port.handler_name.
+pub const COOP_MODE_PROCESS: i32 = 2;
 
-/// Named UDP sockets, each with a handler of its own, served in a mode.
+/// Named sockets, of datagrams or of connections, each with a handler of its own, served in a mode.
 #[derive(Debug)]
 pub struct coop_port_set {
     set: Arc<PortSet>,
@@ -48,37 +52,13 @@ impl coop_port_set {
     }
 }
 
-/// A port to be.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub struct coop_port {
-    /// sizeof(coop_port), in each of an array.
-    pub size: usize,
-    /// Unique in its set: UTF-8, copied.
-    pub name: *const c_char,
-    /// The bytes of name.
-    pub name_length: usize,
-    /// What it runs: copied. Must not be NULL.
-    pub handler: *const coop_port_handler,
-    /// Where the socket is bound: coop_address_parse makes one. No address: any free port of 127.0.0.1.
-    pub bind: coop_address,
-    /// The only peer, or no address: then everybody is heard, and datagrams need an address.
-    pub connect: coop_address,
-}
-
-// SAFETY: words and addresses, which are numbers, without padding (tests/c/layout.c); any bytes are a value.
-unsafe impl Options for coop_port {
-    const NAME: &'static str = "coop_port";
-    const FIRST: usize = size_of::<Self>();
-}
-
 /// How a set is made. Zero in any field but size is the default.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct coop_port_set_options {
     /// sizeof(coop_port_set_options).
     pub size: usize,
-    /// COOP_MODE_SINGLE, which needs event_loop, or COOP_MODE_THREAD.
+    /// COOP_MODE_SINGLE, which needs event_loop, COOP_MODE_THREAD, or COOP_MODE_PROCESS.
     pub mode: i32,
     /// Must be 0.
     pub reserved: i32,
@@ -86,12 +66,42 @@ pub struct coop_port_set_options {
     pub event_loop: *mut coop_event_loop,
     /// Bytes that each port may hold of what came, and of what is to be sent; what comes above is dropped and counted. 0: 64 MiB.
     pub buffer_bytes: usize,
+    /// The program's handlers: what coop_port.handler_name names. In mode PROCESS those that the workers' program hands to
+    /// coop_port_worker_main are used.
+    pub handlers: *const coop_named_handler,
+    /// How many.
+    pub handler_count: usize,
+    /// In mode PROCESS the workers' program, environment, limits and output; without argv it is this program, entered again. NULL: this program. It
+    /// must call coop_port_worker_main. on_line is not for these.
+    pub command: *const coop_command,
+    /// In mode PROCESS a host that supervises the workers, below supervisor; events of them are its. It must outlive the set. NULL: the
+    /// set has one of its own.
+    pub host: *const coop_host,
+    /// Beside host: which of its supervisors. 0: the root.
+    pub supervisor: coop_service_id,
+    /// In mode PROCESS what the set is called below that supervisor, and in the workers' output: UTF-8, copied; NULL is "ports".
+    pub name: *const c_char,
+    /// The bytes of name.
+    pub name_length: usize,
+    /// Bytes that each handler may save. 0: 1 MiB.
+    pub saved_bytes: usize,
+    /// What messages that wait may take, from each port to each and from outside to each, in every mode: a power of two, 64 to 2^31. A message takes 8
+    /// bytes and its own, up to the next multiple of 8. 0: 1 MiB.
+    pub ring_bytes: usize,
+    /// In mode PROCESS how long a worker may take to start, in nanoseconds. 0: 60 s.
+    pub ready_ns: i64,
+    /// In mode PROCESS: a worker whose process did not run for so long is replaced, in nanoseconds. 0: 2 s. COOP_NONE: none is.
+    pub liveness_ns: i64,
+    /// In mode PROCESS how long a worker may take to stop where nobody says anything else, in nanoseconds. 0: 1 s.
+    pub shutdown_ns: i64,
+    /// How many connections a port may have at once: more of them wait in the system until one has gone. 0: 10,000.
+    pub connections: usize,
 }
 
-// SAFETY: five fields that fill 32 bytes (tests/c/layout.c), any bytes are a value.
+// SAFETY: fields that fill 136 bytes (tests/c/layout.c), any bytes are a value.
 unsafe impl Options for coop_port_set_options {
     const NAME: &'static str = "coop_port_set_options";
-    const FIRST: usize = size_of::<Self>();
+    const FIRST: usize = 32;
 }
 
 /// What a port has counted since its start.
@@ -102,7 +112,7 @@ pub struct coop_port_stats {
     pub size: usize,
     /// Datagrams taken from the socket and kept.
     pub received: u64,
-    /// Their bytes.
+    /// Their bytes, or those of connections.
     pub received_bytes: u64,
     /// Datagrams taken from the socket and dropped, because the buffer was full.
     pub dropped: u64,
@@ -112,7 +122,7 @@ pub struct coop_port_stats {
     pub truncated: u64,
     /// Datagrams that the system took.
     pub sent: u64,
-    /// Their bytes.
+    /// Their bytes, or those of connections.
     pub sent_bytes: u64,
     /// Datagrams that the system refused, or that were still queued at the end.
     pub send_dropped: u64,
@@ -122,6 +132,14 @@ pub struct coop_port_stats {
     pub errors: u64,
     /// Messages given to the handler.
     pub messages: u64,
+    /// How often its process was started again.
+    pub restarts: u64,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections that are open now; of a port that was reloaded, those of its newest worker.
+    pub open: u64,
+    /// Of those accepted: closed at once, because on_connect was not well.
+    pub refused: u64,
 }
 
 /// Makes a set of count ports. Nothing is bound before coop_port_set_start.
@@ -130,8 +148,10 @@ pub struct coop_port_stats {
 /// handlers' arguments if this answers COOP_OK, and none of them otherwise. out: set to the set, which the caller frees
 /// with coop_port_set_free.
 ///
-/// Any thread. COOP_E_NULL, COOP_E_INVALID for no port, no name, a mode out of range, SINGLE without a loop or a buffer too
-/// small for a datagram, COOP_E_EXISTS for a name used twice, COOP_E_UNSUPPORTED, COOP_E_FORKED.
+/// Any thread. COOP_E_NULL, also for a port of datagrams without on_batch, and one that takes connections without on_data; COOP_E_INVALID for no
+/// port, no name, a mode or kind out of range, a field that goes with another kind, SINGLE without a loop, a buffer too small for a datagram, a
+/// handler_name that is not there, and in mode PROCESS a port without one; COOP_E_EXISTS for a name used twice, COOP_E_OS for an fd that is not
+/// open, COOP_E_UNSUPPORTED, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_set_new(
     options: *const coop_port_set_options,
@@ -147,6 +167,7 @@ pub unsafe extern "C" fn coop_port_set_new(
         let parts = unsafe { Part::read_all(ports, count) }?;
         // Refused before anything is owned.
         options.check(parts.iter().map(|part| part.name.as_str()))?;
+        parts.iter().try_for_each(|part| part.check(&options))?;
         let ports = parts.into_iter().map(Part::own).collect();
         // SAFETY: `out` is there, and is a place for a pointer.
         unsafe { give(coop_port_set { set: Arc::new(PortSet::new(options, ports)?) }, out) };
@@ -214,8 +235,8 @@ pub unsafe extern "C" fn coop_port_set_join(set: *mut coop_port_set, timeout_ns:
 ///
 /// port, port_length: which port, UTF-8. data, length: copied; NULL if there are none.
 ///
-/// Any thread. COOP_E_INVALID for an unknown name or before the start, COOP_E_CLOSED if that port has ended, COOP_E_FORKED,
-/// COOP_E_NULL.
+/// Any thread. COOP_E_QUEUE_FULL while as many messages wait there as ring_bytes of the set's options let; COOP_E_INVALID for a message that is longer than
+/// that, for an unknown name or before the start, COOP_E_CLOSED if that port has ended, COOP_E_FORKED, COOP_E_NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_set_send_message(
     set: *mut coop_port_set,
@@ -233,12 +254,41 @@ pub unsafe extern "C" fn coop_port_set_send_message(
     })
 }
 
+/// Has a new worker take over a port of a set in mode COOP_MODE_PROCESS, without a moment in which nobody serves, and returns when the new one does.
+///
+/// The new one is started beside the old one, whose handler is told by on_hand_over. The old one takes nothing new from then on and serves the connections
+/// that are open; then, or when its time is over, it ends as at a stop. If the new one does not start, the old one goes on as before. Reloads of one port come
+/// one after the other.
+///
+/// port, port_length: which port, UTF-8; NULL and 0: each of them. A name that is there and empty is an unknown one. drain_ns: nanoseconds that the old one has for its connections; 0 closes them at
+/// once, COOP_FOREVER waits as long as they are open.
+///
+/// Any thread. COOP_E_FAILED in the words of the worker that cannot start, COOP_E_UNSUPPORTED in another mode, COOP_E_INVALID for an unknown name, for
+/// another time, before the start and while the worker is being restarted; COOP_E_CLOSED, COOP_E_WOULD_DEADLOCK on the thread of a host that the set is
+/// below, COOP_E_FORKED, COOP_E_NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_set_reload(
+    set: *mut coop_port_set,
+    port: *const c_char,
+    port_length: usize,
+    drain_ns: i64,
+) -> coop_status {
+    guard_wait!({
+        // SAFETY: a set that is not freed yet.
+        let set = unsafe { coop_port_set::behind(set) }?;
+        let drain = options::timeout(drain_ns, "drain_ns")?;
+        // SAFETY: as long as told.
+        let text = unsafe { options::text(port, port_length, "port") }?;
+        set.reload(if port.is_null() { None } else { Some(text.as_deref().unwrap_or_default()) }, drain)
+    })
+}
+
 /// The address that a port is bound to.
 ///
 /// name, name_length: which port. out: set to the address.
 ///
-/// Any thread. COOP_E_NULL, COOP_E_INVALID for an unknown name or before the start, COOP_E_CLOSED if that failed,
-/// COOP_E_FORKED.
+/// Any thread. COOP_E_NULL, COOP_E_INVALID for an unknown name or before the start, COOP_E_CLOSED if that failed, COOP_E_UNSUPPORTED for a
+/// Unix socket, which has a path: coop_port_set_path; COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_port_set_address(
     set: *const coop_port_set,
@@ -252,10 +302,38 @@ pub unsafe extern "C" fn coop_port_set_address(
         wanted(out, "out")?;
         // SAFETY: the text is as long as told.
         let name = unsafe { options::text(name, name_length, "name") }?;
-        let address = find(set.addresses()?, name)?;
+        let (name, address) = find(set.bound()?, name)?;
+        let address = port_place::ip(&name, &address)?;
         // SAFETY: `out` is there, and is a place for an address.
         unsafe { out.write(coop_address::of(&address)) };
         Ok(())
+    })
+}
+
+/// The path of a port's Unix socket; that of the abstract kind begins with a NUL, and one that has none is empty.
+///
+/// name, name_length: which port. buffer, capacity: where the path's first bytes are copied to, without a NUL at their end; NULL if none are
+/// wanted. length: set to how many bytes it has, which may be more than capacity.
+///
+/// Any thread. COOP_E_NULL, COOP_E_INVALID for an unknown name or before the start, COOP_E_CLOSED if that failed, COOP_E_UNSUPPORTED for a port with
+/// an IP address, COOP_E_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn coop_port_set_path(
+    set: *const coop_port_set,
+    name: *const c_char,
+    name_length: usize,
+    buffer: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> coop_status {
+    guard!({
+        // SAFETY: a set that is not freed yet.
+        let set = unsafe { coop_port_set::behind(set) }?;
+        // SAFETY: the text is as long as told.
+        let name = unsafe { options::text(name, name_length, "name") }?;
+        let (name, address) = find(set.bound()?, name)?;
+        // SAFETY: there is room for as much as told.
+        unsafe { port_place::give_path(&name, &address, buffer, capacity, length) }
     })
 }
 
@@ -278,7 +356,7 @@ pub unsafe extern "C" fn coop_port_set_stats(
         wanted(out, "out")?;
         // SAFETY: the text is as long as told.
         let name = unsafe { options::text(name, name_length, "name") }?;
-        let stats = find(set.stats()?, name)?;
+        let (_, stats) = find(set.stats()?, name)?;
         // SAFETY: every output struct begins with its size.
         let size = unsafe { out.cast::<usize>().read() };
         if size < 2 * size_of::<u64>() {
@@ -300,6 +378,10 @@ pub unsafe extern "C" fn coop_port_set_stats(
             peer_errors: stats.peer_errors,
             errors: stats.errors,
             messages: stats.messages,
+            restarts: stats.restarts,
+            accepted: stats.accepted,
+            open: stats.open,
+            refused: stats.refused,
         };
         let bytes = size.min(size_of::<coop_port_stats>());
         // SAFETY: the caller has room for `size` bytes.
@@ -308,11 +390,11 @@ pub unsafe extern "C" fn coop_port_set_stats(
     })
 }
 
-fn find<T>(all: Vec<(String, T)>, name: Option<String>) -> Result<T> {
+fn find<T>(all: Vec<(String, T)>, name: Option<String>) -> Result<(String, T)> {
     let name = name.unwrap_or_default();
     let names = || all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
     let unknown = Error::Invalid(format!("no port {name:?} in this set: its ports are {}", names()));
-    all.into_iter().find(|(known, _)| *known == name).map(|(_, found)| found).ok_or(unknown)
+    all.into_iter().find(|(known, _)| *known == name).ok_or(unknown)
 }
 
 /// # Safety
@@ -324,8 +406,9 @@ unsafe fn set_options(options: *const coop_port_set_options) -> Result<PortSetOp
     let mode = match read.mode {
         COOP_MODE_SINGLE => Mode::Single,
         COOP_MODE_THREAD => Mode::Thread,
+        COOP_MODE_PROCESS => Mode::Process,
         other => {
-            let allowed = "COOP_MODE_SINGLE is 0, COOP_MODE_THREAD is 1";
+            let allowed = "COOP_MODE_SINGLE is 0, COOP_MODE_THREAD is 1, COOP_MODE_PROCESS is 2";
             return Err(Error::Invalid(format!("mode {other} is out of range: {allowed}")));
         }
     };
@@ -335,68 +418,42 @@ unsafe fn set_options(options: *const coop_port_set_options) -> Result<PortSetOp
         // SAFETY: a loop that is not freed yet.
         Some(unsafe { coop_event_loop::handle(read.event_loop) }?)
     };
-    let buffer_bytes = if read.buffer_bytes == 0 { BUFFER_BYTES } else { read.buffer_bytes };
-    Ok(PortSetOptions { mode, event_loop, buffer_bytes, ..PortSetOptions::threads() })
-}
-
-/// A port's options in the core's terms; owns nothing of C's.
-struct Part {
-    name: String,
-    bind: SocketAddr,
-    connect: Option<SocketAddr>,
-    handler: Checked,
-}
-
-impl Part {
-    /// The caller's structs may be longer than the one that is known here, and then lie further apart.
-    ///
-    /// # Safety
-    /// `ports` is NULL or points to `count` ports, each as long as the size of the first, and their handlers are as long as they say.
-    unsafe fn read_all(ports: *const coop_port, count: usize) -> Result<Vec<Self>> {
-        if count == 0 || ports.is_null() {
-            // SAFETY: nothing is read.
-            return unsafe { array(ports, count, "ports") }.map(|_| Vec::new());
+    let mut made = PortSetOptions { mode, event_loop, ..PortSetOptions::threads() };
+    let set = |field: &mut usize, given| {
+        if given != 0 {
+            *field = given;
         }
-        // SAFETY: each begins with its size.
-        let size = |port: *const coop_port| unsafe { port.cast::<usize>().read() };
-        let step = size(ports);
-        if step % align_of::<coop_port>() != 0 {
-            let known = size_of::<coop_port>();
-            return Err(Error::Invalid(format!(
-                "coop_port.size is {step}: set it to sizeof(coop_port), which is {known}"
-            )));
-        }
-        let bytes = step.checked_mul(count).filter(|bytes| isize::try_from(*bytes).is_ok());
-        bytes.ok_or_else(|| Error::Invalid(format!("{count} of ports do not fit into memory")))?;
-        let read_one = |index: usize| {
-            let port = ports.wrapping_byte_add(index * step);
-            if size(port) != step {
-                let text = format!(
-                    "ports[{index}].size is {}, and ports[0].size is {step}: set each to sizeof(coop_port)",
-                    size(port)
-                );
-                return Err(Error::Invalid(text));
-            }
-            // SAFETY: it and its handler are as long as they say.
-            unsafe { Self::read(port) }
-        };
-        (0..count).map(read_one).collect()
+    };
+    set(&mut made.buffer_bytes, read.buffer_bytes);
+    set(&mut made.saved_bytes, read.saved_bytes);
+    set(&mut made.connections, read.connections);
+    set(&mut made.message_bytes, read.ring_bytes);
+    // SAFETY: as many as counted, and each is as long as the first says.
+    made.handlers = unsafe { port_process::handlers(read.handlers, read.handler_count) }?;
+    let process = &mut made.process;
+    // SAFETY: the text is as long as told.
+    process.name =
+        unsafe { options::text(read.name, read.name_length, "coop_port_set_options.name") }?.unwrap_or_default();
+    if read.ready_ns != 0 {
+        process.ready = options::duration(read.ready_ns, "coop_port_set_options.ready_ns")?;
     }
-
-    /// # Safety
-    /// The port and its handler are as long as they say.
-    unsafe fn read(port: *const coop_port) -> Result<Self> {
-        // SAFETY: the caller's promise.
-        let read = unsafe { options::read(port) }?;
-        // SAFETY: the text is as long as told.
-        let name = unsafe { options::text(read.name, read.name_length, "coop_port.name") }?;
-        // SAFETY: the caller's promise.
-        let handler = unsafe { Checked::read(read.handler) }?;
-        let bind = read.bind.read()?.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-        Ok(Self { name: name.unwrap_or_default(), bind, connect: read.connect.read()?, handler })
+    if read.liveness_ns != 0 {
+        process.liveness = options::timeout(read.liveness_ns, "coop_port_set_options.liveness_ns")?;
     }
-
-    fn own(self) -> Port {
-        Port { name: self.name, bind: self.bind.into(), connect: self.connect, making: self.handler.own().into() }
+    if read.shutdown_ns != 0 {
+        process.shutdown = options::duration(read.shutdown_ns, "coop_port_set_options.shutdown_ns")?;
     }
+    if !read.command.is_null() {
+        // SAFETY: not NULL, and as long as it says.
+        let (command, output) = unsafe { command::port_workers(read.command) }?;
+        (process.command, process.output) = (Some(command), Some(output));
+    }
+    if !read.host.is_null() {
+        // SAFETY: a host that is not freed yet.
+        process.supervisor = Some(unsafe { coop_host::supervisor(read.host, read.supervisor) }?);
+    } else if read.supervisor != 0 {
+        let given = read.supervisor;
+        return Err(Error::Invalid(format!("coop_port_set_options.supervisor is {given}, and host is NULL")));
+    }
+    Ok(made)
 }

@@ -130,6 +130,8 @@ public:
     constexpr supervisor(coop_host *host, service_id id) noexcept : host_(host), id_(id) {}
 
     constexpr service_id id() const noexcept { return id_; }
+    /* The C host that it is of; NULL in an empty one. */
+    constexpr coop_host *c_host() const noexcept { return host_; }
 
     /* Adds a service that comes back whenever this supervisor is restarted. After the host's start this waits until it is ready. */
     result<service_id> add(service &what) const { return take(coop_supervisor_add, what); }

@@ -64,6 +64,17 @@ static void null_objects(void) {
     CHECK_STATUS(coop_port_context_name(NULL, NULL, NULL), COOP_E_NULL);
     CHECK_STATUS(coop_port_context_address(NULL, &address), COOP_E_NULL);
     CHECK_STATUS(coop_port_context_backlog(NULL, &count), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_path(NULL, NULL, 0, &count), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_write(NULL, 1, "x", 1), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_backlog_of(NULL, 1, &count), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_close(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_abort(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_shutdown_write(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_pause(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_resume(NULL, 1), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_peer(NULL, 1, &address), COOP_E_NULL);
+    CHECK_STATUS(coop_port_context_connections(NULL, &count), COOP_E_NULL);
+    CHECK_STATUS(coop_port_set_path(NULL, "A", 1, NULL, 0, &count), COOP_E_NULL);
     CHECK_STATUS(coop_port_set_send_message(NULL, "A", 1, NULL, 0), COOP_E_NULL);
     CHECK_SAYS(coop_port_handler_load(NULL, 0, NULL, 0, NULL), COOP_E_NULL, "out must not be NULL");
     CHECK_STATUS(coop_event_loop_backend_fd(NULL, NULL), COOP_E_NULL);

@@ -68,12 +68,12 @@ static void b_message(void *arg, coop_port_context *context, const char *sender,
 
 static void exchange(int32_t mode) {
     port a = {{0, 0}, LATCH, 0, 0, NULL}, b = {{0, 0}, LATCH, 0, 0, NULL};
-    coop_port_handler handlers[2] = {{sizeof handlers[0], NULL, a_start, on_batch, NULL, NULL, drop, a_message},
-                                     {sizeof handlers[0], NULL, NULL, on_batch, NULL, NULL, drop, b_message}};
-    coop_port ports[2] = {{sizeof ports[0], "A", 1, NULL, {0, {0}}, {0, {0}}},
-                          {sizeof ports[0], "B", 1, NULL, {0, {0}}, {0, {0}}}};
-    coop_port_set_options options = {sizeof options, mode, 0, NULL, 0};
-    coop_port_stats stats = {sizeof stats, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    coop_port_handler handlers[2] = {{.size = sizeof handlers[0], .on_start = a_start, .on_batch = on_batch, .drop = drop, .on_message = a_message},
+                                     {.size = sizeof handlers[0], .on_batch = on_batch, .drop = drop, .on_message = b_message}};
+    coop_port ports[2] = {{.size = sizeof ports[0], .name = "A", .name_length = 1},
+                          {.size = sizeof ports[0], .name = "B", .name_length = 1}};
+    coop_port_set_options options = {.size = sizeof options, .mode = mode};
+    coop_port_stats stats = {.size = sizeof stats};
     coop_event_loop *loop = new_loop();
     coop_port_set *set = NULL;
 
@@ -105,10 +105,10 @@ static void exchange(int32_t mode) {
 /* Of the first version of the struct, which ends before on_message: messages to it are dropped. */
 static void a_handler_that_knows_no_messages(void) {
     port a = {{0, 0}, LATCH, 0, 0, NULL};
-    coop_port_handler handler = {offsetof(coop_port_handler, on_message), NULL, NULL, on_batch, NULL, NULL, drop, a_message};
-    coop_port only = {sizeof only, "A", 1, NULL, {0, {0}}, {0, {0}}};
-    coop_port_set_options options = {sizeof options, COOP_MODE_THREAD, 0, NULL, 0};
-    coop_port_stats stats = {sizeof stats, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    coop_port_handler handler = {.size = offsetof(coop_port_handler, on_message), .on_batch = on_batch, .drop = drop, .on_message = a_message};
+    coop_port only = {.size = sizeof only, .name = "A", .name_length = 1};
+    coop_port_set_options options = {.size = sizeof options, .mode = COOP_MODE_THREAD};
+    coop_port_stats stats = {.size = sizeof stats};
     coop_port_set *set = NULL;
 
     handler.arg = &a;

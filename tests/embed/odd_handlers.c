@@ -27,6 +27,18 @@ coop_status fine(const coop_api *api, const void *args, size_t length, coop_port
     return fill(out);
 }
 
+static coop_status on_data(void *arg, coop_port_context *context, coop_connection_id connection, const void *data, size_t length) {
+    (void)arg, (void)context, (void)connection, (void)data, (void)length;
+    return COOP_OK;
+}
+
+coop_status of_connections(const coop_api *api, const void *args, size_t length, coop_port_handler *out) {
+    (void)api, (void)args, (void)length;
+    fill(out);
+    out->on_data = on_data;
+    return COOP_OK;
+}
+
 coop_status refuses(const coop_api *api, const void *args, size_t length, coop_port_handler *out) {
     (void)api, (void)args, (void)length;
     fill(out);
