@@ -25,6 +25,9 @@ from libcoop import _logs, _main
 from libcoop._errors import Invalid
 
 _PROTOCOL = 5
+BY_ENVIRONMENT = -1
+"""In the place of the descriptor for log records: `COOP_LOG` names it."""
+
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
@@ -42,6 +45,8 @@ class Payload(NamedTuple):
     preload: list[str]
     log: tuple[int, dict[str, int]] | None
     """The descriptor that log records go to, and the levels of loggers."""
+    runner: str | None
+    """What runs the entry, as "module:name", in the place of `_running.run_entry`."""
 
 
 def prepare(
@@ -52,6 +57,7 @@ def prepare(
     worker_init: str | None = None,
     preload: Sequence[str] = (),
     log: int | None = None,
+    runner: str | None = None,
 ) -> bytes:
     """What the worker is to run, as bytes for `load`; `log` is its descriptor for log records.
 
@@ -74,7 +80,8 @@ def prepare(
         raise Invalid(f"entry {name}: its process cannot import from __main__, which is no script here")
     logs = None if log is None else (log, _logs.levels())
     return pickle.dumps(
-        tuple(Payload(call, name, origin, sys.path.copy(), _argv(), worker_init, list(preload), logs)), _PROTOCOL
+        tuple(Payload(call, name, origin, sys.path.copy(), _argv(), worker_init, list(preload), logs, runner)),
+        _PROTOCOL,
     )
 
 

@@ -18,6 +18,8 @@ class Mode(enum.IntEnum):
     """All on one event loop."""
     THREAD = 1
     """Each on threads of its own, drained without the interpreter."""
+    PROCESS = 2
+    """Each in a process of its own, with an interpreter of its own, which is started again when it ends."""
 
 
 class RunMode(enum.IntEnum):

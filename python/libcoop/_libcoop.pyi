@@ -23,8 +23,10 @@ from libcoop._child import ExitStatus
 from libcoop._enums import Mode, RunMode
 from libcoop._events import Because, EventKind, Lost
 from libcoop._future import Future as LoopFuture
+from libcoop._options import Line
 from libcoop._ports import Address, Port
 from libcoop._stats import LoopStats
+from libcoop._supervisor import Supervisor
 from libcoop._udp import Datagram
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "PortStats",
     "RunHandle",
     "Runtime",
+    "ServedPort",
     "ServiceContext",
     "ServiceEnd",
     "ServiceEvent",
@@ -70,6 +73,7 @@ __all__ = [
     "Watch",
     "__version__",
     "_after_fork",
+    "_begin_port",
     "_begin_run",
     "_die_with_parent",
     "_flush_log",
@@ -1377,11 +1381,25 @@ class PortContext:
     def name(self) -> str:
         """The port's name."""
     @property
-    def address(self) -> Address:
-        """The address that the port's socket is bound to."""
+    def address(self) -> Any:
+        """The address that the port's socket is bound to: `(host, port)`, or a Unix socket's path."""
     @property
     def mode(self) -> Mode:
         """The set's mode."""
+    @property
+    def run(self) -> int:
+        """Which worker of its port this is, from 1: in PROCESS mode one more after each restart."""
+    def save(self, obj: object, /) -> None:
+        """Keeps an object, pickled, in the place of what was kept before. In PROCESS mode the port's next worker has it
+        as `saved`, whatever this one ends by; a save that is cut short leaves the one before.
+
+        Raises ValueError for more than the set's `saved_bytes`, what pickling raises, Os, Forked.
+        """
+    @property
+    def saved(self) -> Any:
+        """What was saved last, made anew at each look; None if nothing was. Raises what unpickling raises, ValueError
+        if it was damaged, Forked.
+        """
     @property
     def backlog(self) -> int:
         """How many datagrams are queued that the kernel has not taken yet: a measure for going slower."""
@@ -1396,12 +1414,48 @@ class PortContext:
         Raises QueueFull if the kernel does not keep up and `buffer_bytes` wait, ValueError for one that is too long
         or has no destination, TypeError, Closed.
         """
+    def write(self, connection: int, data: Buffer, /) -> None:
+        """Sends bytes to a connection. What a callback writes leaves at the latest when it returns.
+
+        Raises QueueFull if the peer does not keep up and an eighth of `buffer_bytes` waits for it, or all of them for
+        all connections; ValueError for more bytes than that eighth; Closed if it is being closed, or its writing was
+        ended; Stale, TypeError, Forked.
+        """
+    def close(self, connection: int, /) -> None:
+        """Closes a connection, when what was written to it is sent: `on_close` comes then. Nothing more is read. Raises
+        Stale, Forked.
+        """
+    def abort(self, connection: int, /) -> None:
+        """Closes a connection at once, with a reset; what waits to be sent is dropped. `on_close` comes later. Raises
+        Stale, Forked.
+        """
+    def shutdown_write(self, connection: int, /) -> None:
+        """Ends the writing to a connection: its peer reads to the end of what was written. What it sends is still
+        heard. When both sides have ended, the connection is closed. Raises Stale, Forked.
+        """
+    def pause(self, connection: int, /) -> None:
+        """Reads nothing more from a connection, so that its peer has to wait, until `resume`. A peer that goes
+        meanwhile is noticed only by a write. Raises Stale, Forked.
+        """
+    def resume(self, connection: int, /) -> None:
+        """Reads again after `pause`. Raises Stale, Forked."""
+    def peer(self, connection: int, /) -> Any:
+        """Where a connection's other end is: `(host, port)`, or as `socket.getpeername` has it for a Unix socket.
+        Raises Stale, Forked.
+        """
+    def backlog_of(self, connection: int, /) -> int:
+        """Bytes written to a connection that the system has not taken yet. Raises Stale, Forked."""
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
     def send(self, port: str, obj: object, /) -> None:
         """Sends an object to another port of the set, as it is: `on_message` there, in the order of sending. A native
-        handler is given a copy of a bytes-like object.
+        handler is given a copy of a bytes-like object. In PROCESS mode bytes and memoryviews arrive as bytes, and other
+        objects are pickled.
 
         Raises ValueError for a name that is no port of the set, TypeError for what a native handler does not
-        understand, Closed.
+        understand, Closed; in PROCESS mode also QueueFull while that port does not keep up or is not there, ValueError
+        for more than the set's `message_bytes`, and what pickling raises.
         """
     def set_timer(self, delay: float, *, repeat: bool = False) -> int:
         """Calls `on_timer` in `delay` seconds, once, or again every `delay` seconds; answers the timer's id. 0 is the
@@ -1416,12 +1470,24 @@ class PortContext:
 
 @disjoint_base
 class PortSet:
-    """Named UDP sockets, each with a handler of its own.
+    """Named sockets, of datagrams or of connections, each with a handler of its own.
 
-    `mode` is a libcoop.Mode: SINGLE serves all of them on `loop`, which it needs; THREAD (default) gives each a
-    thread for its handler and one that only receives. `buffer_bytes` is what each port holds at the most of what
-    came, and of what is to be sent; what comes above is dropped and counted. Raises ValueError and TypeError for what
-    is wrong with the ports, Exists for a name used twice.
+    `mode` is a libcoop.Mode: SINGLE serves all of them on `loop`, which it needs; THREAD (default) gives each a thread
+    for its handler and one that only receives; PROCESS gives each a process with an interpreter of its own and the same
+    two threads, which is started again when it ends. `buffer_bytes` is what each port holds at the most of what came,
+    and of what is to be sent; what comes above is dropped and counted. `saved_bytes` is the most that a handler may
+    `save`. `message_bytes` (a power of two) is how much may wait of what one port sends to another, and of what comes
+    from outside: QueueFull is raised for more. A message takes 8 bytes and its own; outside of PROCESS mode an object
+    counts as a reference.
+
+    In PROCESS mode classes and arguments are pickled, and a handler of the main script has that run again in its
+    process. `preload` names modules to import beforehand, once for all workers; `worker_init` a function
+    ("module:name") that is called first in each. A worker must have started within `ready_within` seconds, and is
+    replaced when it did not run for `liveness` seconds. What workers write goes to `output`, as a service's. The set is
+    called `name` in events; it has a host of its own, or is a temporary child of `supervisor`. Of more than
+    `connections` connections to a port the others wait until one has gone.
+
+    Raises ValueError and TypeError for what is wrong with the ports, Exists for a name used twice.
 
     As a context manager it starts, and at the end stops. Letting go of it stops it too.
     """
@@ -1432,23 +1498,57 @@ class PortSet:
         mode: Mode = ...,
         loop: EventLoop | None = None,
         buffer_bytes: int = 67108864,
+        saved_bytes: int = 1048576,
+        name: str = "ports",
+        supervisor: Supervisor | None = None,
+        preload: Iterable[str] = (),
+        worker_init: str | None = None,
+        output: str | Callable[[Line], object] = "prefix",
+        ready_within: float = 60.0,
+        liveness: float | None = 2.0,
+        message_bytes: int = 1048576,
+        connections: int = 10000,
     ) -> Self: ...
     def start(self) -> None:
         """Binds every socket, has each handler built and started inside its worker, and waits for that.
 
-        Raises what a handler raised in its making or its `on_start`, or Os naming the port and the address; then
-        nothing is left bound or running. Raises Exists if it was started before, Forked; KeyboardInterrupt in the
-        main thread.
+        Raises what a handler raised in its making or its `on_start` (Failed with that, of a handler in a process of
+        its own), or Os naming the port and the address; then nothing is left bound or running. Raises Exists if it was
+        started before, Forked; KeyboardInterrupt in the main thread.
         """
     @property
-    def addresses(self) -> dict[str, Address]:
-        """The bound address of each port. Raises ValueError before the start, Closed if that failed, Forked."""
+    def addresses(self) -> dict[str, Any]:
+        """The bound address of each port: `(host, port)`, or a Unix socket's path. Raises ValueError before the start,
+        Closed if that failed, Forked.
+        """
     def send(self, port: str, obj: object, /) -> None:
         """Sends an object to a port from outside the set: `on_message` there with an empty sender. A native handler is
         given a copy of a bytes-like object. Any thread.
 
         Raises ValueError for an unknown name or before the start, TypeError for what a native handler does not
         understand, Closed, Forked.
+        """
+    def events(
+        self, *paths: str, kinds: Iterable[EventKind] | EventKind = (), queue: int = 1024, replay: int = 0
+    ) -> Observer:
+        """What becomes of the processes of a set in PROCESS mode: an Observer of each start, end (with its traceback)
+        and restart, of all ports or of those at `paths` (the set's name, "/", the port's), and of up to `replay` of
+        those before. Any thread.
+
+        Raises Unsupported in other modes, ValueError before the start, Closed, Forked.
+        """
+    def reload(self, name: str | None = None, *, deadline: float | None = 60.0) -> None:
+        """Has a new worker take over the port `name` of a set in PROCESS mode, or each port, without a moment in which
+        nobody serves, and returns when it does.
+
+        The new one is started beside the old one, with all modules imported anew. The old one is told by
+        `on_hand_over`; it accepts nothing from then on, has `deadline` seconds for the connections that are open (None
+        for ever), and then ends as at a stop. If the new one does not start, the old one goes on as before. Any thread;
+        reloads of one port come one after the other.
+
+        Raises Failed in the words of the handler that cannot start, Unsupported in other modes, ValueError for an
+        unknown name, before the start and while the worker is being restarted; Closed, Forked; KeyboardInterrupt in the
+        main thread, and then it goes on.
         """
     def stats(self) -> dict[str, PortStats]:
         """What each port has counted since its start; also after the end. Any thread. Raises as `addresses`."""
@@ -1471,10 +1571,13 @@ class PortStats:
     """What a port has counted since its start.
 
     `received` datagrams and their `received_bytes` were taken from the socket and kept; `dropped` ones were not,
-    because the buffer was full, and `kernel_dropped` ones before that, by the system; `truncated` ones were longer
-    than the library reads. `sent` and `sent_bytes` were taken by the system, `send_dropped` were not, or were still
-    queued at the end. `peer_errors` is what the system told of earlier datagrams (a peer that is gone), `messages`
-    those delivered, `errors` the exceptions of the handler.
+    because the buffer was full, and `kernel_dropped` ones before that, by the system; `truncated` ones were longer than
+    the library reads. `sent` and `sent_bytes` were taken by the system, `send_dropped` were not, or were still queued
+    at the end. `peer_errors` is what the system told of earlier datagrams (a peer that is gone), `messages` those
+    delivered, `errors` the exceptions of the handler, `restarts` how often its process was started again. Of
+    connections, `accepted` is how many have come, `open` how many are there now (of a port that was reloaded: at its
+    newest worker), and `refused` how many were closed at once because `on_connect` raised; `received_bytes` and
+    `sent_bytes` are theirs then.
     """
     @property
     def received(self) -> int: ...
@@ -1498,6 +1601,14 @@ class PortStats:
     def messages(self) -> int: ...
     @property
     def errors(self) -> int: ...
+    @property
+    def accepted(self) -> int: ...
+    @property
+    def open(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+    @property
+    def restarts(self) -> int: ...
 
 def _after_fork() -> None:
     """In a forked child: of the threads only this one is left."""
@@ -1526,6 +1637,26 @@ def _begin_run(signals: list[int]) -> ServiceContext | None:
 
 def _run_begun() -> None:
     """Its entry is made, and about to run."""
+
+@final
+class ServedPort:
+    """A port that this process serves."""
+    def stop(self) -> None:
+        """Ends the port, on the loop's thread. Any number of times."""
+    def join(self, timeout: float) -> None:
+        """Waits until it has ended. Raises Timeout after so many seconds."""
+
+def _begin_port(
+    event_loop: EventLoop,
+    handler: Callable[..., object] | str,
+    args: tuple[Any, ...],
+    natives: list[str],
+    run: int,
+) -> ServedPort:
+    """Takes the port that this process was started for, builds its handler and starts it, all on this thread:
+    `event_loop` is run by it later. `run` is which worker of the port this is. Raises what the handler raises, which
+    the set is told; Invalid if it was started for none.
+    """
 
 def _run_failed(text: str) -> None:
     """It is about to end with this error, and status 1."""

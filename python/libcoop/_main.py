@@ -16,8 +16,8 @@ from typing import Any
 from libcoop._errors import Failed
 
 NAME = "__coop_main__"
-NAMES = ("__main__", NAME)
-"""What the main script is called, in the first process and in workers."""
+NAMES = ("__main__", NAME, "__mp_main__")
+"""What the main script is called: in the first process, in workers, and in those that multiprocessing spawns."""
 
 Origin = tuple[str, str]
 """How the script can be run again: ("module", name), ("script", path), or ("archive", path), also of a directory."""
@@ -49,7 +49,8 @@ def run(how: Origin) -> None:
     global _running
     kind, where = how
     main = types.ModuleType(NAME)
-    sys.modules[NAME] = sys.modules["__main__"] = main
+    for name in NAMES:
+        sys.modules[name] = main
     code = _script(main, where) if kind == "script" else _importable(main, kind, where)
     _running = True
     try:

@@ -199,10 +199,13 @@ def _run(payload: _entry.Payload, request: dict[str, Any], report: int) -> Any:
         context = Context(native)
         if payload.log is not None:
             log, levels = payload.log
+            if log == _entry.BY_ENVIRONMENT:
+                log = int(os.environ.pop("COOP_LOG"))
             _logs.install(log, native.path, native.path.rpartition("/")[2], levels)
             os.close(log)
         entry, args, kwargs = _entry.load(payload)
-        _running.run_entry(entry, args + tuple(native.args or ()), kwargs, context, built=_libcoop._run_begun)
+        run = _running.run_entry if payload.runner is None else _entry.find(payload.runner)
+        run(entry, args + tuple(native.args or ()), kwargs, context, built=_libcoop._run_begun)
     except SystemExit as end:
         if os.getpid() == pid:
             if not isinstance(end.code, int | None):

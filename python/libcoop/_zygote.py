@@ -32,6 +32,9 @@ REQUESTS = "COOP_ZYGOTE"
 _LEFT_OUT = "!"
 """Before the name of a preload that starts threads."""
 
+_OPTIONAL = "?"
+"""Before the name of a preload which the workers import themselves if that cannot be done here, and say why."""
+
 _DESCRIPTORS = 253
 """The most that come with one message."""
 
@@ -60,14 +63,17 @@ def get_executable() -> str:
     return _executable or sys.executable
 
 
-def command(preload: Sequence[str] = ()) -> list[str]:
-    """The command line of a zygote that imports these modules first, with this interpreter's flags and path."""
+def command(preload: Sequence[str] = (), *, optional: Sequence[str] = ()) -> list[str]:
+    """The command line of a zygote that imports these modules first, with this interpreter's flags and path.
+
+    Of one that cannot be imported nothing comes of any worker, unless it is among the `optional` ones.
+    """
     # Imported here only: it costs what a program without processes need not pay.
     import subprocess
 
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     begin = f"import sys; sys.path[:] = {sys.path!r}; from libcoop._zygote import main; main()"
-    return [get_executable(), *flags, "-c", begin, *preload]
+    return [get_executable(), *flags, "-c", begin, *preload, *(_OPTIONAL + name for name in optional)]
 
 
 def main() -> None:
@@ -185,21 +191,23 @@ def _preload(names: list[str], requests: _socket.socket) -> str | None:
         while low[-1] < _RESERVED - 1:
             low.append(os.dup(low[0]))
     try:
-        for name in names:
-            if name.startswith(_LEFT_OUT):
+        for given in names:
+            if given.startswith(_LEFT_OUT):
                 continue
+            name = given.removeprefix(_OPTIONAL)
             try:
                 importlib.import_module(name)
             except BaseException as error:
-                traceback.print_exc()
-                return f"preload {name!r}: {type(error).__name__}: {error}"
+                if given == name:
+                    traceback.print_exc()
+                    return f"preload {name!r}: {type(error).__name__}: {error}"
             if threads := _libcoop._other_threads():
                 logging.getLogger("libcoop").warning(
                     "libcoop: preload %r starts threads when it is imported (%s): each worker imports it by itself",
                     name,
                     ", ".join(threads),
                 )
-                _begin_anew([_LEFT_OUT + each if each == name else each for each in names], requests)
+                _begin_anew([_LEFT_OUT + each if each == given else each for each in names], requests)
     finally:
         for number in low:
             os.close(number)

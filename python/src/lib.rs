@@ -69,7 +69,7 @@ mod _libcoop {
         log::flush,
         native_future::Future,
         pool::{NativePool, NativeView, refuse_calls},
-        port::{Batch, PortContext, PortSet, PortStats},
+        port::{Batch, PortContext, PortSet, PortStats, ServedPort, begin_port},
         runtime::Runtime,
         signal::Signal,
         stream::Stream,

@@ -15,7 +15,7 @@ from typing import Any
 import libcoop
 import pytest
 from libcoop import EventLoop, Listener, Mode, Port, PortSet
-from portkit import Make
+from portkit import ROOT, Make, compiled
 from streamkit import Ends, dial
 
 # What a shell runs in the background is deaf to SIGINT, and so would be the programs that are sent one here.
@@ -101,7 +101,7 @@ def ends(listener: Listener) -> Iterator[Ends]:
         yield stream, plain
 
 
-@pytest.fixture(params=[Mode.SINGLE, Mode.THREAD], ids=lambda mode: mode.name)
+@pytest.fixture(params=list(Mode), ids=lambda mode: mode.name)
 def mode(request: pytest.FixtureRequest) -> Mode:
     mode: Mode = request.param
     return mode
@@ -120,6 +120,14 @@ def make(mode: Mode, running_loop: EventLoop) -> Iterator[Make]:
             return made
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The example of examples-c: it sends back what comes, with its argument before it."""
+    source = tmp_path_factory.mktemp("native") / "native_handler.c"
+    source.write_text((ROOT / "examples-c" / source.name).read_text())
+    return compiled(source)
 
 
 @pytest.fixture

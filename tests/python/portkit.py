@@ -2,18 +2,72 @@
 
 from __future__ import annotations
 
+import pickle
 import queue
 import socket
+import subprocess
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from libcoop import Batch, Handler, Mode, PortContext, PortSet
+import pytest
+from libcoop import Batch, Handler, Mode, PortContext, PortSet, _ports
 
-DEADLINE = 30.0
+DEADLINE = 60.0
+ROOT = Path(__file__).parents[2]
 Address: TypeAlias = tuple[str, int]
-Told: TypeAlias = "queue.SimpleQueue[Any]"
 Make: TypeAlias = Callable[..., PortSet]
+
+HERE = pytest.mark.parametrize("mode", [Mode.SINGLE, Mode.THREAD], ids=lambda mode: mode.name)
+"""For what a handler in another process cannot have: objects of this one."""
+
+
+class Told:
+    """A queue that also those can put things into who are in another process: there it is an `Outlet`."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._inlet: socket.socket | None = None
+
+    def put(self, obj: object) -> None:
+        self._queue.put(obj)
+
+    def get(self, timeout: float | None = None) -> Any:
+        return self._queue.get(timeout=timeout)
+
+    def empty(self) -> bool:
+        return self._queue.empty()
+
+    def __reduce__(self) -> Any:
+        if self._inlet is None:
+            # A name of the system's choice, which is gone with the socket.
+            self._inlet = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._inlet.bind("")
+            threading.Thread(target=_listen, args=(self._inlet, self._queue), daemon=True).start()
+        return (Outlet, (self._inlet.getsockname(),))
+
+    def __del__(self) -> None:
+        if self._inlet is not None:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+                last.sendto(b"", self._inlet.getsockname())
+
+
+def _listen(inlet: socket.socket, told: queue.SimpleQueue[Any]) -> None:
+    with inlet:
+        while data := inlet.recv(1 << 18):
+            told.put(pickle.loads(data))
+
+
+class Outlet:
+    """What a `Told` is in another process."""
+
+    def __init__(self, inlet: str | bytes) -> None:
+        self._inlet = inlet
+
+    def put(self, obj: object) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as socket_:
+            socket_.sendto(_ports.pickled(obj), self._inlet)
 
 
 class Echo(Handler):
@@ -62,13 +116,21 @@ class OnBatch(Handler):
         self.call(ctx, batch)
 
 
+def compiled(source: Path) -> str:
+    """A library of native handlers."""
+    library, include = source.with_suffix(".so"), ROOT / "include"
+    command = ["cc", "-shared", "-fPIC", "-Wall", "-Werror", f"-I{include}", "-o", str(library), str(source)]
+    subprocess.run(command, check=True)
+    return str(library)
+
+
 def get(told: Told) -> Any:
     return told.get(timeout=DEADLINE)
 
 
 def run_in(ports: PortSet, name: str, call: Callable[[PortContext], Any]) -> Any:
     """Has a `Run` handler call a function with its context; answers what that did."""
-    answers: Told = queue.SimpleQueue()
+    answers = Told()
 
     def answer(ctx: PortContext) -> None:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import queue
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ import pytest
 from libcoop import Batch, Mode, Port, PortContext, PortSet
 from portkit import (
     DEADLINE,
+    HERE,
     Batches,
     Gate,
     Make,
@@ -40,9 +40,10 @@ def one_batch(
     return ports
 
 
+@HERE
 def test_the_batch_is_a_sequence_over_its_bytes(make: Make, peer: socket.socket) -> None:
     data = [b"one", b"", b"three" * 100, b"4"]
-    told: Told = queue.SimpleQueue()
+    told = Told()
 
     def look(ctx: PortContext, batch: Batch) -> None:
         try:
@@ -94,7 +95,7 @@ def test_the_batch_is_a_sequence_over_its_bytes(make: Make, peer: socket.socket)
 
 
 def test_senders_are_told_apart(make: Make, peer: socket.socket) -> None:
-    told: Told = queue.SimpleQueue()
+    told = Told()
     ports = make(Port("port", Tell, (told,)))
     get(told)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
@@ -105,9 +106,10 @@ def test_senders_are_told_apart(make: Make, peer: socket.socket) -> None:
             assert get(told) == ("datagram", bytes([number]), sender.getsockname())
 
 
+@HERE
 def test_kept_memoryviews_keep_their_bytes(make: Make, peer: socket.socket) -> None:
     kept: list[memoryview] = []
-    echoed: Told = queue.SimpleQueue()
+    echoed = Told()
 
     def keep(ctx: PortContext, batch: Batch) -> None:
         for data, _ in batch:
@@ -132,10 +134,11 @@ def test_kept_memoryviews_keep_their_bytes(make: Make, peer: socket.socket) -> N
 # --- exceptions -------------------------------------------------------------------------------------------------------
 
 
+@HERE
 def test_an_exception_skips_the_datagram_at_hand_and_the_rest_comes_again(
     make: Make, peer: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told: Told = queue.SimpleQueue()
+    told = Told()
 
     def handle(ctx: PortContext, batch: Batch) -> None:
         for data, _ in batch:
@@ -157,10 +160,11 @@ def test_an_exception_skips_the_datagram_at_hand_and_the_rest_comes_again(
     assert ports.stats()["port"].errors == 2
 
 
+@HERE
 def test_the_index_that_the_handler_sets_is_skipped(
     make: Make, peer: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told: Told = queue.SimpleQueue()
+    told = Told()
 
     def handle(ctx: PortContext, batch: Batch) -> None:
         told.put([bytes(batch[index][0]) for index in range(len(batch))])

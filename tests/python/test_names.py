@@ -62,6 +62,7 @@ FREE = {
     "coop_version_check": "coop::version_check; Rust and Python are not compiled apart from the library",
     "coop_api_get": "the functions as a table, for C handlers: coop::api, coop_api in Python",
     "coop_port_handler_load": "coop::native in Rust, coop::port::load, Port(handler) in Python",
+    "coop_port_worker_main": "Handlers::run in Rust, coop::port_handlers::run, Python's workers are made by forking",
     "coop_set_log": "tracing in Rust, coop::set_log, logging in Python",
     "coop_address_parse": "SocketAddr in Rust, coop::address::parse, a tuple in Python",
     "coop_address_text": "SocketAddr in Rust, coop::address::text, a tuple in Python",
@@ -86,6 +87,14 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
     ("port_set", "address"): {
         "rust": ("addresses", "all at once: Rust and Python return maps"),
         "python": ("addresses", "all at once: Rust and Python return maps"),
+    },
+    ("port_set", "path"): {
+        "rust": ("bound", "all at once, and addresses of both kinds"),
+        "python": ("addresses", "all at once: an address is a tuple, or a path"),
+    },
+    ("port_context", "path"): {
+        "rust": ("address", "an address of either kind"),
+        "python": ("address", "a tuple, or a path"),
     },
     ("port_context", "send"): {
         "rust": ("sendto", "send is a message to another port"),

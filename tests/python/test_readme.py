@@ -52,6 +52,7 @@ PAGES = [
     ROOT / "docs" / "python-event-loop.md",
     ROOT / "docs" / "python-dag.md",
     ROOT / "docs" / "python-processes.md",
+    ROOT / "docs" / "python-ports.md",
     ROOT / "docs" / "python-supervision.md",
     ROOT / "docs" / "coming-from.md",
 ]

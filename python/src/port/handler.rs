@@ -4,15 +4,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use coop_core::{
     event_loop::TimerId,
-    port::{self, Bytes, Context, Fault, Handler, Message, Outcome},
+    port::{self, Bytes, Closed, ConnectionId, Context, Encoded, Fault, Handler, Incoming, Message, Outcome, Turns},
 };
 use pyo3::{
+    exceptions::PyTypeError,
+    intern,
     prelude::*,
     types::{PyBytes, PyString, PyTuple},
 };
 
-use super::{batch::Batch, context::PortContext, native::Natives};
+use super::{
+    batch::Batch,
+    context::PortContext,
+    native::{Natives, PICKLED, unpickled},
+};
 use crate::{callback::Held, report, thread_state};
+
+const NO_MESSAGE: &str = "a message that is neither bytes nor a Python object";
 
 /// A Python object on its way from one port to another.
 pub(super) struct Object(pub(super) Held<Py<PyAny>>);
@@ -25,6 +33,8 @@ struct PyHandler {
     handler: Py<PyAny>,
     ctx: Py<PortContext>,
     started: StartError,
+    /// Who has sent the last message, also as Python has it.
+    sender: Option<(String, Py<PyString>)>,
 }
 
 /// What makes the handler of a port: a class, or its name, and arguments.
@@ -34,7 +44,7 @@ pub(super) fn build(class: Py<PyAny>, args: Py<PyTuple>, started: StartError, na
             let class = resolve(class.bind(py))?;
             let handler = class.call1(args.bind(py))?.unbind();
             let ctx = Py::new(py, PortContext::new(context.clone(), natives))?;
-            Ok(PyHandler { handler, ctx, started: started.clone() })
+            Ok(PyHandler { handler, ctx, started: started.clone(), sender: None })
         });
         let handler = made.map_err(|error| keep(&started, error))?;
         Ok(Box::new(handler) as Box<dyn Handler>)
@@ -77,14 +87,36 @@ fn resolve<'py>(class: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
 }
 
 impl PyHandler {
+    /// A message that another process has pickled.
+    fn on_encoded(&self, sender: &str, message: Message) -> Outcome {
+        let encoded = message.downcast::<Encoded>().ok().filter(|encoded| encoded.tag == PICKLED);
+        let Some(encoded) = encoded else {
+            return Err(Fault::new(NO_MESSAGE));
+        };
+        self.call("on_message", |method| {
+            let object = unpickled(&PyBytes::new(method.py(), &encoded.bytes))?;
+            method.call1((&self.ctx, sender, object))
+        })
+    }
+
     /// Calls a method of the handler, which it may or may not have; its exception is reported here.
     fn call(
         &self,
         name: &str,
         call: impl for<'py> FnOnce(&Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
     ) -> Outcome {
+        self.call_by(name, |py| PyString::new(py, name), call)
+    }
+
+    /// The same; `key` is the name as Python has it.
+    fn call_by(
+        &self,
+        name: &str,
+        key: impl for<'py> FnOnce(Python<'py>) -> Bound<'py, PyString>,
+        call: impl for<'py> FnOnce(&Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
+    ) -> Outcome {
         let called = thread_state::attach(|py| {
-            let result = match self.handler.bind(py).getattr_opt(name) {
+            let result = match self.handler.bind(py).getattr_opt(key(py)) {
                 Ok(None) => Ok(()),
                 Ok(Some(method)) => call(&method).map(drop),
                 Err(error) => Err(error),
@@ -118,6 +150,31 @@ impl Handler for PyHandler {
         })
     }
 
+    fn on_connect(&mut self, _: &Context, connection: ConnectionId) -> Outcome {
+        self.call("on_connect", |method| method.call1((&self.ctx, connection.0)))
+    }
+
+    fn on_data(&mut self, _: &Context, connection: ConnectionId, bytes: &[u8]) -> Outcome {
+        self.call("on_data", |method| method.call1((&self.ctx, connection.0, PyBytes::new(method.py(), bytes))))
+    }
+
+    fn on_drained(&mut self, _: &Context, connection: ConnectionId) -> Outcome {
+        self.call("on_drained", |method| method.call1((&self.ctx, connection.0)))
+    }
+
+    fn on_end(&mut self, ctx: &Context, connection: ConnectionId) -> Outcome {
+        let has = thread_state::attach(|py| self.handler.bind(py).hasattr("on_end").unwrap_or(true));
+        if has != Some(true) {
+            let _ = ctx.close(connection);
+            return Ok(());
+        }
+        self.call("on_end", |method| method.call1((&self.ctx, connection.0)))
+    }
+
+    fn on_close(&mut self, _: &Context, connection: ConnectionId, why: &Closed) -> Outcome {
+        self.call("on_close", |method| method.call1((&self.ctx, connection.0, why.name())))
+    }
+
     fn on_message(&mut self, _: &Context, sender: &str, message: Message) -> Outcome {
         match message.downcast::<Object>() {
             Ok(object) => self.call("on_message", |method| method.call1((&self.ctx, sender, object.0.take()))),
@@ -125,13 +182,55 @@ impl Handler for PyHandler {
                 Ok(bytes) => self.call("on_message", |method| {
                     method.call1((&self.ctx, sender, PyBytes::new(method.py(), &bytes.0)))
                 }),
-                Err(_) => Err(Fault::new("a message that is neither bytes nor a Python object")),
+                Err(message) => self.on_encoded(sender, message),
             },
         }
     }
 
+    fn on_incoming(&mut self, _: &Context, sender: &str, incoming: Incoming<'_>) -> Outcome {
+        if self.sender.as_ref().is_none_or(|(known, _)| known != sender) {
+            self.sender = thread_state::attach(|py| (sender.to_owned(), PyString::new(py, sender).unbind()));
+        }
+        let Some((_, sender)) = &self.sender else { return Ok(()) };
+        self.call_by(
+            "on_message",
+            |py| intern!(py, "on_message").clone(),
+            |method| {
+                let (py, tag) = (method.py(), incoming.tag());
+                let bytes = PyBytes::new_with(py, incoming.len(), |room| {
+                    incoming.take(room);
+                    Ok(())
+                })?;
+                match tag {
+                    0 => method.call1((&self.ctx, sender, bytes)),
+                    PICKLED => method.call1((&self.ctx, sender, unpickled(&bytes)?)),
+                    _ => Err(PyTypeError::new_err(NO_MESSAGE)),
+                }
+            },
+        )
+    }
+
+    /// Attached once for all of them.
+    fn turns(&self) -> Option<Turns> {
+        Some(Box::new(|row| {
+            let mut attached = false;
+            thread_state::attach(|_| {
+                attached = true;
+                row();
+            });
+            if !attached {
+                // Without an interpreter nobody is called, and all else goes on.
+                row();
+            }
+        }))
+    }
+
     fn on_timer(&mut self, _: &Context, timer: TimerId) -> Outcome {
         self.call("on_timer", |method| method.call1((&self.ctx, timer.0)))
+    }
+
+    fn on_hand_over(&mut self, _: &Context) -> Outcome {
+        self.call("on_hand_over", |method| method.call1((&self.ctx,)))
     }
 
     fn on_stop(&mut self, _: &Context) -> Outcome {

@@ -5,12 +5,12 @@
 use std::{collections::HashSet, ffi::c_void, ptr::NonNull, sync::Arc};
 
 use coop::native;
-use coop_core::port::{Build, Bytes, Message};
+use coop_core::port::{Build, Bytes, Encoded, Message};
 use pyo3::{
     buffer::PyBuffer,
     exceptions::{PyTypeError, PyValueError},
     prelude::*,
-    types::{PyBytes, PyCapsule, PyTuple},
+    types::{PyBytes, PyCapsule, PyMemoryView, PyTuple},
 };
 
 use super::handler::Object;
@@ -49,8 +49,40 @@ fn wrong_args(port: &str, args: &Bound<'_, PyTuple>) -> PyErr {
     ))
 }
 
-/// A message as the port that it is for understands it: the object itself, or bytes for a native handler.
-pub(super) fn message(natives: &Natives, port: &str, obj: &Bound<'_, PyAny>) -> PyResult<Message> {
+/// What a message is that was pickled.
+pub(super) const PICKLED: u32 = 1;
+
+/// An object as bytes for another process, or for later.
+pub(super) fn pickled<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    Ok(obj.py().import("libcoop._ports")?.call_method1("pickled", (obj,))?.cast_into()?)
+}
+
+/// The inverse of [`pickled`].
+pub(super) fn unpickled<'py>(bytes: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
+    bytes.py().import("pickle")?.call_method1("loads", (bytes,))
+}
+
+/// What goes to another process: a tag, and bytes, which are lent.
+pub(super) fn far<T>(obj: &Bound<'_, PyAny>, send: impl FnOnce(u32, &[u8]) -> T) -> PyResult<T> {
+    if let Ok(data) = obj.cast::<PyBytes>() {
+        return Ok(send(0, data.as_bytes()));
+    }
+    if obj.is_instance_of::<PyMemoryView>() {
+        let data = obj.call_method0("tobytes")?;
+        return Ok(send(0, data.cast::<PyBytes>()?.as_bytes()));
+    }
+    Ok(send(PICKLED, pickled(obj)?.as_bytes()))
+}
+
+/// A message as the port that it is for understands it: the object itself, or bytes for a native handler; for another process bytes, or what was
+/// pickled.
+pub(super) fn message(natives: &Natives, is_far: bool, port: &str, obj: &Bound<'_, PyAny>) -> PyResult<Message> {
+    if !natives.contains(port) && is_far {
+        return far(obj, |tag, bytes| -> Message {
+            let bytes = bytes.to_vec();
+            if tag == 0 { Box::new(Bytes(bytes)) } else { Box::new(Encoded { tag, bytes }) }
+        });
+    }
     if !natives.contains(port) {
         return Ok(Box::new(Object(Held::new(obj.clone().unbind()))));
     }

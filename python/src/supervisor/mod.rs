@@ -31,7 +31,7 @@ pub(crate) use self::{
     event::{Ended, ServiceEvent},
     host::{NativeHost, TakenSignals},
     logs::{LogChannel, LogSender},
-    observer::Observer,
+    observer::{Observer, Wanted},
     options::{NativeExecutor, NativeService},
     process::{NativeCommand, NativeZygote},
     supervisor::NativeSupervisor,

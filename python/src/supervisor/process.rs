@@ -26,8 +26,8 @@ use crate::{
 /// What a process is made of, and what is done with what it writes.
 #[pyclass(frozen, module = "libcoop._libcoop")]
 pub(crate) struct NativeCommand {
-    pub(super) command: Command,
-    pub(super) output: Output,
+    pub(crate) command: Command,
+    pub(crate) output: Output,
 }
 
 /// A resource's name, its soft and its hard limit; none is unlimited.
@@ -117,7 +117,7 @@ impl NativeCommand {
 
 /// A program that makes workers by forking itself; it ends with the last service that names it.
 #[pyclass(frozen, module = "libcoop._libcoop")]
-pub(crate) struct NativeZygote(Arc<Zygote>);
+pub(crate) struct NativeZygote(pub(crate) Arc<Zygote>);
 
 #[pymethods]
 impl NativeZygote {
