@@ -28,6 +28,7 @@ bench: ## libcoop beside its peers (installs libuv1-dev, libasio-dev, libtbb-dev
 	@.ci/bench
 
 soak: ## a mixed load on pools, and the tests over and over, for COOP_SOAK_SECONDS (600)
+	@.ci/setup
 	@.ci/soak
 
 sanitize: ## loom, ASan, UBSan, LSan, TSan, valgrind: a quarter of an hour or more (installs clang, g++-11, valgrind)

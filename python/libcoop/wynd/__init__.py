@@ -1,5 +1,7 @@
 """wynd: UDP latency and bandwidth over libcoop's ports; run `python -m libcoop.wynd --help`.
 
-Modules without input or output: packet, gaps, sending, receiving, pacing, heartbeat, config, cli. On libcoop's ports
-stand: ports, server_ports and client_ports (the handlers), server and client (who owns the sets), demo.
+Modules without input or output: packet, gaps, sending, receiving, pacing, heartbeat, series, config, cli. The handlers
+of the ports: ports (what all do), transmitting and collecting (the two sides of a test), main_port, server_ports,
+server_control, client_ports, client_control. On the main thread: server, client (who own the sets), mailbox (how events
+get there), report, display, plot. And the demo.
 """

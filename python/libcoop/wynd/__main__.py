@@ -27,10 +27,10 @@ def main(arguments: Sequence[str]) -> int:
         from .server import Server
 
         signal.signal(signal.SIGTERM, _interrupt)
-        return Server(options.config, options.report).run()
+        return Server(options).run()
     from .client import Client
 
-    return Client(options.config, options.target, options.bwup, options.report).run()
+    return Client(options).run()
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

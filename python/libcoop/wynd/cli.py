@@ -9,20 +9,23 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 from typing import Any, NoReturn
+
+from libcoop import __version__
 
 from .config import (
     DEFAULT_PATH,
     RULES,
     Config,
     ConfigError,
-    Parallel,
     config_path,
     create_config,
     load_config,
     read_value,
 )
+from .events import Direction
+from .plot import trouble_with
+from .report import Outputs
 
 DEFAULT_TARGET = ("127.0.0.1", 6711)
 _BARE_TEST_DELAY = "100"
@@ -35,8 +38,8 @@ class Options:
     config: Config
     serve: bool
     target: tuple[str, int]
-    bwup: bool
-    report: str | None
+    tests: tuple[Direction, ...]
+    outputs: Outputs
 
 
 class _Parser(argparse.ArgumentParser):
@@ -64,14 +67,6 @@ def parse_address(text: str, default: tuple[str, int]) -> tuple[str, int]:
     return host or default[0], int(port)
 
 
-def version() -> str:
-    """The version of the installed package."""
-    try:
-        return metadata.version("libcoop")
-    except metadata.PackageNotFoundError:
-        return "unknown (not installed)"
-
-
 def _setting(key: str) -> Callable[[str], object]:
     flag = _flag(key)
 
@@ -79,7 +74,8 @@ def _setting(key: str) -> Callable[[str], object]:
         try:
             return read_value(key, text, flag)
         except ConfigError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
+            # argparse names the flag itself.
+            raise argparse.ArgumentTypeError(str(error).removeprefix(f"{flag}: ")) from None
 
     return read
 
@@ -105,10 +101,15 @@ def build_parser() -> argparse.ArgumentParser:
         help="be a server, at bind_addr and bind_port unless told otherwise",
     )
     parser.add_argument("--bwup", action="store_true", help="client: run an upload bandwidth test, then leave")
+    parser.add_argument("--bwdown", action="store_true", help="client: run a download bandwidth test, then leave")
     parser.add_argument("--config", metavar="PATH", help=f"configuration file, or the folder of one ({DEFAULT_PATH})")
     parser.add_argument("--create-config", action="store_true", help="write a configuration file and leave")
-    parser.add_argument("--report", metavar="PATH", help="write what was measured to PATH as JSON when leaving")
-    parser.add_argument("--version", action="version", version=f"wynd (libcoop) {version()}")
+    parser.add_argument("--json", action="store_true", help="print what was measured as one JSON object when leaving")
+    parser.add_argument("--report", metavar="PATH", help="write that object to PATH when leaving")
+    parser.add_argument(
+        "--plot", metavar="PATH", help="draw rate, loss and latency over time to PATH, .png or .svg, when leaving"
+    )
+    parser.add_argument("--version", action="version", version=f"wynd (libcoop) {__version__}")
     keys = parser.add_argument_group("settings", "One flag for each key of the configuration file.")
     defaults = Config()
     for key, rule in RULES.items():
@@ -133,8 +134,8 @@ def parse_args(arguments: Sequence[str]) -> Options | None:
             return None
         config = load_config(given.config, flags)
         if given.server is not None:
-            if given.target is not None or given.bwup:
-                parser.error("--server goes neither with a target nor with --bwup")
+            if given.target is not None or given.bwup or given.bwdown:
+                parser.error("--server goes neither with a target nor with --bwup or --bwdown")
             host, port = parse_address(given.server, (config.bind_addr, config.bind_port))
             config = replace(config, bind_addr=host, bind_port=port)
         target = parse_address(given.target or "", DEFAULT_TARGET)
@@ -142,10 +143,13 @@ def parse_args(arguments: Sequence[str]) -> Options | None:
             parser.error(f"{given.target!r}: the port is 0: allowed is 1 to 65535")
     except ValueError as error:
         parser.error(str(error))
-    for key in ("port_parallelability", "connection_parallelibility"):
-        if getattr(config, key) is Parallel.PROCESS:
-            parser.error(f"{key}=PROCESS: process mode is not built yet; allowed for now is SINGLE or THREAD")
-    return Options(config, given.server is not None, target, given.bwup, given.report)
+    trouble = trouble_with(given.plot) if given.plot is not None else None
+    if trouble is not None:
+        parser.error(trouble)
+    wanted = {Direction.UPLOAD: given.bwup, Direction.DOWNLOAD: given.bwdown}
+    tests = tuple(direction for direction, is_wanted in wanted.items() if is_wanted)
+    outputs = Outputs(given.report, given.plot, given.json)
+    return Options(config, given.server is not None, target, tests, outputs)
 
 
-__all__ = ["Options", "build_parser", "config_path", "parse_address", "parse_args", "version"]
+__all__ = ["Options", "build_parser", "config_path", "parse_address", "parse_args"]

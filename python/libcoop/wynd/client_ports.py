@@ -1,57 +1,64 @@
-"""The client's handlers, on sockets connected to the server's three ports.
+"""The client's ports, on sockets connected to the server's three: what all do, UPLOAD and DOWNLOAD. CONTROL is in
+client_control.
 
-Guarantees: each port opens with HEARTBEAT_0 and repeats it until the server answers; a test's data goes out in bursts
-of equal packets, as fast as the socket and the pacer let it; a closed port on the other side ends nothing here.
+Guarantees: each port opens with HEARTBEAT_0 and repeats it until the server answers; a closed port on the other side
+ends nothing here.
 """
 
 from __future__ import annotations
 
-import random
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from .events import Address, Mailbox, What
-from .pacing import Pacer
-from .packet import MAX_CHANNEL, Bwup, Echo, Kind, Packet, Reason, Result
-from .ports import CONTROL, UPLOAD, PortHandler, Terms
-from .sending import Burst, Run, Sender
+from .collecting import Collector
+from .events import Address, Direction, What
+from .mailbox import Outlet
+from .packet import Echo, Kind, Packet, Reason
+from .ports import CONTROL, PortHandler, Terms
+from .receiving import Offsets
+from .transmitting import Transmitter
 
 if TYPE_CHECKING:
     from libcoop import PortContext
 
-_TURN_PACKETS = 512  # handed to the socket in one turn; between turns the loop looks at what came in
-_BACKLOG_PACKETS = 1024  # with so many not yet taken by the kernel a turn sends nothing
-_PAUSE = 0.001  # seconds to the next turn when there is a limit
+_MOST_INTERVAL = 0.5  # seconds between reports of a download: the server pauses when it hears nothing
+_NO_DATA = 1.0  # seconds after a download was agreed on at which its clock runs though nothing has come
 
 
 class ClientPort(PortHandler):
-    """Opening and heartbeats; DOWNLOAD is this and nothing more."""
+    """Opening and heartbeats."""
 
-    def __init__(self, terms: Terms, mailbox: Mailbox, bwup: bool) -> None:
-        super().__init__(terms, mailbox, terms.config.client_timeout)
-        self.bwup = bwup
+    def __init__(self, terms: Terms, outlet: Outlet, tests: tuple[Direction, ...]) -> None:
+        super().__init__(terms, outlet, terms.config.client_timeout)
+        self.tests = tests
         self._up = False
         self._heartbeat_timer = 0
 
-    def on_start(self, ctx: PortContext) -> None:
+    def begin(self, ctx: PortContext) -> None:
         """The first HEARTBEAT_0; again every ucm_delay until one is answered."""
-        super().on_start(ctx)
-        self._heartbeat_timer = ctx.set_timer(self._opening_delay(), repeat=True)
-        self._heartbeat(ctx)
+        rate = self.config.heartbeat_rate if self._up else min(self.config.ucm_delay, self.config.heartbeat_rate)
+        self._beat_every(ctx, rate)
+        self.heartbeat(ctx)
 
-    def _opening_delay(self) -> float:
-        return min(self.config.ucm_delay, self.config.heartbeat_rate) / 1000
+    def keep(self) -> Any:
+        """Whether the server has answered."""
+        return self._up
+
+    def resume(self, ctx: PortContext, kept: Any) -> None:
+        """As `keep` has it."""
+        self._up = kept
 
     def stranger(self, address: Address) -> bool:
         """Never: the socket is connected, so the kernel passes the server's packets only."""
         return False
 
-    def on_timer(self, ctx: PortContext, timer: int) -> None:
-        """A heartbeat is due."""
-        if timer == self._heartbeat_timer:
-            self._heartbeat(ctx)
+    def _beat_every(self, ctx: PortContext, milliseconds: float) -> None:
+        self.cancel(ctx, self._heartbeat_timer)
+        self._heartbeat_timer = self.every(ctx, milliseconds / 1000, self.heartbeat)
 
-    def _heartbeat(self, ctx: PortContext) -> None:
+    def heartbeat(self, ctx: PortContext) -> None:
+        """HEARTBEAT_0 now."""
         now = time.time()
         self.awaited.sent(now)
         self.send(ctx, Kind.HEARTBEAT_0, self.terms.key, {"timestamp": now})
@@ -65,206 +72,115 @@ class ClientPort(PortHandler):
         self.send(ctx, Kind.HEARTBEAT_2, self.terms.key, dict(packet.body._asdict()))
         if not self._up:
             self._up = True
-            ctx.cancel_timer(self._heartbeat_timer)
-            self._heartbeat_timer = ctx.set_timer(self.config.heartbeat_rate / 1000, repeat=True)
+            self._beat_every(ctx, self.config.heartbeat_rate)
             self.tell(What.UP)
             self.on_up(ctx)
         return self.measured(packet.body.client_timestamp)
 
     def on_up(self, ctx: PortContext) -> None:
-        """The server answers on this port."""
+        """The server answers on this port: CONTROL waits for this before it asks for a test."""
+        self.pass_on(ctx, CONTROL, "up", 0, {})
+
+    def told(self, ctx: PortContext, sender: str, message: Any) -> None:
+        """CONTROL asks whether the server answers here."""
+        if message[0] == "up" and self._up:
+            self.on_up(ctx)
 
     def take(self, ctx: PortContext, packet: Packet) -> Reason | None:
         """A packet that is no heartbeat."""
         return Reason.UNEXPECTED
 
 
-class ClientControl(ClientPort):
-    """CONTROL: asks for the test, has the result, acknowledges it."""
-
-    def __init__(self, terms: Terms, mailbox: Mailbox, bwup: bool) -> None:
-        super().__init__(terms, mailbox, bwup)
-        self._channel = _channel_other_than(terms.key)
-        self._upload_up = False
-        self._started = False
-        self._result: Result | None = None
-        self._timer = 0  # repeats BWUP, later the acknowledgement
-
-    def on_up(self, ctx: PortContext) -> None:
-        """CONTROL answers."""
-        self._ask(ctx)
-
-    def on_message(self, ctx: PortContext, sender: str, message: Any) -> None:
-        """UPLOAD answers: the test can begin."""
-        self._upload_up = True
-        self._ask(ctx)
-
-    def _ask(self, ctx: PortContext) -> None:
-        if self.bwup and self._up and self._upload_up and not self._timer:
-            self.pass_on(ctx, UPLOAD, ("channel", self._channel, 0.0))
-            self._timer = ctx.set_timer(self.config.ucm_delay / 1000, repeat=True)
-            self._send_bwup(ctx)
-
-    def on_timer(self, ctx: PortContext, timer: int) -> None:
-        """BWUP again until it is acknowledged; the result's acknowledgement again until the client leaves."""
-        super().on_timer(ctx, timer)
-        if timer == self._timer:
-            if self._result is not None:
-                self._send_ack(ctx)
-            elif not self._started:
-                self._send_bwup(ctx)
-
-    def take(self, ctx: PortContext, packet: Packet) -> Reason | None:
-        """The acknowledgement of BWUP, and TEST_RESULT."""
-        if packet.channel != self._channel:
-            return Reason.STALE
-        body = packet.body
-        if isinstance(body, Bwup) and body.ack:
-            if self._started:
-                return Reason.REPEATED
-            self._start(ctx)
-            return None
-        if isinstance(body, Result):
-            if self._result is None:
-                self._result = body
-                self._started = True
-                self.pass_on(ctx, UPLOAD, ("stop", 0, 0.0))
-                self.tell(What.RESULT, body)
-            elif body.guid != self._result.guid:
-                return Reason.STALE
-            self._send_ack(ctx)
-            return None
-        return Reason.UNEXPECTED
-
-    def _start(self, ctx: PortContext) -> None:
-        self._started = True
-        self.tell(What.STARTED, self.config.duration)
-        self.pass_on(ctx, UPLOAD, ("start", self._channel, self.config.duration))
-
-    def _send_bwup(self, ctx: PortContext) -> None:
-        fields: dict[str, object] = {"cmd": "BWUP", "channel": self._channel, "duration": self.config.duration}
-        self.send(ctx, Kind.CONTROL, self._channel, fields)
-
-    def _send_ack(self, ctx: PortContext) -> None:
-        assert self._result is not None
-        fields: dict[str, object] = {"cmd": "TEST_RESULT", "ack": 0, "guid": self._result.guid}
-        self.send(ctx, Kind.TEST_RESULT, self._channel, fields)
-
-
 class ClientUpload(ClientPort):
-    """UPLOAD: the test's data out, FLOW_CONTROL in."""
+    """UPLOAD: an upload test's data out, FLOW_CONTROL in."""
 
-    def __init__(self, terms: Terms, mailbox: Mailbox, bwup: bool) -> None:
-        super().__init__(terms, mailbox, bwup)
-        self._channel = 0
-        self._sender = Sender(terms.config.flow_control_rate)
-        self._pacer = Pacer()
-        self._burst: Burst | None = None  # while a test runs
-        self._turn_timer = 0
-        self._withheld = 0  # packets that --test-drop-rate took
-        self._began = self._deadline = 0.0
-        self._ended = False
-        self._most_send_time = terms.config.max_send_time / 1e6
-        self._least_pause = max(terms.config.send_sleep / 1e6, terms.config.test_delay / 1e3)
+    def __init__(self, terms: Terms, outlet: Outlet, tests: tuple[Direction, ...]) -> None:
+        super().__init__(terms, outlet, tests)
+        self._transmitter = Transmitter(self, Direction.UPLOAD, self._ended)
 
-    def on_up(self, ctx: PortContext) -> None:
-        """CONTROL waits for this before it asks for a test."""
-        self.pass_on(ctx, CONTROL, "up")
+    def keep(self) -> Any:
+        """With the test."""
+        return super().keep(), self._transmitter.kept()
 
-    def on_message(self, ctx: PortContext, sender: str, message: Any) -> None:
-        """CONTROL names the channel, then starts and stops the test. The channel comes first, because FLOW_CONTROL
-        may be here before the acknowledgement of BWUP."""
+    def resume(self, ctx: PortContext, kept: Any) -> None:
+        """A test goes on."""
+        super().resume(ctx, kept[0])
+        self._transmitter.resume(ctx, kept[1])
+
+    def told(self, ctx: PortContext, sender: str, message: Any) -> None:
+        """CONTROL names the channel, then starts and stops the test. The channel comes first, because FLOW_CONTROL may
+        be here before the acknowledgement of BWUP."""
+        super().told(ctx, sender, message)
         what, channel, duration = message
+        transmitter = self._transmitter
         if what == "channel":
-            self._channel = channel
-        elif what == "start" and not self._began:
-            self._burst = Burst(self._channel, self.config.bw_packet_length)
-            self._began = time.monotonic()
-            self._deadline = self._began + duration
-            self._turn(ctx)
-        elif what == "stop":
-            self._end(ctx)
-
-    def on_timer(self, ctx: PortContext, timer: int) -> None:
-        """The next turn of sending."""
-        super().on_timer(ctx, timer)
-        if timer == self._turn_timer:
-            self._turn(ctx)
+            transmitter.expect(ctx, channel)
+        elif what == "start":
+            transmitter.start(ctx, channel, duration, self.config.bw_packet_length, None)
+            self.pass_on(ctx, CONTROL, "started", channel, {})
+        elif what == "stop" and channel == transmitter.channel:
+            transmitter.end(ctx)
 
     def take(self, ctx: PortContext, packet: Packet) -> Reason | None:
         """FLOW_CONTROL."""
-        if packet.kind is not Kind.FLOW_CONTROL:
-            return Reason.UNEXPECTED
-        if packet.channel != self._channel:
-            return Reason.STALE
-        if self._ended:
-            return Reason.LATE
-        spans: tuple[tuple[int, int], ...] = packet.body  # type: ignore[assignment]
-        lost = self._sender.on_flow_control(packet.sequence, spans)
-        if lost is None:
-            return Reason.STALE
-        self._pacer.on_flow_control(time.monotonic(), spans, self._sender.unsent)
-        self.log(f"FLOW_CONTROL {packet.sequence}: {len(spans)} spans, {lost} lost, limit {self._pacer.rate}")
-        return None
+        return self._transmitter.reported(packet) if packet.kind is Kind.FLOW_CONTROL else Reason.UNEXPECTED
 
-    def _turn(self, ctx: PortContext) -> None:
-        burst = self._burst
-        if burst is None:
+    def _ended(self, ctx: PortContext, channel: int, fields: dict[str, Any]) -> None:
+        self.tell(What.SENT, (Direction.UPLOAD, fields))
+
+
+class ClientDownload(ClientPort):
+    """DOWNLOAD: a download test's data in, FLOW_CONTROL out."""
+
+    def __init__(self, terms: Terms, outlet: Outlet, tests: tuple[Direction, ...]) -> None:
+        super().__init__(terms, outlet, tests)
+        interval = min(self.config.flow_control_interval, _MOST_INTERVAL)
+        self._collector = Collector(self, Direction.DOWNLOAD, interval, lambda: (True, None), self._ended)
+        self._proof_timer = 0
+
+    def keep(self) -> Any:
+        """With the test."""
+        return super().keep(), self._collector.kept()
+
+    def resume(self, ctx: PortContext, kept: Any) -> None:
+        """A test goes on."""
+        super().resume(ctx, kept[0])
+        self._collector.resume(ctx, kept[1])
+
+    def in_bulk(self, data: memoryview, offsets: Offsets, begin: int, end: int, address: Address) -> Iterable[int]:
+        """The test's packets are counted by runs; its clock runs from the first."""
+        return self._collector.in_bulk(data, offsets, begin, end)
+
+    def on_batch(self, ctx: PortContext, batch: Any) -> None:
+        """The clock of a test runs from the first of its packets."""
+        super().on_batch(ctx, batch)
+        if self._collector.has_data and not self._collector.clock_runs:
+            self._collector.start(ctx, time.monotonic())
+            self.cancel(ctx, self._proof_timer)
+
+    def told(self, ctx: PortContext, sender: str, message: Any) -> None:
+        """CONTROL names a test, says that it was agreed on, and asks for its result."""
+        super().told(ctx, sender, message)
+        what, channel, duration = message
+        if what == "up":
             return
-        now = time.monotonic()
-        if now >= self._deadline:
-            self._end(ctx)
-            return
-        most = _TURN_PACKETS if ctx.backlog < _BACKLOG_PACKETS else 0
-        held = most == 0
-        allowance = self._pacer.allowance(now)
-        if allowance is not None and allowance < most:
-            most = allowance
-            held = True
-        until = now + self._most_send_time if self._most_send_time else self._deadline
-        count, again = 0, self._sender.retransmitted
-        while count < most:
-            run = self._sender.next_run(min(most - count, burst.most))
-            self._emit(ctx, burst, run)
-            count += run.packets
-            if time.monotonic() >= until:
-                break
-        if count:
-            self._pacer.sent(now, count, self._sender.unsent, self._sender.retransmitted - again)
-        self._turn_timer = ctx.set_timer(max(self._least_pause, _PAUSE if held else 0.0))
+        if not self._collector.expect(ctx, channel, duration):
+            self.pass_on(ctx, CONTROL, "result", channel, self._collector.result(channel))
+        elif what == "channel" and not self._proof_timer:
+            # The server sends nothing before a HEARTBEAT_2 has come, and one may be lost.
+            self._proof_timer = self.every(ctx, self.config.ucm_delay / 1000, self._prove)
+        elif what == "start":
+            self.after(ctx, _NO_DATA, lambda ctx: self._collector.start(ctx, time.monotonic()))
 
-    def _emit(self, ctx: PortContext, burst: Burst, run: Run) -> None:
-        data, size = burst.fill(run), burst.size
-        if not self.config.test_drop_rate:
-            ctx.sendto(data, segment_size=size)
-            return
-        view = memoryview(data)
-        begin = 0
-        for index in range(run.packets + 1):
-            if index == run.packets or self.unlucky():
-                self._withheld += index < run.packets
-                if begin < index:
-                    ctx.sendto(view[begin * size : index * size], segment_size=size)
-                begin = index + 1
+    def _prove(self, ctx: PortContext) -> None:
+        if self._collector.clock_runs:
+            self.cancel(ctx, self._proof_timer)
+        else:
+            self.heartbeat(ctx)
 
-    def _end(self, ctx: PortContext) -> None:
-        self._ended = True
-        burst, self._burst = self._burst, None
-        if burst is None:
-            return
-        sender = self._sender
-        if sender.last_was_again:
-            self._emit(ctx, burst, sender.next_fresh())
-        sent = {
-            "packets_sent": sender.sequence - self._withheld,
-            "bytes_sent": (sender.sequence - self._withheld) * burst.size,
-            "retransmitted": sender.retransmitted,
-            "withheld": self._withheld,
-            "seconds": time.monotonic() - self._began,
-        }
-        self.tell(What.SENT, sent)
+    def take(self, ctx: PortContext, packet: Packet) -> Reason | None:
+        """What the scan left."""
+        return self._collector.left(packet) if packet.kind is Kind.BANDWIDTH_TEST else Reason.UNEXPECTED
 
-
-def _channel_other_than(key: int) -> int:
-    channel = random.randrange(1, MAX_CHANNEL)
-    return channel if channel < key or key == 0 else channel + 1
+    def _ended(self, ctx: PortContext, channel: int, fields: dict[str, Any]) -> None:
+        self.pass_on(ctx, CONTROL, "result", channel, fields)

@@ -8,7 +8,6 @@ the line, the key, the value and what is allowed. The two spellings of parallel(
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
@@ -180,6 +179,8 @@ def parse_config(lines: Iterable[str], name: str) -> dict[str, object]:
         if not equals:
             raise ConfigError(f"{where}: {line!r}: allowed is key=value, or a comment after #")
         if key not in RULES:
+            import difflib  # only now: it takes a while
+
             near = difflib.get_close_matches(key, RULES, 1)
             hint = f"did you mean {near[0]}?" if near else f"allowed is one of {', '.join(RULES)}"
             raise ConfigError(f"{where}: unknown key {key!r}: {hint}")

@@ -56,6 +56,22 @@ class Gaps:
         """The `count` lowest missing spans."""
         return list(islice(self, count))
 
+    def kept(self, most: int) -> list[Span]:
+        """For `resume`: the lowest `most` spans, the last of them to the end if there are more."""
+        spans = self.lowest(most + 1)
+        if len(spans) > most:
+            spans[most - 1 :] = [(spans[most - 1][0], MAX_SEQUENCE)]
+        return spans
+
+    def resume(self, spans: list[Span], forgotten: int) -> None:
+        """Be the set that has these spans, ascending; it must be new."""
+        came = 0
+        for begin, end in [*spans, (MAX_SEQUENCE + 1, MAX_SEQUENCE + 1)]:
+            if begin > came:
+                self.receive(came, begin - 1)
+            came = end + 1
+        self.forgotten = forgotten
+
     def receive(self, first: int, last: int) -> int:
         """Numbers first..last have come; answers how many of them were missing."""
         if not 0 <= first <= last <= MAX_SEQUENCE:

@@ -38,7 +38,9 @@ def join(target: tuple[str, int], drop_rate: float) -> Joined:
     """Ask the server at `target` for ports. `drop_rate` is --test-drop-rate."""
     try:
         found = socket.getaddrinfo(*target, type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
+        raise JoinError(f"cannot resolve {target[0]}: {error.strerror or error}") from None
+    except UnicodeError as error:
         raise JoinError(f"cannot resolve {target[0]}: {error}") from None
     # A name may stand for several addresses, of which the server need not have each: IPv4 first, as servers bind it by
     # default, and a try each in turn.

@@ -22,6 +22,7 @@ MAX_SEQUENCE = 2**64 - 1
 MAX_HEARTBEAT_KEY = 60_000
 MAX_DURATION = 86_400.0  # seconds a test may be asked to last
 CONNECT = b"CONNECT"
+SENT = ("packets_sent", "bytes_sent", "retransmitted", "withheld", "seconds")
 
 _DUMMY_BEGIN, _DUMMY_END = b'{"dummy_data": "', b'"}'
 DUMMY_OVERHEAD = HEADER_BYTES + len(_DUMMY_BEGIN) + len(_DUMMY_END)
@@ -91,8 +92,17 @@ class Bwup(NamedTuple):
     ack: bool
 
 
+class Bwdown(NamedTuple):
+    """Body of CONTROL BWDOWN, as Bwup. `length` is of the string in the packets asked for."""
+
+    channel: int
+    duration: float | None
+    ack: bool
+    length: int | None
+
+
 class Result(NamedTuple):
-    """Body of TEST_RESULT from the server."""
+    """Body of TEST_RESULT from the side that received."""
 
     guid: str
     channel: int
@@ -104,12 +114,13 @@ class Result(NamedTuple):
 
 
 class ResultAck(NamedTuple):
-    """Body of TEST_RESULT from the client."""
+    """Body of TEST_RESULT from the side that sent. Ours says after a download what it has sent: the fields of SENT."""
 
     guid: str
+    sent: tuple[float, ...] | None = None
 
 
-Body: TypeAlias = float | Echo | Bwup | Result | ResultAck | tuple[Span, ...] | None
+Body: TypeAlias = float | Echo | Bwup | Bwdown | Result | ResultAck | tuple[Span, ...] | None
 
 
 class Packet(NamedTuple):
@@ -179,12 +190,13 @@ def _json_body(kind: Kind, channel: int, payload: bytes) -> Body:
     if kind in (Kind.HEARTBEAT_1, Kind.HEARTBEAT_2):
         return Echo(_number(fields, "client_timestamp"), _number(fields, "server_timestamp"))
     if kind == Kind.CONTROL:
-        return _bwup(fields, channel)
+        return _request(fields, channel)
     return _result(fields, channel)
 
 
-def _bwup(fields: dict[str, Any], channel: int) -> Bwup:
-    if fields.get("cmd") != "BWUP":
+def _request(fields: dict[str, Any], channel: int) -> Bwup | Bwdown:
+    command = fields.get("cmd")
+    if command not in ("BWUP", "BWDOWN"):
         raise _Bad(Reason.UNKNOWN_COMMAND)
     named = _integer(fields, "channel")
     if named != channel or channel == 0:
@@ -192,7 +204,13 @@ def _bwup(fields: dict[str, Any], channel: int) -> Bwup:
     duration = _number(fields, "duration") if "duration" in fields else None
     if duration is not None and not 0 < duration <= MAX_DURATION:
         raise _Bad(Reason.BAD_FIELD)
-    return Bwup(channel, duration, _is_ack(fields, absent=1))
+    ack = _is_ack(fields, absent=1)
+    if command == "BWUP":
+        return Bwup(channel, duration, ack)
+    length = _integer(fields, "length") if "length" in fields else None
+    if length is not None and length > MAX_BYTES - DUMMY_OVERHEAD:
+        raise _Bad(Reason.BAD_FIELD)
+    return Bwdown(channel, duration, ack, length)
 
 
 def _result(fields: dict[str, Any], channel: int) -> Result | ResultAck:
@@ -202,7 +220,7 @@ def _result(fields: dict[str, Any], channel: int) -> Result | ResultAck:
     if not isinstance(guid, str) or not 0 < len(guid) <= 128:
         raise _Bad(Reason.BAD_FIELD)
     if _is_ack(fields, absent=None):
-        return ResultAck(guid)
+        return ResultAck(guid, _sent(fields.get("sent")))
     if _integer(fields, "channel") != channel:
         raise _Bad(Reason.BAD_FIELD)
     bandwidth, duration = _number(fields, "bandwidth_bps"), _number(fields, "duration")
@@ -217,6 +235,12 @@ def _result(fields: dict[str, Any], channel: int) -> Result | ResultAck:
         _integer(fields, "packet_count"),
         duration,
     )
+
+
+def _sent(fields: object) -> tuple[float, ...] | None:
+    if not isinstance(fields, dict):
+        return None
+    return *(_integer(fields, key) for key in SENT[:-1]), _number(fields, SENT[-1])
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from .gaps import Gaps
 from .packet import HEADER, HEADER_BYTES, MAX_BYTES, Kind
@@ -19,6 +19,7 @@ from .packet import HEADER, HEADER_BYTES, MAX_BYTES, Kind
 Offsets: TypeAlias = "memoryview[int]"  # begin of each datagram, and the end of the last
 _BLOCK = 256
 _RAMP = bytes(range(_BLOCK))
+_GAPS_KEPT = 512  # spans
 _LOW_BYTE = 11  # place of the sequence number's lowest byte in the header
 
 
@@ -42,7 +43,7 @@ class Receiver:
         self.bytes_received = 0
         self.packet_count = 0
         self.distinct = 0
-        self._highest = -1
+        self.highest = -1  # sequence number
         self._retransmit_count = 0
         self._word = Kind.BANDWIDTH_TEST << 24 | channel
         self._rows_of: tuple[int, int] = (-1, -1)
@@ -53,8 +54,8 @@ class Receiver:
         self.packet_count += count
         self.bytes_received += count * size
         last = sequence + count - 1
-        if last > self._highest:
-            self._highest = last
+        if last > self.highest:
+            self.highest = last
             self._retransmit_count = offset
         self.distinct += self.gaps.receive(sequence - offset, last - offset)
 
@@ -63,6 +64,21 @@ class Receiver:
         duration = max(now - self.started, 1e-9)
         bandwidth = self.bytes_received * 8 / duration
         return Totals(self.bytes_received, bandwidth, self._retransmit_count, self.packet_count, duration)
+
+    def kept(self) -> Any:
+        """For `resumed`: of very many gaps the lowest only, so what came above them is asked for again."""
+        counts = self.bytes_received, self.packet_count, self.distinct, self.highest, self._retransmit_count
+        return self.channel, self.started, counts, self.gaps.kept(_GAPS_KEPT), self.gaps.forgotten
+
+    @classmethod
+    def resumed(cls, kept: Any) -> Receiver:
+        """The test that `kept` was at."""
+        channel, started, counts, spans, forgotten = kept
+        receiver = cls(channel, started)
+        receiver.bytes_received, receiver.packet_count, receiver.distinct = counts[:3]
+        receiver.highest, receiver._retransmit_count = counts[3:]
+        receiver.gaps.resume(spans, forgotten)
+        return receiver
 
     def scan(self, data: memoryview, offsets: Offsets, begin: int, end: int) -> list[int]:
         """Take the test's packets out of datagrams begin..end-1 (datagram i is data[offsets[i]:offsets[i+1]]);

@@ -108,6 +108,15 @@ class Sender:
         self.last_was_again = False
         return run
 
+    def kept(self, ahead: int) -> tuple[int, ...]:
+        """For `resume`, as if `ahead` packets more had gone out. What waits is missing at the receiver, whose reports
+        will say so again."""
+        return self.sequence + ahead, self.unsent + ahead, self.retransmitted, self._newest_report
+
+    def resume(self, kept: tuple[int, ...]) -> None:
+        """Go on from there."""
+        self.sequence, self.unsent, self.retransmitted, self._newest_report = kept
+
     def on_flow_control(self, sequence: int, spans: tuple[Span, ...]) -> int | None:
         """The receiver's lowest missing spans; `sequence` numbers the reports. Answers how many numbers are now known
         to be lost and wait to go out again, or None for a report that is older than one already seen.

@@ -22,13 +22,17 @@ from typing import IO, Any
 
 import pytest
 from hypothesis import settings
-from libcoop.wynd.packet import CONNECT, Kind, Packet, Reason, encode, parse, parse_answer
+from libcoop.wynd.packet import CONNECT, Bwup, Kind, Packet, Reason, encode, encode_answer, parse, parse_answer
 
 settings.register_profile("wynd", deadline=None)
 settings.load_profile("wynd")
 
 WAIT = 60.0  # seconds: far more than anything takes
 LOOPBACK = "127.0.0.1"
+PROGRAM = ("-m", "libcoop.wynd")
+MODES = ["SINGLE", "THREAD", "PROCESS"]
+KEY = 4321
+CONTROL, UPLOAD, DOWNLOAD = range(3)
 
 
 class Lines:
@@ -56,6 +60,12 @@ class Lines:
         self._thread.join(WAIT)
         self._stream.close()
 
+    def ended_without(self, pattern: str) -> bool:
+        """Waits for the first line that matches, or the end; whether it was the end."""
+        with self._more:
+            self._more.wait_for(lambda: self._ended or any(re.search(pattern, line) for line in self.lines), WAIT)
+            return not any(re.search(pattern, line) for line in self.lines)
+
     def wait_for(self, pattern: str) -> re.Match[str]:
         """The first line that matches, now or later."""
 
@@ -72,8 +82,8 @@ class Lines:
 class Wynd:
     """A running `python -m libcoop.wynd`."""
 
-    def __init__(self, report: Path, arguments: tuple[str, ...]) -> None:
-        command = [sys.executable, "-m", "libcoop.wynd", *arguments, "--report", str(report)]
+    def __init__(self, report: Path, arguments: tuple[str, ...], program: tuple[str, ...] = PROGRAM) -> None:
+        command = [sys.executable, *program, *arguments, "--report", str(report)]
         self._report = report
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
@@ -104,12 +114,19 @@ class Wynd:
         contents: dict[str, Any] = json.loads(self._report.read_text())
         return contents
 
+    @property
+    def test(self) -> dict[str, Any]:
+        """The one test of the report."""
+        (test,) = self.report["tests"]
+        assert isinstance(test, dict)
+        return test
+
 
 class Server(Wynd):
     """A server on loopback, once it has started."""
 
-    def __init__(self, report: Path, arguments: tuple[str, ...]) -> None:
-        super().__init__(report, arguments)
+    def __init__(self, report: Path, arguments: tuple[str, ...], program: tuple[str, ...] = PROGRAM) -> None:
+        super().__init__(report, arguments, program)
         self.port = int(self.out.wait_for(r"^Server started on .*:(\d+)$")[1])
         self.address = (LOOPBACK, self.port)
 
@@ -142,12 +159,12 @@ class Peer:
         for sock in [self.main, *self.socks]:
             sock.close()
 
-    def connect(self) -> bytes:
-        """CONNECT until it is answered; the answer."""
+    def connect(self, again_after: float = 1.0) -> bytes:
+        """CONNECT until it is answered; the answer. One that is sent twice is answered twice, to the next call, too."""
         deadline = time.monotonic() + WAIT
         while time.monotonic() < deadline:
             self.main.sendto(CONNECT, self._server)
-            if select.select([self.main], [], [], 1.0)[0]:
+            if select.select([self.main], [], [], again_after)[0]:
                 data = self.main.recv(2048)
                 answer = parse_answer(data)
                 assert not isinstance(answer, Reason)
@@ -170,6 +187,11 @@ class Peer:
         self.packet(port, Kind.HEARTBEAT_0, self.key, timestamp=time.time())
         return self.receive(port, Kind.HEARTBEAT_1)
 
+    def prove(self, port: int) -> None:
+        """A heartbeat and the answer to its echo: the server knows that this is where its packets arrive."""
+        echo = self.heartbeat(port).body
+        self.packet(port, Kind.HEARTBEAT_2, self.key, **echo._asdict())  # type: ignore[union-attr]
+
     def receive(self, port: int, kind: Kind) -> Packet:
         """The next packet of this kind; others are passed over."""
         while True:
@@ -183,6 +205,83 @@ class Peer:
         self.connect()
         for port in range(3):
             self.heartbeat(port)
+
+
+class HandMade:
+    """A server on four plain sockets."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self.socks = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(4)]
+        for sock in self.socks:
+            sock.bind(("127.0.0.1", 0))
+            sock.settimeout(WAIT)
+        self.main = self.socks.pop()
+        self.target = f"127.0.0.1:{self.main.getsockname()[1]}"
+        self.clients: list[Any] = [None] * 3
+
+    def answer_connect(self) -> None:
+        data, address = self.main.recvfrom(100)
+        assert data == b"CONNECT"
+        self.main.sendto(b"nonsense", address)
+        self.main.sendto(encode_answer([sock.getsockname()[1] for sock in self.socks], KEY), address)
+
+    def receive(self, port: int, kind: Kind) -> Packet:
+        while True:
+            data, self.clients[port] = self.socks[port].recvfrom(65_536)
+            packet = parse(data)
+            assert isinstance(packet, Packet)
+            if packet.kind is kind:
+                return packet
+
+    def send(self, port: int, data: bytes) -> None:
+        self.socks[port].sendto(data, self.clients[port])
+
+    def echo(self, port: int) -> None:
+        """HEARTBEAT_0 .. HEARTBEAT_2."""
+        packet = self.receive(port, Kind.HEARTBEAT_0)
+        assert packet.channel == KEY
+        fields: dict[str, object] = {"client_timestamp": packet.body, "server_timestamp": time.time()}
+        self.send(port, encode(Kind.HEARTBEAT_1, KEY, 0, 0, fields))
+        self.receive(port, Kind.HEARTBEAT_2)
+
+    def accept_test(self) -> int:
+        """Up to the acknowledgement of BWUP; the channel."""
+        self.answer_connect()
+        for port in range(3):
+            self.echo(port)
+        self.receive(CONTROL, Kind.CONTROL)
+        packet = self.receive(CONTROL, Kind.CONTROL)  # again: it was not acknowledged
+        assert isinstance(packet.body, Bwup)
+        assert packet.channel != KEY
+        fields = {"cmd": "BWUP", "channel": packet.channel, "duration": packet.body.duration, "ack": 0, "uid": "u"}
+        self.send(CONTROL, encode(Kind.CONTROL, packet.channel, 0, 0, fields))
+        return packet.channel
+
+    def result(self, channel: int) -> None:
+        fields: dict[str, object] = {
+            "cmd": "TEST_RESULT",
+            "ack": 1,
+            "guid": "the-guid",
+            "channel": channel,
+            "bytes_received": 1_000_000,
+            "bandwidth_bps": 4_000_000.0,
+            "retransmit_count": 3,
+            "packet_count": 1066,
+            "duration": 2.0,
+            "uid": "u",
+        }
+        self.send(CONTROL, encode(Kind.TEST_RESULT, channel, 0, 0, fields))
+
+    def serve_heartbeats(self, client: Any) -> None:
+        """As a server that knows nothing but heartbeats, until the client has ended."""
+        self.answer_connect()
+        while client.process.poll() is None:
+            for sock in select.select(self.socks, [], [], 0.1)[0]:
+                data, address = sock.recvfrom(65_536)
+                packet = parse(data)
+                if isinstance(packet, Packet) and packet.kind is Kind.HEARTBEAT_0:
+                    fields: dict[str, object] = {"client_timestamp": packet.body, "server_timestamp": time.time()}
+                    sock.sendto(encode(Kind.HEARTBEAT_1, KEY, 0, 0, fields), address)
 
 
 def _free_range(size: int) -> str:
@@ -206,10 +305,31 @@ def free_range() -> Callable[[int], str]:
     return _free_range
 
 
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    """A test that takes this runs in each."""
+    mode: str = request.param
+    return mode
+
+
 @pytest.fixture
-def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Wynd]]:
+def other(mode: str) -> str:
+    """Another mode."""
+    return MODES[MODES.index(mode) - 1]
+
+
+@pytest.fixture(scope="session")
+def fonts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where matplotlib keeps what fonts there are, which takes it long to find out: pytest's cache, if it has one."""
+    cache: pytest.Cache | None = getattr(request.config, "cache", None)
+    return cache.mkdir("matplotlib") if cache else tmp_path_factory.getbasetemp()
+
+
+@pytest.fixture
+def started(tmp_path: Path, fonts: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Wynd]]:
     """What was started in this test; whatever still runs afterwards is killed."""
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MPLCONFIGDIR", str(fonts))
     running: list[Wynd] = []
     yield running
     for wynd in running:
@@ -222,12 +342,12 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Wy
 
 @pytest.fixture
 def serve(started: list[Wynd], tmp_path: Path) -> Callable[..., Server]:
-    """serve(*flags): a server on loopback."""
+    """serve(*flags, program=...): a server on loopback."""
 
-    def start(*flags: str) -> Server:
+    def start(*flags: str, program: tuple[str, ...] = PROGRAM) -> Server:
         ranges = () if "--port-ranges" in flags else ("--port-ranges", _free_range(48))
         report = tmp_path / f"server-{len(started)}.json"
-        server = Server(report, ("--server", f"{LOOPBACK}:0", *ranges, *flags))
+        server = Server(report, ("--server", f"{LOOPBACK}:0", *ranges, *flags), program)
         started.append(server)
         return server
 
@@ -236,10 +356,10 @@ def serve(started: list[Wynd], tmp_path: Path) -> Callable[..., Server]:
 
 @pytest.fixture
 def run(started: list[Wynd], tmp_path: Path) -> Callable[..., Wynd]:
-    """run(*arguments): any other process; it is not waited for."""
+    """run(*arguments, program=...): any other process; it is not waited for."""
 
-    def start(*arguments: str) -> Wynd:
-        wynd = Wynd(tmp_path / f"run-{len(started)}.json", arguments)
+    def start(*arguments: str, program: tuple[str, ...] = PROGRAM) -> Wynd:
+        wynd = Wynd(tmp_path / f"run-{len(started)}.json", arguments, program)
         started.append(wynd)
         return wynd
 
@@ -258,3 +378,10 @@ def peer() -> Iterator[Callable[..., Peer]]:
     yield make
     for each in peers:
         each.close()
+
+
+@pytest.fixture
+def old_server() -> Iterator[HandMade]:
+    """A server made by hand, which does what it is told and has no download test."""
+    with contextlib.ExitStack() as stack:
+        yield HandMade(stack)

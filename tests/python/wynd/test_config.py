@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from libcoop.wynd.cli import Options, build_parser, parse_address, parse_args
 from libcoop.wynd.config import RULES, Config, ConfigError, Parallel, PortRanges, load_config, parse_config, render
+from libcoop.wynd.events import Direction
 
 
 def options(*arguments: str) -> Options:
@@ -152,7 +153,7 @@ def test_flags() -> None:
     assert (parsed.target, parsed.config.test_verbose) == (("h", 2), False)
     assert options("--bind-addr", "127.0.0.9", "--server").config.bind_addr == "127.0.0.9"
     parsed = options("10.0.0.1", "--bwup", "--duration", "3", "--test-drop-rate", "0.5")
-    assert parsed.bwup
+    assert parsed.tests == (Direction.UPLOAD,)
     assert parsed.target == ("10.0.0.1", 6711)
     assert (parsed.config.duration, parsed.config.test_drop_rate) == (3.0, 0.5)
 
@@ -169,8 +170,7 @@ def test_flags() -> None:
         (["::1"], "square brackets"),
         (["--server", "h\udcff:0"], "a host name"),
         (["--nonsense"], "--nonsense"),
-        (["--port-parallelability", "PROCESS"], "process mode is not built yet"),
-        (["--server", "--connection-parallelibility", "PROCESS"], "process mode is not built yet"),
+        (["--port-parallelability", "FORK"], "SINGLE, THREAD or PROCESS"),
     ],
 )
 def test_wrong_use(arguments: list[str], part: str, capsys: pytest.CaptureFixture[str]) -> None:

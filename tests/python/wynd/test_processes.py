@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from libcoop.wynd import joining
+from libcoop.wynd.__main__ import main
 
-MODES = ["SINGLE", "THREAD"]
 WAIT = 60.0
-QUICK = ("--bwup", "--duration", "1", "--ack-time", "300")
+QUICK = ("--bwup", "--duration", "0.5", "--ack-time", "150")
 RESULT = [
     r"^Duration: (\d+\.\d\d) seconds$",
     r"^Packets Received: (\d+)$",
@@ -32,16 +33,15 @@ def check_upload(server: Any, client: Any, packet_bytes: int) -> None:
     assert status == 0, client.err.lines
     assert server.interrupt() == 0
     found = [client.out.wait_for(pattern) for pattern in RESULT]
-    result, sent = client.report["result"], client.report["sent"]
-    assert int(found[1][1]) == result["packet_count"] > 100
+    result, sent = client.test["result"], client.test["sent"]
+    assert int(found[1][1]) == result["packet_count"] > 0
     assert int(found[2][1]) == result["bytes_received"] == result["packet_count"] * packet_bytes
     assert result["bandwidth_bps"] == pytest.approx(result["bytes_received"] * 8 / result["duration"])
     assert float(found[3][2]) == pytest.approx(result["bandwidth_bps"] / 1e6, abs=0.01)
-    assert result["duration"] >= 1.0
+    assert result["duration"] >= 0.5
     assert result["packet_count"] <= sent["packets_sent"]
     assert server.report["clients"] == 1
-    (test,) = server.report["tests"]
-    assert test == {"client": 1} | {key: result[key] for key in test if key != "client"}
+    assert server.test == {"client": 1, "direction": "upload", "sent": None, "result": result}
     for side in (server, client):
         assert set(side.report["latency_ms"]) == {"CONTROL", "UPLOAD", "DOWNLOAD"}
         for figures in side.report["latency_ms"].values():
@@ -49,16 +49,15 @@ def check_upload(server: Any, client: Any, packet_bytes: int) -> None:
     assert any(line.startswith("Packets taken: ") for line in server.out.lines)
 
 
-@pytest.mark.parametrize("server_mode", MODES)
-@pytest.mark.parametrize("client_mode", MODES)
-def test_upload(serve: Callable[..., Any], run: Callable[..., Any], server_mode: str, client_mode: str) -> None:
-    server = serve("--port-parallelability", server_mode, "--connection-parallelibility", server_mode)
-    client = run(server.target, *QUICK, "--port-parallelability", client_mode)
+def test_upload(serve: Callable[..., Any], run: Callable[..., Any], mode: str, other: str) -> None:
+    """Both sides in different modes; with both in the same, see the tests of the bad line."""
+    server = serve("--port-parallelability", mode, "--connection-parallelibility", mode)
+    client = run(server.target, *QUICK, "--port-parallelability", other)
     check_upload(server, client, 938)
-    assert client.report["sent"]["withheld"] == 0
+    assert client.test["sent"]["withheld"] == 0
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["THREAD"])
 def test_upload_over_a_bad_line(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
     flags = ("--port-parallelability", mode, "--test-drop-rate", "0.1")
     server = serve(*flags)
@@ -75,7 +74,7 @@ def test_upload_over_a_bad_line(serve: Callable[..., Any], run: Callable[..., An
     )
     client = run(server.target, *QUICK, *flags, *fast)
     check_upload(server, client, 138)
-    sent = client.report["sent"]
+    sent = client.test["sent"]
     assert 0 < sent["withheld"] < sent["packets_sent"]
     assert server.report["test_dropped"] >= 0
 
@@ -86,7 +85,6 @@ def test_a_slow_client(serve: Callable[..., Any], run: Callable[..., Any]) -> No
     check_upload(server, client, 938)
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_heartbeats_until_ctrl_c(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
     server = serve("--port-parallelability", mode)
     client = run(server.target, "--heartbeat-rate", "20", "--port-parallelability", mode)
@@ -100,23 +98,25 @@ def test_heartbeats_until_ctrl_c(serve: Callable[..., Any], run: Callable[..., A
     server.out.wait_for(r"^Latency CONTROL: p50 ")
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["SINGLE", "PROCESS"])
 def test_ctrl_c_in_the_middle_of_a_test(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
     server = serve("--port-parallelability", mode, "--test-verbose")
     client = run(server.target, "--bwup", "--duration", "60", "--port-parallelability", mode)
-    server.err.wait_for(r"client 1: test of 60")
+    client.out.wait_for(r"^Upload, \d+\.\d s: .* Mbps, \d+ packets/s, \d+\.\d\d % lost$")
     assert server.interrupt() == 0
     assert client.interrupt() == 130
+    client.out.wait_for(r"^Upload so far: \d+ packets sent, \d+ lost, \d+\.\d\d Mbps$")
+    server.out.wait_for(r"^Client 1, upload so far: \d+ packets received, ")
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["PROCESS"])
 def test_a_client_that_vanishes_is_freed(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
-    server = serve("--port-parallelability", mode, "--silence-timeout", "1", "--test-verbose")
+    server = serve("--port-parallelability", mode, "--silence-timeout", "3", "--test-verbose")
     client = run(server.target, "--bwup", "--duration", "60")
     ports = re.findall(r"\d+", client.out.wait_for(r"^Ports: .*")[0])
-    server.err.wait_for(r"client 1: test of 60")
+    server.err.wait_for(r"client 1: upload test of 60")
     client.kill()
-    server.err.wait_for(r"client 1: freed after 1.0 s of silence")
+    server.err.wait_for(r"client 1: freed after 3.0 s of silence")
     for port in ports:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind(("127.0.0.1", int(port)))
@@ -125,27 +125,27 @@ def test_a_client_that_vanishes_is_freed(serve: Callable[..., Any], run: Callabl
     assert server.interrupt() == 0
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["THREAD"])
 def test_a_server_that_vanishes_ends_the_client(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
     server = serve("--test-verbose")
-    client = run(server.target, "--bwup", "--duration", "60", "--client-timeout", "1", "--port-parallelability", mode)
-    server.err.wait_for(r"client 1: test of 60")
+    client = run(server.target, "--bwup", "--duration", "60", "--client-timeout", "3", "--port-parallelability", mode)
+    server.err.wait_for(r"client 1: upload test of 60")
     server.kill()
     assert client.wait() == 1
-    assert client.err.lines == [f"the server {server.target} has been silent for 1 s"]
+    assert client.err.lines == [f"the server {server.target} has been silent for 3 s"]
 
 
 def test_a_process_that_stood_still_goes_on(serve: Callable[..., Any], run: Callable[..., Any]) -> None:
     """What came in meanwhile is read before anyone is called silent: one pair's server stands still, the other's
     client."""
-    servers = serve("--silence-timeout", "1", "--test-verbose"), serve("--test-verbose")
+    servers = serve("--silence-timeout", "2", "--test-verbose"), serve("--test-verbose")
     often = "--heartbeat-rate", "100"
-    clients = run(servers[0].target, *often), run(servers[1].target, *often, "--client-timeout", "1")
+    clients = run(servers[0].target, *often), run(servers[1].target, *often, "--client-timeout", "2")
     for client in clients:
         client.out.wait_for(r"^Latency UPLOAD")
     for side in (servers[0], clients[1]):
         side.process.send_signal(signal.SIGSTOP)
-    time.sleep(2.3)
+    time.sleep(3.5)
     seen = [len(client.out.lines) for client in clients]
     for side in (servers[0], clients[1]):
         side.process.send_signal(signal.SIGCONT)
@@ -166,31 +166,33 @@ def wakeups(process: subprocess.Popen[str]) -> int:
     return sum(int(re.findall(pattern, (task / "status").read_text(), re.MULTILINE)[0]) for task in tasks)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["SINGLE", "THREAD"])  # in process mode the watchdogs beat
 def test_an_idle_process_sleeps(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
     """Between heartbeats neither side wakes up."""
     server = serve("--port-parallelability", mode)
     client = run(server.target, "--heartbeat-rate", "60000", "--port-parallelability", mode)
     client.out.wait_for(r"^Latency UPLOAD")
     client.out.wait_for(r"^Latency DOWNLOAD")
-    time.sleep(0.3)
-    before = [wakeups(side.process) for side in (server, client)]
-    time.sleep(1.2)
-    after = [wakeups(side.process) for side in (server, client)]
-    assert [late - early for early, late in zip(before, after, strict=True)] == [0, 0]
+    deadline, before, after = time.monotonic() + WAIT, [-1], [0]
+    while after != before:  # what the start has left to do comes first
+        assert time.monotonic() < deadline, (before, after)
+        before = [wakeups(side.process) for side in (server, client)]
+        time.sleep(1.2)
+        after = [wakeups(side.process) for side in (server, client)]
     assert client.interrupt() == 130
     assert server.interrupt() == 0
 
 
-def test_no_server(run: Callable[..., Any], free_range: Callable[[int], str]) -> None:
+def test_no_server(
+    free_range: Callable[[int], str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(joining, "INTERVAL", 0.02)
     port = free_range(1).split("-")[0]
-    client = run(f"127.0.0.1:{port}", "--bwup")
-    assert client.wait() == 1
-    (line,) = client.err.lines
-    assert f"no answer from 127.0.0.1:{port} to 5 CONNECT" in line
+    assert main([f"127.0.0.1:{port}", "--bwup"]) == 1
+    assert f"no answer from 127.0.0.1:{port} to 5 CONNECT" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["SINGLE", "PROCESS"])
 def test_main_port_in_use(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
     server = serve()
     second = run("--server", server.target, "--connection-parallelibility", mode)
@@ -222,7 +224,7 @@ def test_an_output_that_cannot_be_written(serve: Callable[..., Any], output: str
     assert server.interrupt() == 0
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["PROCESS"])
 def test_ctrl_c_many_times_is_ctrl_c_once(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
     server = serve("--port-parallelability", mode)
     client = run(server.target, "--heartbeat-rate", "20", "--port-parallelability", mode)
@@ -240,13 +242,6 @@ def test_ranges_without_three_ports(run: Callable[..., Any]) -> None:
     assert server.wait() == 2
     (line,) = server.err.lines
     assert "port_ranges=7000-7001" in line
-
-
-def test_process_mode_says_that_it_is_not_built(run: Callable[..., Any]) -> None:
-    client = run("--port-parallelability", "PROCESS")
-    assert client.wait() == 2
-    (line,) = client.err.lines
-    assert "process mode is not built yet" in line
 
 
 def test_terminated_server_prints_its_summary(serve: Callable[..., Any]) -> None:
