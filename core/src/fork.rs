@@ -16,6 +16,12 @@ pub(crate) use self::only_here::{OnlyHere, Private};
 use crate::error::{Error, Result};
 
 static FORKS: AtomicU64 = AtomicU64::new(0);
+/// Those that this process has begun, and those before it.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn before() {
+    BEGUN.fetch_add(1, Ordering::Relaxed);
+}
 
 extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
@@ -36,9 +42,9 @@ impl Process {
     pub fn current() -> Self {
         static INSTALL: Once = Once::new();
         INSTALL.call_once(|| {
-            // SAFETY: `in_child` only touches lock-free atomics and makes system calls, which is allowed between fork and exec, and lives as
+            // SAFETY: both only touch lock-free atomics and make system calls, which is allowed between fork and exec, and live as
             // long as the program: the library is linked with -z nodelete.
-            let failed = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+            let failed = unsafe { libc::pthread_atfork(Some(before), None, Some(in_child)) };
             assert_eq!(failed, 0, "pthread_atfork: out of memory");
         });
         Self(FORKS.load(Ordering::Relaxed))
@@ -49,6 +55,13 @@ impl Process {
     pub fn is_forked(self) -> bool {
         FORKS.load(Ordering::Relaxed) != self.0
     }
+}
+
+/// How many forks this process has begun. What was there before the last one may be a child's, too.
+pub(crate) fn begun() -> u64 {
+    // Installs the handlers.
+    Process::current();
+    BEGUN.load(Ordering::Relaxed)
 }
 
 /// A number of this process, never 0, which no other process shares that could see this one's memory: not one that was forked, nor one that

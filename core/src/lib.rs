@@ -10,7 +10,7 @@
 //! | 1 | [`pool`], [`event_loop`], [`shm`] | workers with priorities and CPU sets; posts, timers, fd watches and UDP batches on one thread; memory that processes share, rings and bells in it |
 //! | 2 | [`runtime`], [`task`] | a loop and a pool as one; coroutines that run in a pool or on a loop and move between them |
 //! | 3 | [`supervisor`], [`dag`] | services that live long: hosts, supervisors, executors, and what is told of them; graphs of tasks in the pool and on the loop |
-//! | 4 | [`port`] | named sockets, each with a handler, on the main loop, on threads or in processes of their own |
+//! | 4 | [`port`], `process_pool` | named sockets, each with a handler, on the main loop, on threads or in processes of their own; calls that processes run |
 //!
 //! # Rules that hold everywhere
 //!
@@ -34,6 +34,8 @@ pub mod pool;
 pub mod port;
 mod primitive;
 pub mod priority;
+#[cfg(target_os = "linux")]
+pub mod process_pool;
 pub mod runtime;
 pub mod shm;
 pub mod slots;

@@ -11,6 +11,8 @@ pub(crate) const WORD: usize = 8;
 pub(crate) trait Word {
     fn load(&self, ordering: Ordering) -> u64;
     fn store(&self, value: u64, ordering: Ordering);
+    /// Whether it was what it should be, and is the new one now.
+    fn swap_if(&self, current: u64, new: u64) -> bool;
 }
 
 macro_rules! word {
@@ -24,6 +26,11 @@ macro_rules! word {
             #[inline(always)]
             fn store(&self, value: u64, ordering: Ordering) {
                 self.store(value, ordering);
+            }
+
+            #[inline(always)]
+            fn swap_if(&self, current: u64, new: u64) -> bool {
+                self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
             }
         }
     };

@@ -107,6 +107,15 @@ impl Host {
         &self.root.shared
     }
 
+    /// The loop that its thread runs.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when it has gone, [`Error::Forked`].
+    #[cfg(target_os = "linux")]
+    pub(crate) fn event_loop(&self) -> Result<Handle> {
+        self.shared().event_loop()
+    }
+
     /// The root.
     pub fn root(&self) -> &Supervisor {
         &self.root
