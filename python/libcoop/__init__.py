@@ -2,6 +2,7 @@
 
 - `EventLoop`: posts, timers and file descriptors on one thread.
 - `Pool`: a `concurrent.futures` executor with priorities and CPU sets.
+- `ProcessPool`: the same of processes, any of which may die.
 - `Future`: what an operation will give, for threads to wait for and coroutines to await.
 - `Runtime`: a loop and a pool as one.
 - `Dag`: a graph of functions that run in a pool and coroutines that wait on a loop.
@@ -85,6 +86,9 @@ if _TYPE_CHECKING:
     from libcoop._future import Future
     from libcoop._pool import Pool, PoolView
     from libcoop._ports import Handler, Port
+    from libcoop._process_pool import ProcessPool, ProcessPoolView
+    from libcoop._process_pool_errors import WorkerDied
+    from libcoop._process_pool_stats import ProcessPoolStats
     from libcoop._runtime import Runtime
     from libcoop._stats import LoopStats, PoolStats, WaitStats, WorkerStats
     from libcoop._streams import IncompleteRead
@@ -153,6 +157,9 @@ __all__ = [
     "PortSet",
     "PortStats",
     "Priority",
+    "ProcessPool",
+    "ProcessPoolStats",
+    "ProcessPoolView",
     "QueueFull",
     "Resolve",
     "Restart",
@@ -172,6 +179,7 @@ __all__ = [
     "Unsupported",
     "WaitStats",
     "Watch",
+    "WorkerDied",
     "WorkerStats",
     "WouldBlock",
     "WouldDeadlock",
@@ -191,6 +199,9 @@ _LATER = {
     "_future": ("Future",),
     "_pool": ("Pool", "PoolView"),
     "_ports": ("Handler", "Port"),
+    "_process_pool": ("ProcessPool", "ProcessPoolView"),
+    "_process_pool_errors": ("WorkerDied",),
+    "_process_pool_stats": ("ProcessPoolStats",),
     "_runtime": ("Runtime",),
     "_stats": ("LoopStats", "PoolStats", "WaitStats", "WorkerStats"),
     "_streams": ("IncompleteRead",),

@@ -37,6 +37,7 @@ __all__ = [
     "WRITE",
     "Async",
     "Batch",
+    "CallServer",
     "Dag",
     "Ended",
     "Event",
@@ -59,6 +60,8 @@ __all__ = [
     "PortContext",
     "PortSet",
     "PortStats",
+    "ProcessPool",
+    "ProcessPoolView",
     "RunHandle",
     "Runtime",
     "ServedPort",
@@ -773,6 +776,75 @@ class PoolView:
 
         Raises Timeout if no room came in time, WouldDeadlock to one of the pool's own calls that would wait.
         """
+
+@disjoint_base
+class ProcessPool:
+    """The processes under `libcoop.ProcessPool`, which is what to use: an executor made of them."""
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+    def _open(
+        self,
+        *,
+        workers: int | None,
+        tasks: int | None,
+        pin: bool,
+        capacity: int | None,
+        name: str,
+        zygote: NativeZygote,
+        command: NativeCommand,
+        inherit: bool,
+        payload: bytes,
+        log: int,
+        has_main: bool,
+    ) -> None:
+        """Makes it, once; no process runs yet. `inherit`: what workers write goes where this process writes."""
+    def _refuse_calls(self) -> None:
+        """Has `submit` ask `_refuse` first from now on."""
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> libcoop.Future[_T]:
+        """Has a worker call `fn(*args, **kwargs)`, which are pickled now; the future has its outcome.
+
+        What cannot be pickled is the future's exception. Raises TypeError for what cannot be called, Closed (a
+        RuntimeError) after `shutdown` or when the interpreter exits, QueueFull in a full pool, BrokenProcessPool once
+        no worker can begin, Forked in a child of the process that made the pool. From any thread; it does not wait.
+        """
+    def kill(self, future: libcoop.Future[Any], /) -> bool:
+        """Ends a call of this pool: one that waits is cancelled, one that runs is ended with its worker, which is
+        replaced. False if it is over, or about to be.
+
+        The future of a call that was ended is cancelled, once its worker is gone. Raises ValueError for a future of
+        something else.
+        """
+    def _stats(self) -> tuple[int, list[int], int, int, int, int, int]:
+        """Workers at most, the processes there are, calls accepted, over, queued, running; processes that died."""
+    def _events(
+        self, name: str, paths: tuple[str, ...], kinds: Iterable[EventKind] | EventKind, queue: int, replay: int
+    ) -> Observer:
+        """What becomes of the processes of the pool, which is called `name`: an Observer. Raises Invalid, TypeError,
+        Closed, Forked, Os."""
+    def _close(self, cancel: bool, /) -> None:
+        """Closes it: what is queued runs, unless it is cancelled. Does not wait."""
+    def _join(self, timeout: float | None = None, /) -> bool:
+        """Waits until a closed pool has ended; false at the timeout, and at once to who ends its futures."""
+
+@disjoint_base
+class ProcessPoolView:
+    """The native half of `libcoop.ProcessPoolView`: a pool's workers, with a way to submit of its own."""
+    def __new__(
+        cls, pool: ProcessPool, priority: int, cpus: Sequence[int] | None, deadline: float | None, /
+    ) -> Self: ...
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> libcoop.Future[_T]:
+        """As `ProcessPool.submit`, at this view's priority, on its CPUs, and with its deadline."""
+
+@final
+class CallServer:
+    """What this process takes calls by."""
+    def __new__(cls) -> Self:
+        """Of the pool that this process was started for. Raises Invalid if it was started for none."""
+    def stop(self) -> None:
+        """Has `serve` return, now or when the call at hand is over. Any thread."""
+    def fail(self, why: str) -> None:
+        """Says that this worker cannot begin, and no other one could: all calls of the pool fail for this reason."""
+    def serve(self) -> None:
+        """Makes one call after the other, until there are to be no more."""
 
 @disjoint_base
 class Dag:

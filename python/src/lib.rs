@@ -36,6 +36,7 @@ mod observe;
 mod pool;
 mod port;
 mod posts;
+mod process_pool;
 mod report;
 mod runtime;
 mod signal;
@@ -70,6 +71,7 @@ mod _libcoop {
         native_future::Future,
         pool::{NativePool, NativeView, refuse_calls},
         port::{Batch, PortContext, PortSet, PortStats, ServedPort, begin_port},
+        process_pool::{CallServer, NativeProcessPool, NativeProcessPoolView},
         runtime::Runtime,
         signal::Signal,
         stream::Stream,

@@ -45,6 +45,11 @@ pub(crate) fn refuse_calls() {
     EXITING.store(true, Ordering::Release);
 }
 
+/// Whether that was called.
+pub(crate) fn is_exiting() -> bool {
+    EXITING.load(Ordering::Acquire)
+}
+
 /// A future that a pool has accepted with its call: ended by its run or instead of it.
 struct Work {
     /// None once it has run.
@@ -168,7 +173,7 @@ impl NativePool {
         if !f.is_callable() {
             return Err(PyTypeError::new_err(format!("fn must be callable, not {}", f.repr()?)));
         }
-        if this.refuses.load(Ordering::Acquire) || EXITING.load(Ordering::Acquire) {
+        if this.refuses.load(Ordering::Acquire) || is_exiting() {
             slf.call_method0(intern!(py, "_refuse"))?;
         }
         let (args, kwargs) = if this.initializes.load(Ordering::Relaxed) {

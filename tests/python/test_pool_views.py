@@ -21,7 +21,7 @@ from libcoop import Pool, Priority
 DEADLINE = 30.0
 
 # What type checkers are given: users' programs.
-USERS_PROGRAMS = [Path(__file__).with_name(name) for name in ("user_types.py",)]
+USERS_PROGRAMS = [Path(__file__).with_name(name) for name in ("user_types.py", "user_types_process_pool.py")]
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ def snippets(markdown: str) -> list[Snippet]:
 PAGES = [
     README,
     ROOT / "docs" / "python-pool.md",
+    ROOT / "docs" / "python-process-pool.md",
     ROOT / "docs" / "python-event-loop.md",
     ROOT / "docs" / "python-dag.md",
     ROOT / "docs" / "python-processes.md",

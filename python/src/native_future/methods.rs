@@ -22,6 +22,16 @@ impl Future {
     ///
     /// `_on_cancel` is called once, by the thread that cancelled it, before this returns; its exceptions pass through.
     fn cancel(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        if let Some(far) = slf.get().far()
+            && slf.get().state() == State::Pending
+        {
+            if !far.take_back(slf.py())? {
+                return Ok(slf.get().cancelled());
+            }
+            // Nobody else will end it, nor tell who waits.
+            Self::cancel_unrun(slf);
+            return slf.call_method0(intern!(slf.py(), "_on_cancel")).map(|_| true);
+        }
         match Self::end(slf, End::Cancel)? {
             Ok(()) => slf.call_method0(intern!(slf.py(), "_on_cancel")).map(|_| true),
             Err(state) => Ok(matches!(state, State::Cancelled | State::Notified)),
@@ -39,7 +49,7 @@ impl Future {
 
     /// Whether its call runs now.
     fn running(&self) -> bool {
-        self.state() == State::Running
+        self.state_there() == State::Running
     }
 
     /// Whether it was cancelled, or has its result or exception.
@@ -119,7 +129,7 @@ impl Future {
 
     #[getter]
     fn _state(&self, py: Python<'_>) -> Py<PyAny> {
-        let name = match self.state() {
+        let name = match self.state_there() {
             State::Pending => intern!(py, "PENDING"),
             State::Running => intern!(py, "RUNNING"),
             State::Cancelled => intern!(py, "CANCELLED"),
@@ -145,7 +155,7 @@ impl Future {
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let this = slf.get();
-        let state = this.state();
+        let state = this.state_there();
         let outcome = match state {
             State::Returned | State::Raised => this.lock().outcome.as_ref().map(|outcome| outcome.clone_ref(slf.py())),
             _ => None,

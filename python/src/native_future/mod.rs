@@ -32,7 +32,7 @@ use pyo3::{
 };
 
 pub(crate) use self::alloc::make;
-use crate::{errors::to_py, report};
+use crate::{errors::to_py, process_pool::Far, report};
 
 /// How far a future is. The numbers go up: whoever is done is `Cancelled` or more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +104,8 @@ struct Inner {
     outcome: Option<Py<PyAny>>,
     /// Until it begins.
     call: Option<Call>,
+    /// For a call that another process runs: it is pending here until it is over there.
+    far: Option<Far>,
     extras: Option<Box<Extras>>,
 }
 
@@ -157,6 +159,33 @@ impl Future {
     /// Gives a new future its call.
     pub(crate) fn set_call(&self, call: Call) {
         self.lock().call = Some(call);
+    }
+
+    /// Gives a new future its call in another process.
+    pub(crate) fn set_far(&self, far: Far) {
+        self.lock().far = Some(far);
+    }
+
+    pub(crate) fn far(&self) -> Option<Far> {
+        self.lock().far.clone()
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.state().is_done()
+    }
+
+    /// Its state, as whoever runs the call knows it.
+    fn state_there(&self) -> State {
+        match self.state() {
+            State::Pending if self.far().is_some_and(|far| far.is_running()) => State::Running,
+            state => state,
+        }
+    }
+
+    /// Ends a future with what became of its call, if it has not ended.
+    pub(crate) fn settle(future: &Bound<'_, Self>, outcome: Result<Py<PyAny>, Py<PyAny>>) -> PyResult<()> {
+        let end = outcome.map_or_else(End::Raise, End::Return);
+        Self::end(future, end).map(drop)
     }
 
     fn shown<'py>(&self, py: Python<'py>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyList>)> {
