@@ -6,11 +6,17 @@ fn main() {
     println!("cargo::rerun-if-changed=tbb");
     println!("cargo::rerun-if-changed=dag");
     println!("cargo::rerun-if-changed=loops");
+    println!("cargo::rerun-if-changed=redis");
     c().file("loops/client.c").file("loops/socket.c").compile("coop_bench_client");
     if env::var_os("CARGO_FEATURE_TBB").is_some() {
         cpp().file("tbb/side.cpp").compile("coop_bench_tbb");
         cpp().file("dag/side.cpp").compile("coop_bench_dag");
         println!("cargo::rustc-link-lib=tbb");
+    }
+    if env::var_os("CARGO_FEATURE_HIREDIS").is_some() {
+        c().file("redis/hiredis.c").compile("coop_bench_hiredis");
+        println!("cargo::rustc-link-lib=hiredis");
+        println!("cargo::rustc-link-lib=uv");
     }
     if env::var_os("CARGO_FEATURE_LOOPS").is_some() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));

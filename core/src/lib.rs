@@ -9,7 +9,7 @@
 //! | 0 | [`error`], [`cpu`], [`time`], [`fork`], [`job`], [`gate`], [`priority`], [`slots`], [`thread`], [`log`] | errors, CPU sets and pinning, deadlines, the fork guard, type-erased callbacks, closing without losing what was accepted, ids, library threads, messages |
 //! | 1 | [`pool`], [`event_loop`], [`shm`] | workers with priorities and CPU sets; posts, timers, fd watches and UDP batches on one thread; memory that processes share, rings and bells in it |
 //! | 2 | [`runtime`], [`task`] | a loop and a pool as one; coroutines that run in a pool or on a loop and move between them |
-//! | 3 | [`supervisor`], [`dag`] | services that live long: hosts, supervisors, executors, and what is told of them; graphs of tasks in the pool and on the loop |
+//! | 3 | [`supervisor`], [`dag`], `net` | services that live long: hosts, supervisors, executors, and what is told of them; graphs of tasks in the pool and on the loop; protocols over the loop's streams, a cargo feature each |
 //! | 4 | [`port`], `process_pool` | named sockets, each with a handler, on the main loop, on threads or in processes of their own; calls that processes run |
 //!
 //! # Rules that hold everywhere
@@ -30,6 +30,8 @@ pub mod fork;
 pub mod gate;
 pub mod job;
 pub mod log;
+#[cfg(any(feature = "redis", feature = "tls"))]
+pub mod net;
 pub mod pool;
 pub mod port;
 mod primitive;
