@@ -360,6 +360,101 @@
 #define COOP_MODE_PROCESS 2
 
 /*
+ The third version of the protocol, or the second with a server that does not know it; the URL's, if that says one.
+ */
+#define COOP_REDIS_NEWEST 0
+
+/*
+ The second version of the protocol.
+ */
+#define COOP_REDIS_RESP2 2
+
+/*
+ The third version of the protocol; a server that does not know it is an error.
+ */
+#define COOP_REDIS_RESP3 3
+
+/*
+ A reply is nothing: no such key, or a transaction whose watched keys had changed.
+ */
+#define COOP_REDIS_NULL 0
+
+/*
+ A reply is an integer: coop_redis_reply_integer.
+ */
+#define COOP_REDIS_INTEGER 1
+
+/*
+ A reply is bytes, with whatever in them: coop_redis_reply_string.
+ */
+#define COOP_REDIS_STRING 2
+
+/*
+ A reply is one line, such as OK: coop_redis_reply_string.
+ */
+#define COOP_REDIS_STATUS 3
+
+/*
+ The server refused, or failed; coop_redis_reply_string has its line, and coop_redis_reply_error_code its first word.
+ */
+#define COOP_REDIS_ERROR 4
+
+/*
+ A reply is a row of replies: coop_redis_reply_length, coop_redis_reply_at.
+ */
+#define COOP_REDIS_ARRAY 5
+
+/*
+ A reply is pairs (RESP3; an array in RESP2): coop_redis_reply_pairs, coop_redis_reply_key, coop_redis_reply_value.
+ */
+#define COOP_REDIS_MAP 6
+
+/*
+ A reply is replies without an order (RESP3; an array in RESP2), read like an array.
+ */
+#define COOP_REDIS_SET 7
+
+/*
+ A reply is a number (RESP3; a string in RESP2): coop_redis_reply_double.
+ */
+#define COOP_REDIS_DOUBLE 8
+
+/*
+ A reply is yes or no (RESP3; an integer in RESP2): coop_redis_reply_integer has 1 or 0.
+ */
+#define COOP_REDIS_BOOLEAN 9
+
+/*
+ A reply is a text for people (RESP3; a string in RESP2): coop_redis_reply_string.
+ */
+#define COOP_REDIS_VERBATIM 10
+
+/*
+ A reply is an integer of any length (RESP3; a string in RESP2): coop_redis_reply_string has its digits.
+ */
+#define COOP_REDIS_BIG_NUMBER 11
+
+/*
+ What no call has asked for, inside a reply (RESP3): read like an array.
+ */
+#define COOP_REDIS_PUSH 12
+
+/*
+ A channel of this name.
+ */
+#define COOP_REDIS_CHANNEL 0
+
+/*
+ All channels whose name fits a pattern, as news.*.
+ */
+#define COOP_REDIS_PATTERN 1
+
+/*
+ A channel of a shard of a cluster.
+ */
+#define COOP_REDIS_SHARD 2
+
+/*
  coop_runtime_start runs the loop in the calling thread, until the runtime is stopped.
  */
 #define COOP_START_WAIT 0
@@ -701,6 +796,21 @@ typedef struct coop_port_context coop_port_context;
  Named sockets, of datagrams or of connections, each with a handler of its own, served in a mode.
  */
 typedef struct coop_port_set coop_port_set;
+
+/*
+ A way to a server of redis: calls of which thousands are in flight at once, on one connection or a few, all on the thread of one loop.
+ */
+typedef struct coop_redis coop_redis;
+
+/*
+ A reply of a server, or a part of one. It does not change: any number of threads may read it.
+ */
+typedef struct coop_redis_reply coop_redis_reply;
+
+/*
+ A connection for messages of channels.
+ */
+typedef struct coop_redis_subscriber coop_redis_subscriber;
 
 /*
  An event loop and a pool as one: the loop's timers and watches run their callbacks in the pool unless they say
@@ -3205,6 +3315,319 @@ typedef struct {
 } coop_worker;
 
 /*
+ How a call is made. Zero in any field but size is the default.
+ */
+typedef struct {
+    /*
+     sizeof(coop_redis_call_options).
+     */
+    size_t size;
+    /*
+     Nanoseconds after which the call ends with COOP_E_TIMEOUT. 0: the client's default. COOP_FOREVER: as long as it takes.
+     */
+    int64_t timeout_ns;
+} coop_redis_call_options;
+
+/*
+ Names a call of one client; never 0. It is stale when the call has ended.
+ */
+typedef uint64_t coop_redis_call_id;
+
+/*
+ A function that is told once how a call ended, on the loop's thread; then drop(arg) is called. See coop_callback.
+ */
+typedef struct {
+    /*
+     error: NULL if there is a reply, which may be an error of the server's (COOP_REDIS_ERROR); there until fn returns. reply: there until fn returns,
+     unless coop_redis_reply_keep takes it; NULL beside an error. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_error *error, coop_redis_reply *reply);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_redis_callback;
+
+/*
+ How to speak to a server. Zero in any field but size is the default, or what the URL says.
+ */
+typedef struct {
+    /*
+     sizeof(coop_redis_options).
+     */
+    size_t size;
+    /*
+     The user's name, UTF-8; NULL: the URL's, or the default user.
+     */
+    const char *user;
+    /*
+     The bytes of user.
+     */
+    size_t user_length;
+    /*
+     The password, UTF-8; NULL: the URL's, or no authentication.
+     */
+    const char *password;
+    /*
+     The bytes of password.
+     */
+    size_t password_length;
+    /*
+     What the server lists the connection as, UTF-8; NULL: the URL's, or nothing.
+     */
+    const char *client_name;
+    /*
+     The bytes of client_name.
+     */
+    size_t client_name_length;
+    /*
+     With a rediss:// URL: the authorities that are trusted: a file in PEM, or what would be in one, from its -----BEGIN on; NULL: the system's.
+     */
+    const char *tls_authorities;
+    /*
+     The bytes of tls_authorities.
+     */
+    size_t tls_authorities_length;
+    /*
+     With a rediss:// URL: the certificate that is shown to a server that asks for one, and those between it and its authority, as tls_authorities.
+     NULL: none. Goes with tls_key.
+     */
+    const char *tls_certificates;
+    /*
+     The bytes of tls_certificates.
+     */
+    size_t tls_certificates_length;
+    /*
+     The certificate's key, as tls_authorities.
+     */
+    const char *tls_key;
+    /*
+     The bytes of tls_key.
+     */
+    size_t tls_key_length;
+    /*
+     With a rediss:// URL: the name that the server's certificate must be for, UTF-8; NULL: the URL's.
+     */
+    const char *tls_server_name;
+    /*
+     The bytes of tls_server_name.
+     */
+    size_t tls_server_name_length;
+    /*
+     How many connections the calls are spread over, up to 64: with more than one, calls of one thread may overtake each other. 0: 1.
+     */
+    size_t connections;
+    /*
+     How many calls may wait for an end, those included that were cancelled and whose replies are still to come: one more is COOP_E_QUEUE_FULL.
+     0: 100000.
+     */
+    size_t max_calls;
+    /*
+     How many bytes of commands may wait to be sent: a command that does not fit beside others is COOP_E_QUEUE_FULL. 0: 64 MiB.
+     */
+    size_t max_queued_bytes;
+    /*
+     How large a reply may be, in memory; a larger one ends the connection when it is announced. 0: 64 MiB.
+     */
+    size_t max_reply_bytes;
+    /*
+     How long a connection may take to be made, the server's welcome included, in nanoseconds. 0: 3 s. COOP_FOREVER.
+     */
+    int64_t connect_timeout_ns;
+    /*
+     How long a call that says nothing else may take, in nanoseconds. 0 and COOP_FOREVER: as long as it takes.
+     */
+    int64_t timeout_ns;
+    /*
+     How long a call waits for a connection while there is none, in nanoseconds; then it ends with the error that the last attempt had. 0: 5 s.
+     COOP_FOREVER: until its own deadline.
+     */
+    int64_t patience_ns;
+    /*
+     A connection that owes the reply of a call that has ended, and says nothing for so long, is given up: nanoseconds. 0: 30 s. COOP_FOREVER: never.
+     */
+    int64_t stalled_after_ns;
+    /*
+     The first pause between two attempts to connect, in nanoseconds; it doubles. 0: 20 ms.
+     */
+    int64_t backoff_ns;
+    /*
+     The longest such pause, in nanoseconds. 0: 2 s.
+     */
+    int64_t backoff_cap_ns;
+    /*
+     The database's number. 0: the URL's.
+     */
+    int32_t database;
+    /*
+     One of COOP_REDIS_NEWEST, COOP_REDIS_RESP2 and COOP_REDIS_RESP3.
+     */
+    int32_t protocol;
+} coop_redis_options;
+
+/*
+ Words of a command, or what belongs to one: keys, arguments, channels.
+ */
+typedef struct {
+    /*
+     The words, which are bytes with whatever in them.
+     */
+    const char *const *words;
+    /*
+     How long each is; NULL: up to its NUL.
+     */
+    const size_t *lengths;
+    /*
+     How many there are.
+     */
+    size_t count;
+} coop_redis_words;
+
+/*
+ What a client has done so far, over all of its connections but those of one's own and for messages. Every call that was accepted is, when it has ended, one
+ of answered, timed_out, cancelled and lost.
+ */
+typedef struct {
+    /*
+     sizeof(coop_redis_statistics), set by the caller: at most that many bytes are written.
+     */
+    size_t size;
+    /*
+     Calls that were accepted.
+     */
+    uint64_t calls;
+    /*
+     Calls that were refused: no room, or closed.
+     */
+    uint64_t refused;
+    /*
+     Calls that ended with a reply, the server's errors included.
+     */
+    uint64_t answered;
+    /*
+     Those of them that ended with an error of the server's.
+     */
+    uint64_t server_errors;
+    /*
+     Calls that ended at their deadline.
+     */
+    uint64_t timed_out;
+    /*
+     Calls that were cancelled.
+     */
+    uint64_t cancelled;
+    /*
+     Calls that ended with a connection, with the wait for one, or with the client.
+     */
+    uint64_t lost;
+    /*
+     Messages and other things that the server said unasked.
+     */
+    uint64_t pushes;
+    /*
+     Connections that were made.
+     */
+    uint64_t connects;
+    /*
+     Attempts to connect that failed.
+     */
+    uint64_t connect_failures;
+    /*
+     Connections that ended otherwise than by a close.
+     */
+    uint64_t disconnects;
+    /*
+     System calls that wrote.
+     */
+    uint64_t writes;
+    /*
+     System calls that read.
+     */
+    uint64_t reads;
+    /*
+     Bytes that were written.
+     */
+    uint64_t bytes_out;
+    /*
+     Bytes that were read.
+     */
+    uint64_t bytes_in;
+    /*
+     Calls that wait to be sent, now.
+     */
+    uint64_t queued;
+    /*
+     Calls that were sent and wait for their replies, now; cancelled ones included.
+     */
+    uint64_t in_flight;
+    /*
+     Connections that are there, now.
+     */
+    uint64_t connected;
+} coop_redis_statistics;
+
+/*
+ What was published. Its bytes are there until the callback returns. Later versions may add fields at its end.
+ */
+typedef struct {
+    /*
+     The channel's name.
+     */
+    const char *channel;
+    /*
+     The bytes of channel.
+     */
+    size_t channel_length;
+    /*
+     What was said.
+     */
+    const char *payload;
+    /*
+     The bytes of payload.
+     */
+    size_t payload_length;
+    /*
+     The pattern that it came by; NULL for the others.
+     */
+    const char *pattern;
+    /*
+     The bytes of pattern.
+     */
+    size_t pattern_length;
+    /*
+     What it came by: one of COOP_REDIS_CHANNEL, COOP_REDIS_PATTERN and COOP_REDIS_SHARD.
+     */
+    int32_t by;
+    /*
+     0.
+     */
+    int32_t reserved;
+} coop_redis_message;
+
+/*
+ A function that is told messages, one after another, on the loop's thread. drop(arg) is called once, when the connection has ended after
+ coop_redis_subscriber_free or with its loop. See coop_callback.
+ */
+typedef struct {
+    /*
+     message: there until fn returns. Must not be NULL.
+     */
+    void (*fn)(void *arg, const coop_redis_message *message);
+    /*
+     Handed to both functions; may be NULL.
+     */
+    void *arg;
+    /*
+     May be NULL.
+     */
+    void (*drop)(void *arg);
+} coop_redis_message_callback;
+
+/*
  The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
  function of that name with coop_ before it.
 
@@ -4240,6 +4663,158 @@ typedef struct {
      coop_workers_run.
      */
     coop_status (*workers_run)(const coop_worker *workers, size_t count, int32_t *status);
+    /*
+     coop_redis_call.
+     */
+    coop_status (*redis_call)(coop_redis *redis,
+                              const coop_redis_call_options *options,
+                              const char *const *words,
+                              const size_t *lengths,
+                              size_t count,
+                              coop_redis_reply **out);
+    /*
+     coop_redis_cancel.
+     */
+    coop_status (*redis_cancel)(coop_redis *redis, coop_redis_call_id id);
+    /*
+     coop_redis_close.
+     */
+    coop_status (*redis_close)(coop_redis *redis);
+    /*
+     coop_redis_command.
+     */
+    coop_status (*redis_command)(coop_redis *redis,
+                                 const coop_redis_call_options *options,
+                                 const char *const *words,
+                                 const size_t *lengths,
+                                 size_t count,
+                                 coop_redis_callback callback,
+                                 coop_redis_call_id *id);
+    /*
+     coop_redis_drain.
+     */
+    coop_status (*redis_drain)(coop_redis *redis, int64_t timeout_ns);
+    /*
+     coop_redis_free.
+     */
+    void (*redis_free)(coop_redis *redis);
+    /*
+     coop_redis_new.
+     */
+    coop_status (*redis_new)(coop_event_loop *event_loop,
+                             const coop_redis_options *options,
+                             const char *url,
+                             size_t length,
+                             coop_redis **out);
+    /*
+     coop_redis_own.
+     */
+    coop_status (*redis_own)(coop_redis *redis, coop_redis **out);
+    /*
+     coop_redis_pipeline.
+     */
+    coop_status (*redis_pipeline)(coop_redis *redis,
+                                  const coop_redis_call_options *options,
+                                  const coop_redis_words *commands,
+                                  size_t count,
+                                  coop_redis_callback callback,
+                                  coop_redis_call_id *id);
+    /*
+     coop_redis_reply_at.
+     */
+    const coop_redis_reply *(*redis_reply_at)(const coop_redis_reply *reply, size_t index);
+    /*
+     coop_redis_reply_double.
+     */
+    coop_status (*redis_reply_double)(const coop_redis_reply *reply, double *out);
+    /*
+     coop_redis_reply_error_code.
+     */
+    coop_status (*redis_reply_error_code)(const coop_redis_reply *reply, const char **data, size_t *length);
+    /*
+     coop_redis_reply_free.
+     */
+    void (*redis_reply_free)(coop_redis_reply *reply);
+    /*
+     coop_redis_reply_integer.
+     */
+    coop_status (*redis_reply_integer)(const coop_redis_reply *reply, int64_t *out);
+    /*
+     coop_redis_reply_keep.
+     */
+    coop_status (*redis_reply_keep)(coop_redis_reply *reply, coop_redis_reply **out);
+    /*
+     coop_redis_reply_key.
+     */
+    const coop_redis_reply *(*redis_reply_key)(const coop_redis_reply *reply, size_t index);
+    /*
+     coop_redis_reply_length.
+     */
+    size_t (*redis_reply_length)(const coop_redis_reply *reply);
+    /*
+     coop_redis_reply_pairs.
+     */
+    size_t (*redis_reply_pairs)(const coop_redis_reply *reply);
+    /*
+     coop_redis_reply_string.
+     */
+    coop_status (*redis_reply_string)(const coop_redis_reply *reply, const char **data, size_t *length);
+    /*
+     coop_redis_reply_type.
+     */
+    int32_t (*redis_reply_type)(const coop_redis_reply *reply);
+    /*
+     coop_redis_reply_value.
+     */
+    const coop_redis_reply *(*redis_reply_value)(const coop_redis_reply *reply, size_t index);
+    /*
+     coop_redis_script.
+     */
+    coop_status (*redis_script)(coop_redis *redis,
+                                const coop_redis_call_options *options,
+                                const char *source,
+                                size_t length,
+                                coop_redis_words keys,
+                                coop_redis_words args,
+                                coop_redis_callback callback,
+                                coop_redis_call_id *id);
+    /*
+     coop_redis_stats.
+     */
+    coop_status (*redis_stats)(coop_redis *redis, coop_redis_statistics *out);
+    /*
+     coop_redis_subscribe.
+     */
+    coop_status (*redis_subscribe)(coop_redis_subscriber *subscriber,
+                                   int32_t by,
+                                   coop_redis_words names,
+                                   coop_redis_callback callback);
+    /*
+     coop_redis_subscriber_free.
+     */
+    void (*redis_subscriber_free)(coop_redis_subscriber *subscriber);
+    /*
+     coop_redis_subscriber_new.
+     */
+    coop_status (*redis_subscriber_new)(coop_redis *redis,
+                                        coop_redis_message_callback callback,
+                                        coop_redis_subscriber **out);
+    /*
+     coop_redis_transaction.
+     */
+    coop_status (*redis_transaction)(coop_redis *redis,
+                                     const coop_redis_call_options *options,
+                                     const coop_redis_words *commands,
+                                     size_t count,
+                                     coop_redis_callback callback,
+                                     coop_redis_call_id *id);
+    /*
+     coop_redis_unsubscribe.
+     */
+    coop_status (*redis_unsubscribe)(coop_redis_subscriber *subscriber,
+                                     int32_t by,
+                                     coop_redis_words names,
+                                     coop_redis_callback callback);
     /*
      coop_port_context_run.
      */
@@ -6037,6 +6612,298 @@ coop_status coop_port_set_path(const coop_port_set *set,
  COOP_E_CLOSED if that failed, COOP_E_FORKED.
  */
 coop_status coop_port_set_stats(const coop_port_set *set, const char *name, size_t name_length, coop_port_stats *out);
+
+/*
+ Makes a client. It begins to connect at once, and answers without waiting for that; calls wait for the connection. One that is lost is made anew, with
+ growing pauses: calls of whose commands nothing was written wait for it, and those that were written end with COOP_E_OS.
+
+ event_loop: whose thread does all of it. A loop that runs until it is idle runs for as long as the client is there. options: copied; NULL is all
+ defaults. url, length: redis://[user][:password@]host[:port][/database], rediss://... for the same over TLS, unix://[user][:password@]/path, each with
+ ?db=, ?protocol=2|3 and ?client_name=; user, password, path and values may be percent-encoded. UTF-8, copied. out: set to the client, which the caller frees with
+ coop_redis_free.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a URL, in words that name the part and never a password, and for options; COOP_E_OS for a file of TLS that cannot
+ be read, COOP_E_CLOSED once the loop was stopped, COOP_E_UNSUPPORTED, COOP_E_FORKED. That there is no server, or none that lets the client in, is told
+ to calls.
+ */
+coop_status coop_redis_new(coop_event_loop *event_loop,
+                           const coop_redis_options *options,
+                           const char *url,
+                           size_t length,
+                           coop_redis **out);
+
+/*
+ Makes a connection of one's own beside a client's, for what others must not come between: WATCH, MULTI, SELECT, a command that blocks for long. All
+ functions of a client are there for it. One that is lost is not made anew: what was watched is forgotten then, and its calls end.
+
+ out: set to it; the caller frees it with coop_redis_free, which gives it back: the next who asks is given it, unless its state was changed, or calls
+ are left.
+
+ Any thread. COOP_E_QUEUE_FULL if there are 128 of them already that are somebody's; COOP_E_NULL, COOP_E_CLOSED, COOP_E_FORKED.
+ */
+coop_status coop_redis_own(coop_redis *redis,
+                           coop_redis **out);
+
+/*
+ Closes a client: from now on calls are refused, and those that have not ended do, with COOP_E_CLOSED. It does not wait. Any number of times.
+
+ Any thread, also its callbacks. COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_redis_close(coop_redis *redis);
+
+/*
+ Closes a client when its calls have ended, and waits for that: from now on calls are refused.
+
+ timeout_ns: nanoseconds after which the calls that are left end with COOP_E_CLOSED; COOP_FOREVER: as long as they take.
+
+ Any thread but the loop's: COOP_E_WOULD_DEADLOCK. COOP_E_TIMEOUT if calls were left, COOP_E_CLOSED if the loop has ended, COOP_E_INVALID for another time,
+ COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_redis_drain(coop_redis *redis,
+                             int64_t timeout_ns);
+
+/*
+ Releases a client. Calls that have not ended do, with COOP_E_CLOSED: their callbacks are told on the loop's thread, perhaps after this. What
+ coop_redis_own and coop_redis_subscriber_new have made of it goes on. NULL does nothing.
+
+ Any thread, also its callbacks; once, with no call begun after it.
+ */
+void coop_redis_free(coop_redis *redis);
+
+/*
+ Makes a call. It goes out with the others of this turn of the loop, and does not wait for their replies; one thread has any number of them in flight.
+
+ options: copied; NULL is all defaults. words: the command and its arguments, each of any bytes: "SET", "key", "value"; copied. lengths: how long
+ each is; NULL: up to its NUL. count: how many. callback: told the end, once, on the loop's thread; the client owns callback.arg if this answers COOP_OK.
+ id: set to the call's id, perhaps after the callback has run; NULL if nobody wants it.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for a command that changes the connection for others (SELECT, MULTI, WATCH: see coop_redis_own) or has no reply
+ to wait for (SUBSCRIBE: see coop_redis_subscriber_new), for no words, and for another time; COOP_E_QUEUE_FULL, COOP_E_CLOSED, COOP_E_UNSUPPORTED for
+ options, COOP_E_FORKED. The callback is told COOP_E_TIMEOUT at the deadline, COOP_E_CANCELLED by coop_redis_cancel, COOP_E_OS if the connection was
+ lost before the reply (the server may have done what was asked), what has kept the client from connecting, COOP_E_FAILED for what is no reply, and
+ COOP_E_CLOSED if the client or its loop ended.
+ */
+coop_status coop_redis_command(coop_redis *redis,
+                               const coop_redis_call_options *options,
+                               const char *const *words,
+                               const size_t *lengths,
+                               size_t count,
+                               coop_redis_callback callback,
+                               coop_redis_call_id *id);
+
+/*
+ Makes a call and waits for its reply on this thread.
+
+ options, words, lengths, count: as of coop_redis_command. out: set to the reply, which the caller frees with coop_redis_reply_free; it may be an error of
+ the server's (COOP_REDIS_ERROR).
+
+ Any thread but the loop's: COOP_E_WOULD_DEADLOCK. Else the errors of coop_redis_command, and those that its callback is told.
+ */
+coop_status coop_redis_call(coop_redis *redis,
+                            const coop_redis_call_options *options,
+                            const char *const *words,
+                            const size_t *lengths,
+                            size_t count,
+                            coop_redis_reply **out);
+
+/*
+ Makes a call of several commands, one after another in one piece: nothing of this client comes between them.
+
+ commands, count: each as of coop_redis_command; copied. callback: told an array of their replies, in which the server's errors are replies, too.
+
+ As coop_redis_command.
+ */
+coop_status coop_redis_pipeline(coop_redis *redis,
+                                const coop_redis_call_options *options,
+                                const coop_redis_words *commands,
+                                size_t count,
+                                coop_redis_callback callback,
+                                coop_redis_call_id *id);
+
+/*
+ Makes a call of several commands that the server does in one piece, or not at all: MULTI, the commands, EXEC.
+
+ commands, count: each as of coop_redis_command; copied. callback: told the reply of EXEC: an array of their replies; nothing (COOP_REDIS_NULL) if a
+ watched key had changed; an error of the server's if one of them was refused, and then none was done.
+
+ As coop_redis_command.
+ */
+coop_status coop_redis_transaction(coop_redis *redis,
+                                   const coop_redis_call_options *options,
+                                   const coop_redis_words *commands,
+                                   size_t count,
+                                   coop_redis_callback callback,
+                                   coop_redis_call_id *id);
+
+/*
+ Runs a Lua script: by its digest, and by its source if the server does not know that. The deadline is that of each of the two attempts, and after the
+ first one the id is stale.
+
+ source, length: the script; copied. keys, args: what it has as KEYS and ARGV; copied, and may be of no words.
+
+ As coop_redis_command.
+ */
+coop_status coop_redis_script(coop_redis *redis,
+                              const coop_redis_call_options *options,
+                              const char *source,
+                              size_t length,
+                              coop_redis_words keys,
+                              coop_redis_words args,
+                              coop_redis_callback callback,
+                              coop_redis_call_id *id);
+
+/*
+ Ends a call: its callback is told COOP_E_CANCELLED. The server may do what was asked all the same; a command that was not sent yet is not. The reply
+ is dropped when it comes, and goes to no other call.
+
+ Any thread. COOP_E_STALE if it has ended, COOP_E_NULL, COOP_E_FORKED.
+ */
+coop_status coop_redis_cancel(coop_redis *redis,
+                              coop_redis_call_id id);
+
+/*
+ What a reply is: one of COOP_REDIS_NULL to COOP_REDIS_PUSH; COOP_E_NULL for NULL. What a server says about a reply (attributes of RESP3) is left out:
+ it is what the reply is.
+
+ Any thread.
+ */
+int32_t coop_redis_reply_type(const coop_redis_reply *reply);
+
+/*
+ An integer, also of a boolean and of digits.
+
+ out: set to it. Any thread. COOP_E_INVALID for a reply that is none, COOP_E_NULL.
+ */
+coop_status coop_redis_reply_integer(const coop_redis_reply *reply, int64_t *out);
+
+/*
+ A number, also of an integer and of digits.
+
+ out: set to it. Any thread. COOP_E_INVALID for a reply that is none, COOP_E_NULL.
+ */
+coop_status coop_redis_reply_double(const coop_redis_reply *reply, double *out);
+
+/*
+ The bytes of a string, a status, a verbatim text, a big number, or an error.
+
+ data, length: set to them, as the server has sent them: perhaps no UTF-8, and no NUL behind them. There as long as the reply is. Any thread.
+ COOP_E_INVALID for another reply, COOP_E_NULL.
+ */
+coop_status coop_redis_reply_string(const coop_redis_reply *reply,
+                                    const char **data,
+                                    size_t *length);
+
+/*
+ The first word of an error, in capitals: ERR, WRONGTYPE, MOVED, OOM.
+
+ data, length: set to it; no bytes if the line has no such word, and no NUL behind it. There as long as the reply is. Any thread. COOP_E_INVALID for a
+ reply that is no error, COOP_E_NULL.
+ */
+coop_status coop_redis_reply_error_code(const coop_redis_reply *reply,
+                                        const char **data,
+                                        size_t *length);
+
+/*
+ How many parts an array, a set or a push has; a map has a key and a value in turns, so twice its pairs. 0 for other replies, and for NULL.
+
+ Any thread.
+ */
+size_t coop_redis_reply_length(const coop_redis_reply *reply);
+
+/*
+ A part of an array, a set or a push, or of a map in turns.
+
+ index: from 0. Answers NULL where there is none. The part is there as long as the reply is, and must not be freed. Any thread.
+ */
+const coop_redis_reply *coop_redis_reply_at(const coop_redis_reply *reply,
+                                            size_t index);
+
+/*
+ How many pairs a map has, or an array that is one in RESP2. 0 for other replies, and for NULL.
+
+ Any thread.
+ */
+size_t coop_redis_reply_pairs(const coop_redis_reply *reply);
+
+/*
+ The key of a pair of a map, or of an array that is one in RESP2.
+
+ index: of the pair, from 0. Answers NULL where there is none. The key is there as long as the reply is. Any thread.
+ */
+const coop_redis_reply *coop_redis_reply_key(const coop_redis_reply *reply, size_t index);
+
+/*
+ The value of a pair, as coop_redis_reply_key.
+ */
+const coop_redis_reply *coop_redis_reply_value(const coop_redis_reply *reply, size_t index);
+
+/*
+ Keeps a reply beyond the callback that was told it. What it is made of stays where it is; the callback's reply is nothing from then on.
+
+ reply: the one that the callback was given, not a part of it. out: set to the reply, which the caller frees with coop_redis_reply_free.
+
+ In the callback. COOP_E_NULL.
+ */
+coop_status coop_redis_reply_keep(coop_redis_reply *reply,
+                                  coop_redis_reply **out);
+
+/*
+ Releases a reply that was kept, or that coop_redis_call has answered, with all its parts. NULL does nothing.
+
+ Any thread; once.
+ */
+void coop_redis_reply_free(coop_redis_reply *reply);
+
+/*
+ Says what a client did so far, over all of its connections: also those of one's own (coop_redis_own) and of its subscribers. Of a connection of one's own: what
+ that one did.
+
+ out: out->size is the caller's; the rest is written. Any thread. COOP_E_NULL, COOP_E_INVALID for the size, COOP_E_FORKED.
+ */
+coop_status coop_redis_stats(coop_redis *redis,
+                             coop_redis_statistics *out);
+
+/*
+ Makes a connection for messages, to the server of a client. A lost one is made anew, and subscribed as before; messages that are published while there
+ is none are lost.
+
+ callback: called with each message; the subscriber owns callback.arg if this answers COOP_OK. out: set to the subscriber, which the caller frees with
+ coop_redis_subscriber_free.
+
+ Any thread. COOP_E_NULL, COOP_E_CLOSED, COOP_E_FORKED.
+ */
+coop_status coop_redis_subscriber_new(coop_redis *redis,
+                                      coop_redis_message_callback callback,
+                                      coop_redis_subscriber **out);
+
+/*
+ Subscribes to channels. From now on, and for every connection that is made later, also if this call ends with the loss of one.
+
+ by: one of COOP_REDIS_CHANNEL, COOP_REDIS_PATTERN and COOP_REDIS_SHARD. names: the channels, or patterns; copied. callback: told once when the server has
+ confirmed the last of them, as of coop_redis_command; with fn NULL there is none, and callback.arg stays the caller's.
+
+ Any thread. COOP_E_NULL, COOP_E_INVALID for no names and for another kind, COOP_E_QUEUE_FULL, COOP_E_CLOSED, COOP_E_FORKED.
+ */
+coop_status coop_redis_subscribe(coop_redis_subscriber *subscriber,
+                                 int32_t by,
+                                 coop_redis_words names,
+                                 coop_redis_callback callback);
+
+/*
+ Ends subscriptions: as coop_redis_subscribe.
+ */
+coop_status coop_redis_unsubscribe(coop_redis_subscriber *subscriber,
+                                   int32_t by,
+                                   coop_redis_words names,
+                                   coop_redis_callback callback);
+
+/*
+ Ends a subscriber, and with it its subscriptions: its function does not begin any more once the loop has seen this, and then its argument is dropped.
+ NULL does nothing.
+
+ Any thread, also its function; once, with no call begun after it.
+ */
+void coop_redis_subscriber_free(coop_redis_subscriber *subscriber);
 
 /*
  Makes a runtime. It takes posts, timers, watches and tasks at once; tasks run at once, the loop after

@@ -20,6 +20,7 @@
  * - coop::dag is a graph of tasks, in the pool and on the loop.                            coop/dag.hpp
  * - coop::host keeps services alive: programs, and functions.                            coop/host.hpp, coop/service.hpp
  * - coop::workers is a program that is its own services, in processes of their own.       coop/workers.hpp
+ * - coop::redis makes calls to a server of redis, awaited or with callables.              coop/redis.hpp
  * - Objects are move-only and free what they own. One that was moved from answers errc::null.
  *
  * It works with -fno-exceptions and -fno-rtti, and with libstdc++ and libc++. */
@@ -57,6 +58,12 @@
 #include <coop/port_handlers.hpp>
 #include <coop/port_set.hpp>
 #include <coop/priority.hpp>
+#include <coop/redis.hpp>
+#include <coop/redis_call.hpp>
+#include <coop/redis_command.hpp>
+#include <coop/redis_options.hpp>
+#include <coop/redis_reply.hpp>
+#include <coop/redis_subscriber.hpp>
 #include <coop/result.hpp>
 #include <coop/runtime.hpp>
 #include <coop/scoped.hpp>

@@ -10,10 +10,10 @@ use crate::{
     dag_builder::*, dag_call::*, dag_completer::*, dag_node::*, dag_outcome::*, dag_run::*, dag_trace::*, dag_value::*,
     error::*, event::*, event_loop::*, host::*, io_watch::*, listener::*, log::*, loop_stats::*, native::*,
     observer::*, parallel_for::*, parent_observer::*, pool::*, pool_stats::*, port::*, port_connection::*,
-    port_context::*, port_handler::*, port_place::*, port_process::*, port_set::*, runtime::*, service::*,
-    service_context::*, service_event::*, signal::*, source::*, status::*, stream::*, stream_io::*, stream_settings::*,
-    stream_transfer::*, supervisor::*, supervisor_options::*, systemd::*, task::*, timer::*, udp::*, version::*,
-    worker::*, *,
+    port_context::*, port_handler::*, port_place::*, port_process::*, port_set::*, redis::*, redis_call::*,
+    redis_options::*, redis_reply::*, redis_stats::*, redis_subscriber::*, runtime::*, service::*, service_context::*,
+    service_event::*, signal::*, source::*, status::*, stream::*, stream_io::*, stream_settings::*, stream_transfer::*,
+    supervisor::*, supervisor_options::*, systemd::*, task::*, timer::*, udp::*, version::*, worker::*, *,
 };
 
 /// The functions of one copy of the library, for code that is not linked with it: native handlers of ports. Each field is the
@@ -842,6 +842,130 @@ pub struct coop_api {
     pub systemd_watchdog: unsafe extern "C" fn(out_ns: *mut i64) -> coop_status,
     /// coop_workers_run.
     pub workers_run: unsafe extern "C" fn(workers: *const coop_worker, count: usize, status: *mut i32) -> coop_status,
+    /// coop_redis_call.
+    pub redis_call: unsafe extern "C" fn(
+        redis: *mut coop_redis,
+        options: *const coop_redis_call_options,
+        words: *const *const c_char,
+        lengths: *const usize,
+        count: usize,
+        out: *mut *mut coop_redis_reply,
+    ) -> coop_status,
+    /// coop_redis_cancel.
+    pub redis_cancel: unsafe extern "C" fn(redis: *mut coop_redis, id: coop_redis_call_id) -> coop_status,
+    /// coop_redis_close.
+    pub redis_close: unsafe extern "C" fn(redis: *mut coop_redis) -> coop_status,
+    /// coop_redis_command.
+    pub redis_command: unsafe extern "C" fn(
+        redis: *mut coop_redis,
+        options: *const coop_redis_call_options,
+        words: *const *const c_char,
+        lengths: *const usize,
+        count: usize,
+        callback: coop_redis_callback,
+        id: *mut coop_redis_call_id,
+    ) -> coop_status,
+    /// coop_redis_drain.
+    pub redis_drain: unsafe extern "C" fn(redis: *mut coop_redis, timeout_ns: i64) -> coop_status,
+    /// coop_redis_free.
+    pub redis_free: unsafe extern "C" fn(redis: *mut coop_redis),
+    /// coop_redis_new.
+    pub redis_new: unsafe extern "C" fn(
+        event_loop: *mut coop_event_loop,
+        options: *const coop_redis_options,
+        url: *const c_char,
+        length: usize,
+        out: *mut *mut coop_redis,
+    ) -> coop_status,
+    /// coop_redis_own.
+    pub redis_own: unsafe extern "C" fn(redis: *mut coop_redis, out: *mut *mut coop_redis) -> coop_status,
+    /// coop_redis_pipeline.
+    pub redis_pipeline: unsafe extern "C" fn(
+        redis: *mut coop_redis,
+        options: *const coop_redis_call_options,
+        commands: *const coop_redis_words,
+        count: usize,
+        callback: coop_redis_callback,
+        id: *mut coop_redis_call_id,
+    ) -> coop_status,
+    /// coop_redis_reply_at.
+    pub redis_reply_at: unsafe extern "C" fn(reply: *const coop_redis_reply, index: usize) -> *const coop_redis_reply,
+    /// coop_redis_reply_double.
+    pub redis_reply_double: unsafe extern "C" fn(reply: *const coop_redis_reply, out: *mut f64) -> coop_status,
+    /// coop_redis_reply_error_code.
+    pub redis_reply_error_code: unsafe extern "C" fn(
+        reply: *const coop_redis_reply,
+        data: *mut *const c_char,
+        length: *mut usize,
+    ) -> coop_status,
+    /// coop_redis_reply_free.
+    pub redis_reply_free: unsafe extern "C" fn(reply: *mut coop_redis_reply),
+    /// coop_redis_reply_integer.
+    pub redis_reply_integer: unsafe extern "C" fn(reply: *const coop_redis_reply, out: *mut i64) -> coop_status,
+    /// coop_redis_reply_keep.
+    pub redis_reply_keep:
+        unsafe extern "C" fn(reply: *mut coop_redis_reply, out: *mut *mut coop_redis_reply) -> coop_status,
+    /// coop_redis_reply_key.
+    pub redis_reply_key: unsafe extern "C" fn(reply: *const coop_redis_reply, index: usize) -> *const coop_redis_reply,
+    /// coop_redis_reply_length.
+    pub redis_reply_length: unsafe extern "C" fn(reply: *const coop_redis_reply) -> usize,
+    /// coop_redis_reply_pairs.
+    pub redis_reply_pairs: unsafe extern "C" fn(reply: *const coop_redis_reply) -> usize,
+    /// coop_redis_reply_string.
+    pub redis_reply_string: unsafe extern "C" fn(
+        reply: *const coop_redis_reply,
+        data: *mut *const c_char,
+        length: *mut usize,
+    ) -> coop_status,
+    /// coop_redis_reply_type.
+    pub redis_reply_type: unsafe extern "C" fn(reply: *const coop_redis_reply) -> i32,
+    /// coop_redis_reply_value.
+    pub redis_reply_value:
+        unsafe extern "C" fn(reply: *const coop_redis_reply, index: usize) -> *const coop_redis_reply,
+    /// coop_redis_script.
+    pub redis_script: unsafe extern "C" fn(
+        redis: *mut coop_redis,
+        options: *const coop_redis_call_options,
+        source: *const c_char,
+        length: usize,
+        keys: coop_redis_words,
+        args: coop_redis_words,
+        callback: coop_redis_callback,
+        id: *mut coop_redis_call_id,
+    ) -> coop_status,
+    /// coop_redis_stats.
+    pub redis_stats: unsafe extern "C" fn(redis: *mut coop_redis, out: *mut coop_redis_statistics) -> coop_status,
+    /// coop_redis_subscribe.
+    pub redis_subscribe: unsafe extern "C" fn(
+        subscriber: *mut coop_redis_subscriber,
+        by: i32,
+        names: coop_redis_words,
+        callback: coop_redis_callback,
+    ) -> coop_status,
+    /// coop_redis_subscriber_free.
+    pub redis_subscriber_free: unsafe extern "C" fn(subscriber: *mut coop_redis_subscriber),
+    /// coop_redis_subscriber_new.
+    pub redis_subscriber_new: unsafe extern "C" fn(
+        redis: *mut coop_redis,
+        callback: coop_redis_message_callback,
+        out: *mut *mut coop_redis_subscriber,
+    ) -> coop_status,
+    /// coop_redis_transaction.
+    pub redis_transaction: unsafe extern "C" fn(
+        redis: *mut coop_redis,
+        options: *const coop_redis_call_options,
+        commands: *const coop_redis_words,
+        count: usize,
+        callback: coop_redis_callback,
+        id: *mut coop_redis_call_id,
+    ) -> coop_status,
+    /// coop_redis_unsubscribe.
+    pub redis_unsubscribe: unsafe extern "C" fn(
+        subscriber: *mut coop_redis_subscriber,
+        by: i32,
+        names: coop_redis_words,
+        callback: coop_redis_callback,
+    ) -> coop_status,
     /// coop_port_context_run.
     pub port_context_run: unsafe extern "C" fn(context: *const coop_port_context, out: *mut u64) -> coop_status,
     /// coop_port_context_save.
@@ -1138,6 +1262,34 @@ pub(crate) static TABLE: coop_api = coop_api {
     systemd_stopping: coop_systemd_stopping,
     systemd_watchdog: coop_systemd_watchdog,
     workers_run: coop_workers_run,
+    redis_call: coop_redis_call,
+    redis_cancel: coop_redis_cancel,
+    redis_close: coop_redis_close,
+    redis_command: coop_redis_command,
+    redis_drain: coop_redis_drain,
+    redis_free: coop_redis_free,
+    redis_new: coop_redis_new,
+    redis_own: coop_redis_own,
+    redis_pipeline: coop_redis_pipeline,
+    redis_reply_at: coop_redis_reply_at,
+    redis_reply_double: coop_redis_reply_double,
+    redis_reply_error_code: coop_redis_reply_error_code,
+    redis_reply_free: coop_redis_reply_free,
+    redis_reply_integer: coop_redis_reply_integer,
+    redis_reply_keep: coop_redis_reply_keep,
+    redis_reply_key: coop_redis_reply_key,
+    redis_reply_length: coop_redis_reply_length,
+    redis_reply_pairs: coop_redis_reply_pairs,
+    redis_reply_string: coop_redis_reply_string,
+    redis_reply_type: coop_redis_reply_type,
+    redis_reply_value: coop_redis_reply_value,
+    redis_script: coop_redis_script,
+    redis_stats: coop_redis_stats,
+    redis_subscribe: coop_redis_subscribe,
+    redis_subscriber_free: coop_redis_subscriber_free,
+    redis_subscriber_new: coop_redis_subscriber_new,
+    redis_transaction: coop_redis_transaction,
+    redis_unsubscribe: coop_redis_unsubscribe,
     port_context_run: coop_port_context_run,
     port_context_save: coop_port_context_save,
     port_context_saved: coop_port_context_saved,

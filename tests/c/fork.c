@@ -12,6 +12,8 @@ static coop_udp *udp;
 static coop_dag_builder *dag_builder;
 static coop_dag *dag;
 static coop_dag_run_id run_id;
+static coop_redis *redis;
+static coop_redis_subscriber *subscriber;
 static coop_dag_outcome *outcome;
 static coop_dag_completer *completer;
 static coop_dag_node_id node;
@@ -67,6 +69,17 @@ static void make_graphs(void) {
     latch_wait(&waits);
 }
 
+static void no_reply(void *arg, const coop_error *error, coop_redis_reply *reply) { FAIL("%p was told %p, %p", arg, (const void *)error, (void *)reply); }
+static void no_message(void *arg, const coop_redis_message *message) { FAIL("%p was told %p", arg, (const void *)message); }
+
+/* There is no server: the client waits for one. */
+static void make_redis(void) {
+    const char url[] = "unix:///nowhere/redis.sock";
+    coop_redis_message_callback heard = {no_message, NULL, NULL};
+    CHECK_OK(coop_redis_new(loop, NULL, url, strlen(url), &redis));
+    CHECK_OK(coop_redis_subscriber_new(redis, heard, &subscriber));
+}
+
 static void graphs_in_the_child(void) {
     coop_dag_function makes = {makes_a_value, &of_nodes, count_drop};
     coop_dag_run_callback told = {no_end, &p, count_drop};
@@ -110,6 +123,34 @@ static void graphs_in_the_child(void) {
     coop_dag_free(dag);
     coop_dag_builder_free(dag_builder);
     CHECK_EQ(drops(&of_nodes) + drops(&of_values), 0);
+}
+
+static void redis_in_the_child(void) {
+    const char *words[] = {"PING"};
+    const coop_redis_words names = {words, NULL, 1};
+    coop_redis_callback told = {no_reply, &p, count_drop}, nobody = {NULL, NULL, NULL};
+    coop_redis_message_callback heard = {no_message, &p, count_drop};
+    coop_redis_statistics stats = {0};
+    coop_redis_subscriber *second = NULL;
+    coop_redis_reply *reply = NULL;
+    coop_redis *own = NULL;
+    stats.size = sizeof stats;
+    CHECK_SAYS(coop_redis_command(redis, NULL, words, NULL, 1, told, NULL), COOP_E_FORKED, "redis client was made before fork()");
+    FORKED(coop_redis_call(redis, NULL, words, NULL, 1, &reply));
+    FORKED(coop_redis_pipeline(redis, NULL, &names, 1, told, NULL));
+    FORKED(coop_redis_transaction(redis, NULL, &names, 1, told, NULL));
+    FORKED(coop_redis_script(redis, NULL, "x", 1, names, names, told, NULL));
+    FORKED(coop_redis_cancel(redis, 1));
+    FORKED(coop_redis_own(redis, &own));
+    FORKED(coop_redis_stats(redis, &stats));
+    FORKED(coop_redis_close(redis));
+    FORKED(coop_redis_drain(redis, COOP_FOREVER));
+    FORKED(coop_redis_subscriber_new(redis, heard, &second));
+    FORKED(coop_redis_subscribe(subscriber, COOP_REDIS_CHANNEL, names, told));
+    FORKED(coop_redis_unsubscribe(subscriber, COOP_REDIS_CHANNEL, names, nobody));
+    CHECK(second == NULL && reply == NULL && own == NULL);
+    coop_redis_subscriber_free(subscriber);
+    coop_redis_free(redis);
 }
 
 static void in_the_child(void) {
@@ -171,6 +212,7 @@ static void in_the_child(void) {
     CHECK_EQ(coop_udp_fd(udp), COOP_E_FORKED);
 
     graphs_in_the_child();
+    redis_in_the_child();
 
     coop_pool_free(pool);
     coop_event_loop_free(loop);
@@ -227,6 +269,7 @@ int main(void) {
     CHECK_OK(coop_pool_submit_task(pool, NULL, counted(&task), &task_id));
 
     make_graphs();
+    make_redis();
 
     threads_asleep();
     pid_t child = fork();
@@ -249,6 +292,8 @@ int main(void) {
     CHECK_OK(coop_io_watch_cancel(loop, watch_id));
     CHECK_OK(coop_timer_cancel(loop, timer_id));
     CHECK(drops(&waiting_timer) == 1 && drops(&waiting_watch) == 1);
+    coop_redis_subscriber_free(subscriber);
+    coop_redis_free(redis);
     /* The parent's graphs are as they were. */
     void *value = NULL;
     CHECK(!coop_dag_completer_is_ended(completer));

@@ -624,4 +624,83 @@ NEXT(coop_dag_node_options, only_if, even_if_skipped);
 NEXT(coop_dag_node_options, even_if_skipped, keep);
 LAST(coop_dag_node_options, keep, 96);
 
+FIRST(coop_redis_options, size);
+NEXT(coop_redis_options, size, user);
+NEXT(coop_redis_options, user, user_length);
+NEXT(coop_redis_options, user_length, password);
+NEXT(coop_redis_options, password, password_length);
+NEXT(coop_redis_options, password_length, client_name);
+NEXT(coop_redis_options, client_name, client_name_length);
+NEXT(coop_redis_options, client_name_length, tls_authorities);
+NEXT(coop_redis_options, tls_authorities, tls_authorities_length);
+NEXT(coop_redis_options, tls_authorities_length, tls_certificates);
+NEXT(coop_redis_options, tls_certificates, tls_certificates_length);
+NEXT(coop_redis_options, tls_certificates_length, tls_key);
+NEXT(coop_redis_options, tls_key, tls_key_length);
+NEXT(coop_redis_options, tls_key_length, tls_server_name);
+NEXT(coop_redis_options, tls_server_name, tls_server_name_length);
+NEXT(coop_redis_options, tls_server_name_length, connections);
+NEXT(coop_redis_options, connections, max_calls);
+NEXT(coop_redis_options, max_calls, max_queued_bytes);
+NEXT(coop_redis_options, max_queued_bytes, max_reply_bytes);
+NEXT(coop_redis_options, max_reply_bytes, connect_timeout_ns);
+NEXT(coop_redis_options, connect_timeout_ns, timeout_ns);
+NEXT(coop_redis_options, timeout_ns, patience_ns);
+NEXT(coop_redis_options, patience_ns, stalled_after_ns);
+NEXT(coop_redis_options, stalled_after_ns, backoff_ns);
+NEXT(coop_redis_options, backoff_ns, backoff_cap_ns);
+NEXT(coop_redis_options, backoff_cap_ns, database);
+NEXT(coop_redis_options, database, protocol);
+LAST(coop_redis_options, protocol, 208);
+
+FIRST(coop_redis_callback, fn);
+NEXT(coop_redis_callback, fn, arg);
+NEXT(coop_redis_callback, arg, drop);
+LAST(coop_redis_callback, drop, 24);
+
+FIRST(coop_redis_words, words);
+NEXT(coop_redis_words, words, lengths);
+NEXT(coop_redis_words, lengths, count);
+LAST(coop_redis_words, count, 24);
+
+FIRST(coop_redis_call_options, size);
+NEXT(coop_redis_call_options, size, timeout_ns);
+LAST(coop_redis_call_options, timeout_ns, 16);
+
+FIRST(coop_redis_message, channel);
+NEXT(coop_redis_message, channel, channel_length);
+NEXT(coop_redis_message, channel_length, payload);
+NEXT(coop_redis_message, payload, payload_length);
+NEXT(coop_redis_message, payload_length, pattern);
+NEXT(coop_redis_message, pattern, pattern_length);
+NEXT(coop_redis_message, pattern_length, by);
+NEXT(coop_redis_message, by, reserved);
+LAST(coop_redis_message, reserved, 56);
+
+FIRST(coop_redis_message_callback, fn);
+NEXT(coop_redis_message_callback, fn, arg);
+NEXT(coop_redis_message_callback, arg, drop);
+LAST(coop_redis_message_callback, drop, 24);
+
+FIRST(coop_redis_statistics, size);
+NEXT(coop_redis_statistics, size, calls);
+NEXT(coop_redis_statistics, calls, refused);
+NEXT(coop_redis_statistics, refused, answered);
+NEXT(coop_redis_statistics, answered, server_errors);
+NEXT(coop_redis_statistics, server_errors, timed_out);
+NEXT(coop_redis_statistics, timed_out, cancelled);
+NEXT(coop_redis_statistics, cancelled, lost);
+NEXT(coop_redis_statistics, lost, pushes);
+NEXT(coop_redis_statistics, pushes, connects);
+NEXT(coop_redis_statistics, connects, connect_failures);
+NEXT(coop_redis_statistics, connect_failures, disconnects);
+NEXT(coop_redis_statistics, disconnects, writes);
+NEXT(coop_redis_statistics, writes, reads);
+NEXT(coop_redis_statistics, reads, bytes_out);
+NEXT(coop_redis_statistics, bytes_out, bytes_in);
+NEXT(coop_redis_statistics, bytes_in, queued);
+NEXT(coop_redis_statistics, queued, in_flight);
+NEXT(coop_redis_statistics, in_flight, connected);
+LAST(coop_redis_statistics, connected, 152);
+
 int main(void) { return 0; }

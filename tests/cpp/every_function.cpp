@@ -45,6 +45,8 @@ struct objects {
     coop_port_context *port_context = nullptr;
     coop_dag_builder *dag_builder = nullptr;
     coop_dag *dag = nullptr;
+    coop_redis *redis = nullptr;
+    coop_redis_subscriber *redis_subscriber = nullptr;
     // Not the next one's: an observer's argument is dropped on a thread that outlives the host.
     std::atomic<int> &dropped = counters.emplace_back(0);
 
@@ -91,8 +93,15 @@ struct objects {
             coop_listener_new(event_loop, &anywhere, {nullptr, nullptr, nullptr}, &listener) != COOP_OK)
             fail("the streams", coop_last_error(), 0);
         peer = pair[1];
+        // Its loop does not run, so no server is needed.
+        const char url[] = "unix:///nowhere/redis.sock";
+        if (coop_redis_new(event_loop, nullptr, url, sizeof url - 1, &redis) != COOP_OK ||
+            coop_redis_subscriber_new(redis, {[](void *, const coop_redis_message *) {}, nullptr, nullptr}, &redis_subscriber) != COOP_OK)
+            fail("the redis client", coop_last_error(), 0);
     }
     ~objects() {
+        coop_redis_subscriber_free(redis_subscriber);
+        coop_redis_free(redis);
         coop_dag_free(dag);
         coop_dag_builder_free(dag_builder);
         coop_host_free(host);
@@ -162,6 +171,11 @@ struct argument {
             else if constexpr (std::is_same_v<what, coop_port_context>) return c.has.port_context;
             else if constexpr (std::is_same_v<what, coop_dag_builder>) return c.has.give(c.has.dag_builder, c.frees);
             else if constexpr (std::is_same_v<what, coop_dag>) return c.has.give(c.has.dag, c.frees);
+            else if constexpr (std::is_same_v<what, coop_redis>) {
+                // What waits for the loop is given none.
+                if (c.name == "coop_redis_call" || c.name == "coop_redis_drain") return nullptr;
+                return c.has.give(c.has.redis, c.frees);
+            } else if constexpr (std::is_same_v<what, coop_redis_subscriber>) return c.has.give(c.has.redis_subscriber, c.frees);
             else if constexpr (std::is_void_v<what>) return memory;
             else if constexpr (!complete<what>) return nullptr;
             else if constexpr (std::is_same_v<what, char>) {
@@ -222,6 +236,8 @@ void free_made(T made) {
         if constexpr (std::is_same_v<what, coop_dag_builder>) coop_dag_builder_free(*made);
         if constexpr (std::is_same_v<what, coop_dag>) coop_dag_free(*made);
         if constexpr (std::is_same_v<what, coop_dag_outcome>) coop_dag_outcome_free(*made);
+        if constexpr (std::is_same_v<what, coop_redis>) coop_redis_free(*made);
+        if constexpr (std::is_same_v<what, coop_redis_subscriber>) coop_redis_subscriber_free(*made);
         if constexpr (std::is_same_v<what, coop_host>) coop_host_free(*made);
         if constexpr (std::is_same_v<what, coop_parent_observer>) coop_parent_observer_free(*made);
     }

@@ -51,6 +51,9 @@ TYPES = {
     "dag_call": Type(("dag", ("Call",)), ("dag_call",), ()),
     "dag_completer": Type(("dag", ("Completer",)), ("dag_completer",), ()),
     "dag_outcome": Type(("dag", ("Outcome",)), ("dag_outcome",), (libcoop.DagOutcome,)),
+    "redis": Type(("net/redis", ("Client",)), ("redis",), ()),
+    "redis_reply": Type(("net/redis/reply.rs", ("Reply",)), ("redis_reply", "redis_view"), ()),
+    "redis_subscriber": Type(("net/redis", ("Subscriber", "Client")), ("redis_subscriber",), ()),
     "signal": Type(("event_loop/signal", ("Handle",)), ("signal",), (libcoop.Signal,)),
 }
 # Functions of no type: texts and numbers that each language has its own way for.
@@ -210,6 +213,29 @@ OTHERWISE: dict[tuple[str, str], dict[str, tuple[str | None, str]]] = {
         "rust": ("failure", "Failure::cause"),
         "python": ("errors", "all at once: a dict"),
     },
+    ("redis", "call"): {"rust": ("command", "a Call, which a plain thread waits for")},
+    ("redis", "subscribe"): {
+        "rust": ("subscriber", "a Subscriber subscribes"),
+        "cpp": ("subscriber", "a redis_subscriber subscribes"),
+    },
+    ("redis", "unsubscribe"): {
+        "rust": ("subscriber", "a Subscriber unsubscribes"),
+        "cpp": ("subscriber", "a redis_subscriber unsubscribes"),
+    },
+    ("redis_reply", "type"): {"rust": ("kind", "a word that Rust keeps for itself")},
+    ("redis_reply", "integer"): {"rust": ("as_int", "as serde_json::Value")},
+    ("redis_reply", "double"): {
+        "rust": ("as_double", "as serde_json::Value"),
+        "cpp": ("number", "a word that C++ keeps for itself"),
+    },
+    ("redis_reply", "string"): {"rust": ("as_bytes", "they may be no UTF-8")},
+    ("redis_reply", "error_code"): {"rust": ("as_error", "ServerError::code")},
+    ("redis_reply", "length"): {"rust": ("as_array", "a slice"), "cpp": ("size", "as of containers")},
+    ("redis_reply", "at"): {"rust": ("as_array", "a slice"), "cpp": (None, "operator[]")},
+    ("redis_reply", "pairs"): {"rust": ("into_pairs", "all at once")},
+    ("redis_reply", "key"): {"rust": ("into_pairs", "all at once")},
+    ("redis_reply", "value"): {"rust": ("into_pairs", "all at once")},
+    ("redis_reply", "keep"): {"rust": (None, "a reply is a value")},
     ("udp", "local_address"): {"rust": ("local_addr", "as std::net::UdpSocket")},
     ("udp", "fd"): {"rust": (None, "AsFd and AsRawFd"), "python": ("fileno", "what selectors ask for")},
 }
@@ -226,7 +252,7 @@ LIFE = {
 }
 
 # Types without a drop of their own in Rust: what they are made of has one.
-PLAIN = {"dag", "dag_builder"}
+PLAIN = {"dag", "dag_builder", "redis", "redis_reply"}
 # Those that Python's collector ends, for nothing runs behind them.
 COLLECTED = {"dag", "dag_builder", "dag_run", "dag_outcome"}
 
