@@ -7,7 +7,7 @@
 - `Runtime`: a loop and a pool as one.
 - `Dag`: a graph of functions that run in a pool and coroutines that wait on a loop.
 - `PortSet` of `Port`s: named UDP sockets, each with a `Handler`, on a loop or on threads of their own.
-
+- `Redis`: a client of a redis server, awaited or waited for.
 - `Host`: a tree of `Supervisor`s and services, restarted by the rules of OTP.
 
 Whatever waits, waits without the interpreter; Ctrl-C ends every wait in the main thread.
@@ -89,6 +89,19 @@ if _TYPE_CHECKING:
     from libcoop._process_pool import ProcessPool, ProcessPoolView
     from libcoop._process_pool_errors import WorkerDied
     from libcoop._process_pool_stats import ProcessPoolStats
+    from libcoop._redis import Redis, RedisConnection, RedisStats
+    from libcoop._redis_errors import (
+        RedisAborted,
+        RedisAuth,
+        RedisBusy,
+        RedisError,
+        RedisMoved,
+        RedisNoScript,
+        RedisOutOfMemory,
+        RedisReadOnly,
+        RedisWatchChanged,
+        RedisWrongType,
+    )
     from libcoop._runtime import Runtime
     from libcoop._stats import LoopStats, PoolStats, WaitStats, WorkerStats
     from libcoop._streams import IncompleteRead
@@ -161,6 +174,19 @@ __all__ = [
     "ProcessPoolStats",
     "ProcessPoolView",
     "QueueFull",
+    "Redis",
+    "RedisAborted",
+    "RedisAuth",
+    "RedisBusy",
+    "RedisConnection",
+    "RedisError",
+    "RedisMoved",
+    "RedisNoScript",
+    "RedisOutOfMemory",
+    "RedisReadOnly",
+    "RedisStats",
+    "RedisWatchChanged",
+    "RedisWrongType",
     "Resolve",
     "Restart",
     "RunMode",
@@ -202,6 +228,19 @@ _LATER = {
     "_process_pool": ("ProcessPool", "ProcessPoolView"),
     "_process_pool_errors": ("WorkerDied",),
     "_process_pool_stats": ("ProcessPoolStats",),
+    "_redis": ("Redis", "RedisConnection", "RedisStats"),
+    "_redis_errors": (
+        "RedisAborted",
+        "RedisAuth",
+        "RedisBusy",
+        "RedisError",
+        "RedisMoved",
+        "RedisNoScript",
+        "RedisOutOfMemory",
+        "RedisReadOnly",
+        "RedisWatchChanged",
+        "RedisWrongType",
+    ),
     "_runtime": ("Runtime",),
     "_stats": ("LoopStats", "PoolStats", "WaitStats", "WorkerStats"),
     "_streams": ("IncompleteRead",),

@@ -49,7 +49,9 @@ __all__ = [
     "NativeCommand",
     "NativeExecutor",
     "NativeHost",
+    "NativeRedis",
     "NativeService",
+    "NativeSubscriber",
     "NativeSupervisor",
     "NativeZygote",
     "NodeEnd",
@@ -62,6 +64,9 @@ __all__ = [
     "PortStats",
     "ProcessPool",
     "ProcessPoolView",
+    "RedisCall",
+    "RedisInbox",
+    "RedisSource",
     "RunHandle",
     "Runtime",
     "ServedPort",
@@ -1743,3 +1748,98 @@ def _on_thread(run: Callable[[ServiceContext], str | None]) -> NativeExecutor:
 
 def _on_asyncio(begin: Callable[[ServiceContext, ServiceEnd], object]) -> NativeExecutor:
     """Calls `begin(context, end)` for each run."""
+
+@disjoint_base
+class NativeRedis:
+    """What `libcoop.Redis` is made of; see there."""
+
+    def __new__(cls, event_loop: EventLoop, url: str | None, decode: bool, options: dict[str, Any]) -> Self: ...
+    def execute_command(self, *args: Any, timeout: float | None = None) -> Any:
+        """Makes the call of these words: a name, which may be of two words, and what comes after it. With `timeout`
+        seconds for it, else the client's.
+
+        Words are bytes, str, int or float. What it answers is converted as for the method of that name.
+        """
+
+    def submit(self, *args: Any, timeout: float | None = None) -> LoopFuture[Any]:
+        """Makes the call of these words wherever that is, and answers a `libcoop.Future`, which the loop settles."""
+
+    def _many(self, commands: list[tuple[Any, ...]], is_transaction: bool, raises: bool) -> Any:
+        """Makes several calls in one piece."""
+
+    def _script(self, script: RedisSource, keys: tuple[Any, ...], args: tuple[Any, ...]) -> Any:
+        """Runs a script."""
+
+    def _own(self) -> NativeRedis:
+        """A connection of one's own."""
+
+    def _give_back(self) -> None:
+        """Gives a connection of one's own back."""
+
+    def _subscriber(self, most: int) -> NativeSubscriber:
+        """What messages come by, of which up to `most` wait."""
+
+    def _close(self) -> None:
+        """Ends it: calls that wait end with Closed."""
+
+    def _stats(self) -> dict[str, int]:
+        """Its figures, by name."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or its loop has ended."""
+
+    @property
+    def server(self) -> str:
+        """Where its server is: host and port, or a path."""
+
+@final
+class NativeSubscriber:
+    """Messages of channels."""
+
+    def words(self, names: tuple[Any, ...]) -> list[bytes]:
+        """Names as the server is told them."""
+
+    def say(self, kind: str, subscribes: bool, names: tuple[Any, ...]) -> Any:
+        """Begins or ends subscriptions; it ends with None when the server has confirmed the last of them."""
+
+    def next(self, limit: float | None) -> Any:
+        """The next message, or None after `limit` seconds: waited for where nothing runs in this thread, a
+        `libcoop.Future` otherwise."""
+
+    def put_back(self, kind: str, parts: tuple[Any, ...]) -> None:
+        """Gives a message back that nobody has had, as `next` has answered it."""
+
+    @property
+    def lost(self) -> int:
+        """How many messages were lost because nobody took them."""
+
+    def close(self) -> None:
+        """Ends it: who waits for a message is told Closed."""
+
+@final
+class RedisCall:
+    """A call, to be cancelled."""
+
+    def cancel(self) -> None:
+        """Cancels it, if it has not ended."""
+
+@final
+class RedisInbox:
+    """What a loop of asyncio watches, and calls."""
+
+    def __new__(cls) -> Self: ...
+    def fileno(self) -> int:
+        """What is readable when replies have come."""
+
+    def take(self) -> None:
+        """Ends the futures of the replies that have come."""
+
+@final
+class RedisSource:
+    """A script's source and its digest."""
+
+    def __new__(cls, source: bytes | str) -> Self: ...
+    @property
+    def sha(self) -> str:
+        """Its SHA-1 digest in hex."""

@@ -11,7 +11,7 @@
 //!   runs; two threads in one `_BatchIterator` get RuntimeError from PyO3's borrow flag. One thing is the caller's, as with every
 //!   buffer: not to change a bytearray on one thread while another sends it.
 //!
-//! `dag/`, `event_loop.rs`, `native_future/`, `pool.rs`, `runtime.rs`, `port/` and `supervisor/` hold a class or two each; what they share is in `callback.rs`,
+//! `dag/`, `event_loop.rs`, `native_future/`, `pool.rs`, `redis/`, `runtime.rs`, `port/` and `supervisor/` hold a class or two each; what they share is in `callback.rs`,
 //! `detached.rs`, `errors.rs`, `report.rs`, `wait.rs` and `address.rs`.
 
 mod address;
@@ -37,6 +37,7 @@ mod pool;
 mod port;
 mod posts;
 mod process_pool;
+mod redis;
 mod report;
 mod runtime;
 mod signal;
@@ -72,6 +73,7 @@ mod _libcoop {
         pool::{NativePool, NativeView, refuse_calls},
         port::{Batch, PortContext, PortSet, PortStats, ServedPort, begin_port},
         process_pool::{CallServer, NativeProcessPool, NativeProcessPoolView},
+        redis::{NativeRedis, NativeSubscriber, RedisCall, RedisInbox, RedisSource},
         runtime::Runtime,
         signal::Signal,
         stream::Stream,

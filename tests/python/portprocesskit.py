@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any
 
-from libcoop import Batch, Handler, PortContext
+from libcoop import Batch, Handler, PortContext, Redis
 
 
 class Counts(Handler):
@@ -57,3 +57,20 @@ class Refuses(Handler):
 
     def on_start(self, ctx: PortContext) -> None:
         raise LookupError("not today")
+
+
+class Visits(Handler):
+    """Answers `pid, visits`, which it counts in redis."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def on_start(self, ctx: PortContext) -> None:
+        self.redis = Redis(self.url)
+
+    def on_batch(self, ctx: PortContext, batch: Batch) -> None:
+        for _, address in batch:
+            ctx.sendto(f"{os.getpid()} {self.redis.incr('visits')}".encode(), address)
+
+    def on_stop(self, ctx: PortContext) -> None:
+        self.redis.close()
