@@ -183,9 +183,13 @@ class Peer:
         self.send(port, encode(kind, channel, sequence, 0, fields))
 
     def heartbeat(self, port: int) -> Packet:
-        """HEARTBEAT_0 and its echo: all that was sent on this port before has been dealt with."""
-        self.packet(port, Kind.HEARTBEAT_0, self.key, timestamp=time.time())
-        return self.receive(port, Kind.HEARTBEAT_1)
+        """HEARTBEAT_0 and its own echo: all that was sent on this port before has been dealt with."""
+        now = time.time()
+        self.packet(port, Kind.HEARTBEAT_0, self.key, timestamp=now)
+        while True:
+            echo = self.receive(port, Kind.HEARTBEAT_1)
+            if echo.body.client_timestamp == now:  # type: ignore[union-attr]
+                return echo
 
     def prove(self, port: int) -> None:
         """A heartbeat and the answer to its echo: the server knows that this is where its packets arrive."""
