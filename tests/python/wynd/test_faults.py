@@ -19,7 +19,8 @@ import pytest
 from libcoop.wynd.packet import CONNECT, Reason
 
 RAISING = (str(Path(__file__).with_name("raising.py")),)
-TEST = ("--bwup", "--bwdown", "--duration", "0.8", "--ack-time", "200", "--adjustment-delay", "200")
+# A download's result is told until it is acknowledged, for at most --ack-time.
+TEST = ("--bwup", "--bwdown", "--duration", "0.8", "--ack-time", "30000", "--adjustment-delay", "200")
 
 
 @contextmanager

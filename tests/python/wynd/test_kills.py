@@ -17,6 +17,8 @@ import pytest
 from libcoop.wynd.packet import Kind, Packet, encode, parse
 
 PROCESS = ("--port-parallelability", "PROCESS", "--connection-parallelibility", "PROCESS")
+ACK_TIME = {"--bwup": "500", "--bwdown": "30000"}
+"""Milliseconds. A client goes on acknowledging an upload's result for so long; a download's is told until it is."""
 WAIT = 60.0
 ANSWERED_WITHIN = float(os.environ.get("COOP_ANSWERED_WITHIN", "inf"))
 """Seconds within which each port has to answer a heartbeat while it is killed again and again: for a machine that does
@@ -72,9 +74,8 @@ def test_each_port_is_killed_every_200_ms(serve: Callable[..., Any], run: Callab
     all the time."""
     seconds = 10.0 if kind == "--bwup" else 4.0
     server = serve(*PROCESS, "--test-verbose")
-    client = run(
-        server.target, kind, "--duration", str(seconds), "--ack-time", "500", "--heartbeat-rate", "50", *PROCESS
-    )
+    often = ("--ack-time", ACK_TIME[kind], "--heartbeat-rate", "50")
+    client = run(server.target, kind, "--duration", str(seconds), *often, *PROCESS)
     ports = ports_of(client)
     server.err.wait_for(r"client 1: (up|down)load test of ")
     ends, killed = time.monotonic() + seconds - 0.5, 0
@@ -187,16 +188,20 @@ def test_several_clients_at_once_are_each_served_by_processes_of_their_own(
 ) -> None:
     """Uploads and downloads beside one another, while one of the workers is killed: each side has a result for each."""
     server = serve(*PROCESS, "--test-verbose")
-    quick = ("--duration", "0.8", "--ack-time", "200", "--adjustment-delay", "200")
+    quick = ("--duration", "0.8", "--adjustment-delay", "200")
     kinds = ("--bwup", "--bwdown", "--bwup")
-    clients = [run(server.target, kind, *quick) for kind in kinds]
+
+    def start(kind: str) -> Any:
+        return run(server.target, kind, "--ack-time", ACK_TIME[kind], *quick)
+
+    clients = [start(kind) for kind in kinds]
     ports = []
     for at, kind in enumerate(kinds):
         # On a busy machine an answer may take longer than a client asks for it.
         while clients[at].out.ended_without(r"^Ports: "):
             assert clients[at].wait() == 1
             assert "no answer" in clients[at].err.lines[0]
-            clients[at] = run(server.target, kind, *quick)
+            clients[at] = start(kind)
         ports.append(ports_of(clients[at]))
     assert len({port for three in ports for port in three}) == 9
     kill_worker(server.process.pid, ports[0][0])

@@ -16,7 +16,8 @@ from libcoop.wynd.mailbox import Mailbox, Outlet
 from libcoop.wynd.packet import MAX_SEQUENCE
 
 REBORN = str(Path(__file__).with_name("reborn.py"))
-QUICK = ("--duration", "0.5", "--ack-time", "200", "--adjustment-delay", "200", "--flow-control-rate", "4")
+# A download's result is told until it is acknowledged, for at most --ack-time.
+QUICK = ("--duration", "0.5", "--ack-time", "30000", "--adjustment-delay", "200", "--flow-control-rate", "4")
 
 
 @pytest.mark.parametrize("chance", ["0", "0.05"])
