@@ -3467,6 +3467,10 @@ typedef struct {
      One of COOP_REDIS_NEWEST, COOP_REDIS_RESP2 and COOP_REDIS_RESP3.
      */
     int32_t protocol;
+    /*
+     How many connections of one's own (coop_redis_own) there may be at once: one more is COOP_E_QUEUE_FULL. 0: 128.
+     */
+    size_t max_own;
 } coop_redis_options;
 
 /*
@@ -6639,7 +6643,7 @@ coop_status coop_redis_new(coop_event_loop *event_loop,
  out: set to it; the caller frees it with coop_redis_free, which gives it back: the next who asks is given it, unless its state was changed, or calls
  are left.
 
- Any thread. COOP_E_QUEUE_FULL if there are 128 of them already that are somebody's; COOP_E_NULL, COOP_E_CLOSED, COOP_E_FORKED.
+ Any thread. COOP_E_QUEUE_FULL if coop_redis_options.max_own of them (128) are somebody's already; COOP_E_NULL, COOP_E_CLOSED, COOP_E_FORKED.
  */
 coop_status coop_redis_own(coop_redis *redis,
                            coop_redis **out);

@@ -74,7 +74,7 @@ pub unsafe extern "C" fn coop_redis_new(
 /// out: set to it; the caller frees it with coop_redis_free, which gives it back: the next who asks is given it, unless its state was changed, or calls
 /// are left.
 ///
-/// Any thread. COOP_E_QUEUE_FULL if there are 128 of them already that are somebody's; COOP_E_NULL, COOP_E_CLOSED, COOP_E_FORKED.
+/// Any thread. COOP_E_QUEUE_FULL if coop_redis_options.max_own of them (128) are somebody's already; COOP_E_NULL, COOP_E_CLOSED, COOP_E_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn coop_redis_own(redis: *mut coop_redis, out: *mut *mut coop_redis) -> coop_status {
     guard!({

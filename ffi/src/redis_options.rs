@@ -80,12 +80,14 @@ pub struct coop_redis_options {
     pub database: i32,
     /// One of COOP_REDIS_NEWEST, COOP_REDIS_RESP2 and COOP_REDIS_RESP3.
     pub protocol: i32,
+    /// How many connections of one's own (coop_redis_own) there may be at once: one more is COOP_E_QUEUE_FULL. 0: 128.
+    pub max_own: usize,
 }
 
-// SAFETY: words and numbers that fill 208 bytes (tests/c/layout.c), any bytes are a value.
+// SAFETY: words and numbers that fill 216 bytes (tests/c/layout.c), any bytes are a value.
 unsafe impl Options for coop_redis_options {
     const NAME: &'static str = "coop_redis_options";
-    const FIRST: usize = size_of::<Self>();
+    const FIRST: usize = 208;
 }
 
 /// What a URL and options say.
@@ -119,6 +121,7 @@ pub(crate) unsafe fn redis_options(url: &str, options: *const coop_redis_options
     set(&mut made.max_calls, given.max_calls);
     set(&mut made.max_queued_bytes, given.max_queued_bytes);
     set(&mut made.max_reply_bytes, given.max_reply_bytes);
+    set(&mut made.max_own, given.max_own);
     limit(&mut made.connect_timeout, given.connect_timeout_ns, "coop_redis_options.connect_timeout_ns")?;
     limit(&mut made.timeout, given.timeout_ns, "coop_redis_options.timeout_ns")?;
     limit(&mut made.patience, given.patience_ns, "coop_redis_options.patience_ns")?;

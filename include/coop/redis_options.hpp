@@ -49,6 +49,8 @@ struct redis_options {
     /* The database's number; 0: the URL's. */
     std::int32_t database = 0;
     redis_protocol protocol = redis_protocol::newest;
+    /* How many connections of one's own, own(), there may be at once: one more is errc::queue_full; 0: 128. */
+    std::size_t max_own = 0;
 
     /* The C view; valid while the texts are. */
     coop_redis_options c() const noexcept {
@@ -80,6 +82,7 @@ struct redis_options {
         options.backoff_cap_ns = backoff_cap.ns();
         options.database = database;
         options.protocol = static_cast<std::int32_t>(protocol);
+        options.max_own = max_own;
         return options;
     }
 

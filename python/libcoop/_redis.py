@@ -167,7 +167,8 @@ class Redis(_libcoop.NativeRedis, _All[Text]):
     `unix_socket_path`, `username`, `password`, `db`, `client_name`, `protocol` (2, 3, None for the newest),
     `connections` (1 to 64), `connect_timeout` (3 s), `timeout` of a call (None), `patience`: how long a call waits for
     a connection (5 s), `stalled_after` (30 s), `max_calls` (100000), `max_queued_bytes` and `max_reply_bytes` (64 MiB),
-    `ssl`, `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_server_name`. Times are seconds.
+    `max_own` of `own` and of pipelines that watch (128), `ssl`, `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`,
+    `ssl_server_name`. Times are seconds.
 
     `loop` is an EventLoop or a Runtime; without one, the client has a loop and a thread of its own until it is closed.
     With `decode_responses` bytes are answered as str. Raises Invalid, ValueError, TypeError, Os, Closed, Forked.
@@ -267,7 +268,7 @@ class Redis(_libcoop.NativeRedis, _All[Text]):
 
     def own(self) -> RedisConnection[Text]:
         """A connection of one's own, for commands that wait for long (`blpop`) or change what a connection does
-        (SELECT, CLIENT REPLY)."""
+        (SELECT, CLIENT REPLY). Raises QueueFull if `max_own` of them are somebody's."""
         return RedisConnection(self._own())
 
     def pipeline(self, transaction: bool = True) -> Pipeline:

@@ -72,7 +72,8 @@ class Pipeline(
         return self
 
     def watch(self, *names: Word) -> Answer[bool]:
-        """Has `execute` refuse if one of these keys changes until then; True."""
+        """Has `execute` refuse if one of these keys changes until then; True. Raises QueueFull if all connections of
+        one's own (`max_own`) are somebody's."""
         if self._commands:
             raise Invalid("watch comes before the commands of a pipeline")
         if self._own is None:

@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         max_calls: int
         max_queued_bytes: int
         max_reply_bytes: int
+        max_own: int
         ssl: bool
         ssl_ca_certs: Pem
         ssl_certfile: Pem

@@ -651,7 +651,8 @@ NEXT(coop_redis_options, stalled_after_ns, backoff_ns);
 NEXT(coop_redis_options, backoff_ns, backoff_cap_ns);
 NEXT(coop_redis_options, backoff_cap_ns, database);
 NEXT(coop_redis_options, database, protocol);
-LAST(coop_redis_options, protocol, 208);
+NEXT(coop_redis_options, protocol, max_own);
+LAST(coop_redis_options, max_own, 216);
 
 FIRST(coop_redis_callback, fn);
 NEXT(coop_redis_callback, fn, arg);

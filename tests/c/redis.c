@@ -145,6 +145,33 @@ static void own_connections(coop_redis *redis) {
     expect_text(ANSWER(redis, "GET", "n"), "1");
 }
 
+/* As many as were asked for; options of before this was one have the default. */
+static void own_up_to(coop_event_loop *loop, const server *s) {
+    coop_redis *own[3] = {NULL, NULL, NULL};
+    coop_redis_options options;
+    memset(&options, 0, sizeof options);
+    options.size = sizeof options;
+    options.max_own = 2;
+    coop_redis *redis = new_redis(loop, &options, s);
+    CHECK_OK(coop_redis_own(redis, &own[0]));
+    CHECK_OK(coop_redis_own(redis, &own[1]));
+    CHECK_SAYS(coop_redis_own(redis, &own[2]), COOP_E_QUEUE_FULL, "(2 connections of one's own)");
+    CHECK(own[2] == NULL);
+    expect_text(ANSWER(own[0], "WATCH", "n"), "OK");
+    expect_text(ANSWER(own[0], "UNWATCH"), "OK");
+    coop_redis_free(own[1]);
+    CHECK_OK(coop_redis_own(redis, &own[1]));
+    coop_redis_free(own[0]);
+    coop_redis_free(own[1]);
+    coop_redis_free(redis);
+
+    options.size = offsetof(coop_redis_options, max_own);
+    redis = new_redis(loop, &options, s);
+    for (int i = 0; i < 3; i++) CHECK_OK(coop_redis_own(redis, &own[i]));
+    for (int i = 0; i < 3; i++) coop_redis_free(own[i]);
+    coop_redis_free(redis);
+}
+
 typedef struct {
     latch last, dropped;
     int count;
@@ -236,6 +263,7 @@ int main(void) {
         CHECK_STATUS(coop_redis_command(redis, NULL, ping, NULL, 1, looking, NULL), COOP_E_CLOSED);
         coop_redis_free(redis);
     }
+    own_up_to(loop, &s);
     coop_redis_free(NULL);
     coop_event_loop_free(loop);
     server_end(&s);

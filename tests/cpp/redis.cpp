@@ -198,6 +198,14 @@ static coop::task<> ends(coop::event_loop &loop, const redis_server &server) {
     REFUSED(coop::errc::null, redis.stats());
     REFUSED(coop::errc::invalid, coop::redis::create(loop, "redis://localhost:x"));
 
+    const coop::redis narrow = MUST(coop::redis::create(loop, server.url, {.max_own = 1}));
+    {
+        const coop::redis own = MUST(narrow.own());
+        MUST(co_await own.ping());
+        REFUSED(coop::errc::queue_full, narrow.own());
+    }
+    MUST(co_await MUST(narrow.own()).ping());
+
     coop::redis slow = MUST(coop::redis::create(loop, server.url));
     MUST(co_await slow.ping());
     kill(server.pid, SIGSTOP);

@@ -453,6 +453,9 @@ def test_urls_that_are_wrong(url: str, part: str) -> None:
         ({"timeout": "soon"}, TypeError, "timeout must be seconds or None, not 'soon'"),
         ({"connections": 65}, libcoop.Invalid, "allowed are 1 to 64"),
         ({"max_calls": 1 << 64}, ValueError, "max_calls must be 1 to .*, not 18446744073709551616"),
+        ({"max_own": 0}, libcoop.Invalid, "redis max_own of 0: allowed are 1 to"),
+        ({"max_own": -1}, ValueError, "max_own must be 1 to .*, not -1"),
+        ({"max_own": None}, TypeError, "max_own must be a number, not None"),
         ({"max_calls": "many"}, TypeError, "max_calls must be a number, not 'many'"),
         ({"ssl_ca_certs": "x.pem"}, ValueError, "without ssl=True"),
         ({"ssl": True, "ssl_certfile": "x.pem"}, ValueError, "go together"),
@@ -470,6 +473,39 @@ def test_options(server: RedisServer) -> None:
         assert client.client_getname() == "me"
         assert client.info("keyspace")["db3"]["keys"] == 1
         assert client.stats().connected == 2
+
+
+def test_as_many_connections_of_ones_own_as_asked_for(server: RedisServer) -> None:
+    with Redis(server.url, max_own=2) as client:
+        first, second, third = client.pipeline(), client.pipeline(), client.pipeline()
+        assert first.watch("k") is True
+        assert second.watch("k") is True
+        for refused in (lambda: third.watch("k"), client.own):
+            with pytest.raises(libcoop.QueueFull, match=r"\(2 connections of one's own\)"):
+                refused()
+        assert second.unwatch() is True
+        second.reset()
+        with client.own() as mine:
+            assert mine.ping() is True
+        assert third.watch("k") is True
+        third.multi()
+        third.incr("k")
+        assert third.execute() == [1]
+        first.multi()
+        first.incr("k")
+        with pytest.raises(libcoop.RedisWatchChanged):
+            first.execute()
+
+
+def test_as_many_watch_at_once_as_asked_for(server: RedisServer) -> None:
+    async def main() -> None:
+        async with Redis(server.url, max_own=200) as client:
+            pipes = [client.pipeline() for _ in range(201)]
+            assert await asyncio.gather(*(pipe.watch("k") for pipe in pipes[:-1])) == [True] * 200
+            with pytest.raises(libcoop.QueueFull, match="200 connections"):
+                await pipes[-1].watch("k")
+
+    asyncio.run(main())
 
 
 def test_it_costs_an_import_nothing(program: Program) -> None:

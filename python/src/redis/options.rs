@@ -105,6 +105,7 @@ pub(crate) fn read(py: Python<'_>, url: Option<&str>, given: &Bound<'_, PyDict>)
             "max_calls" => options.max_calls = number(name, value)?,
             "max_queued_bytes" => options.max_queued_bytes = number(name, value)?,
             "max_reply_bytes" => options.max_reply_bytes = number(name, value)?,
+            "max_own" => options.max_own = number(name, value)?,
             "ssl" => is_tls = value.is_truthy()?,
             "ssl_ca_certs" => tls.get_or_insert_default().authorities = Some(pem(name, value)?),
             "ssl_server_name" => tls.get_or_insert_default().server_name = text(name, value)?,
