@@ -48,7 +48,7 @@ pub enum Strategy {
     OneForAll,
     /// Those started after it.
     RestForOne,
-    /// None; all children are made of one template, and started by `start_child` only.
+    /// None; all children are made of one template, or are supervisors that bring theirs, and they stop in parallel.
     SimpleOneForOne,
 }
 

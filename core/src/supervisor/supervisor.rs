@@ -234,7 +234,8 @@ impl Supervisor {
         Ok(Self { shared: self.shared.clone(), id })
     }
 
-    /// Starts a supervisor below this one, as [`Supervisor::start_child`] starts a service: it lives as long as this run.
+    /// Starts a supervisor below this one, as [`Supervisor::start_child`] starts a service: it lives as long as this run. Below a
+    /// `simple_one_for_one` supervisor, too: each brings with it what it is made of, needs a name of its own, and all stop in parallel.
     ///
     /// # Errors
     /// As there.

@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use coop_core::{
     Error,
     port::{PortSet, PortSetOptions},
-    supervisor::{Filter, Host, HostOptions, Item, Kind, ObserverOptions, Supervisor},
+    supervisor::{Filter, Host, HostOptions, Item, Kind, ObserverOptions, Strategy, Supervisor, SupervisorOptions},
 };
 use rustix::process::Signal;
 
@@ -15,7 +15,8 @@ use super::{
 };
 
 pub(crate) const CASES: &[Case] = &[
-    ("a_set_for_each_client_below_one_supervisor", for_each_client),
+    ("a_set_for_each_client_below_one_supervisor", || for_each_client(Strategy::OneForOne)),
+    ("a_set_for_each_client_below_simple_one_for_one", || for_each_client(Strategy::SimpleOneForOne)),
     ("a_host_that_ends_takes_its_sets_along", host_ends),
     ("a_start_that_fails_below_a_supervisor_leaves_nothing_there", no_start),
 ];
@@ -27,11 +28,11 @@ fn below(supervisor: &Supervisor, name: &str) -> PortSetOptions {
     options
 }
 
-fn for_each_client() {
+fn for_each_client(strategy: Strategy) {
     let host = Host::new(HostOptions::default()).unwrap();
     host.start().unwrap();
     let observer = host.observe(Filter::kinds([Kind::Ended]), &ObserverOptions::default()).unwrap();
-    let clients = host.supervisor("clients", Default::default()).unwrap();
+    let clients = host.supervisor("clients", SupervisorOptions { strategy, ..SupervisorOptions::default() }).unwrap();
     let sets: Vec<PortSet> = (0..3)
         .map(|number| started(below(&clients, &format!("client-{number}")), ports("echo", &["UP", "DOWN"])))
         .collect();

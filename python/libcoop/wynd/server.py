@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import libcoop
-from libcoop import EventLoop, Host, Mode, PortSet, Timer
+from libcoop import EventLoop, Host, Mode, PortSet, Strategy, Supervisor, Timer
 
 from .cli import Options
 from .display import make_display
@@ -81,7 +81,8 @@ class Server:
         self._tests: deque[dict[str, Any]] = deque(maxlen=_TESTS_KEPT)
         self._tested = 0
         self._main: PortSet
-        self._host: Host | None = None  # of all sets in process mode, each a child of its own
+        self._host: Host | None = None  # of the sets in process mode
+        self._sets: Supervisor | None = None  # of the clients', which come and go
         self._display = make_display(options.outputs.json, server=True, latencies=False)
 
     def run(self) -> int:
@@ -95,6 +96,7 @@ class Server:
             if Mode.PROCESS in (mode, self._mode):
                 self._host = Host("wynd", intensity=None)
                 self._host.start()
+                self._sets = self._host.supervisor("clients", strategy=Strategy.SIMPLE_ONE_FOR_ONE, intensity=None)
             self._main = make_set([main], mode, self._loop, self._mailbox, MAIN, self._host)
             self._main.start()
         except (libcoop.Error, OSError, UnicodeError) as error:
@@ -230,7 +232,7 @@ class Server:
             self._loop,
             self._mailbox,
             f"client-{number}",
-            self._host,
+            self._sets,
         )
         try:
             port_set.start()

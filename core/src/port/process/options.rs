@@ -58,7 +58,8 @@ pub struct ProcessOptions {
     pub executor: Option<MakeExecutor>,
     /// What is done with what the workers write; `None` is as for any process.
     pub output: Option<Output>,
-    /// The supervisor that the set's own becomes a temporary child of. `None`: the set has a host, with a thread, of its own.
+    /// The supervisor that the set's own becomes a temporary child of, under whatever strategy: `simple_one_for_one` fits sets that come and
+    /// go. `None`: the set has a host, with a thread, of its own.
     pub supervisor: Option<Supervisor>,
     /// How long a worker may take to start its handler.
     pub ready: Duration,

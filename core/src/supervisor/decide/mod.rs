@@ -64,7 +64,7 @@ pub(crate) struct Flags {
 /// What the rules ask of a child.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
-    /// Its name among its siblings; made up under `simple_one_for_one`.
+    /// Its name among its siblings; made up for a template's children.
     pub(crate) id: String,
     pub(crate) restart: Restart,
     pub(crate) significant: bool,

@@ -91,12 +91,14 @@ impl State {
             .then(|| format!("{call} is refused under simple_one_for_one: start_child and terminate_child are allowed"))
     }
 
-    /// A used name is refused; while its owner is busy it may become free.
+    /// A used name is refused; while its owner is busy it may become free. The names of a template's children are made up, and do not matter.
     fn name_taken(&mut self, rules: &Rules) -> Option<&mut Child> {
-        if self.simple() {
+        let simple = self.simple();
+        let named = |rules: &Rules| !simple || rules.supervisor;
+        if !named(rules) {
             return None;
         }
-        self.children.iter_mut().find(|child| !child.gone && child.rules.id == rules.id)
+        self.children.iter_mut().find(|child| !child.gone && named(&child.rules) && child.rules.id == rules.id)
     }
 
     fn add(&mut self, token: Token, id: ServiceId, rules: Rules, kept: bool) {

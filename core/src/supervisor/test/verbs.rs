@@ -138,6 +138,36 @@ fn simple_one_for_one() {
     assert_eq!(runs, [1, 2, 1]);
 }
 
+/// A supervisor brings what it is made of. One that gives up goes alone; the others stop in parallel.
+#[test]
+fn supervisors_below_simple_one_for_one() {
+    let (host, pool, puppet) = simple();
+    let set = |name: &str| {
+        let options =
+            SupervisorOptions { intensity: Some(0), restart: Restart::Temporary, ..SupervisorOptions::default() };
+        let set = pool.start_supervisor(name, options).unwrap();
+        set.start_child(puppet.service("a")).unwrap();
+        set.start_child(puppet.service("b")).unwrap();
+        set
+    };
+    let [first, second, third] = ["first", "second", "third"].map(set);
+    assert!(matches!(
+        pool.start_supervisor("first", SupervisorOptions::default()),
+        Err(Error::Exists(text)) if text.contains("first")
+    ));
+    assert_eq!(first.path().unwrap(), "root/pool/first");
+    let counts = ChildCounts { specs: 1, active: 3, supervisors: 3, workers: 0 };
+    assert_eq!((pool.count_children().unwrap(), puppet.alive()), (counts, 6));
+    puppet.tell_run(0, Do::Fail);
+    wait_until("it is gone", || pool.find("first").unwrap().is_none());
+    assert_eq!(first.which_children(), Err(Error::Stale("supervisor")));
+    pool.terminate_child(second.id()).unwrap();
+    assert_eq!((puppet.alive(), third.which_children().unwrap().len()), (2, 2));
+    set("first");
+    host.shutdown(Some(LONG)).unwrap();
+    assert_eq!(puppet.alive(), 0);
+}
+
 #[test]
 fn simple_one_for_one_escalation() {
     let host = host(strategy(Strategy::OneForOne));

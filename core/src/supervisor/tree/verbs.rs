@@ -70,11 +70,6 @@ impl Tree {
                 Ok((child, decide::Verb::Add(child, self.rules(child)?)))
             }
             Verb::StartSupervisor(name, options) => {
-                if self.strategy(id)? == Strategy::SimpleOneForOne {
-                    return Err(Error::Invalid(format!(
-                        "supervisor {name:?}: the children of a simple_one_for_one supervisor are made of its template: start_child_with"
-                    )));
-                }
                 let child = self.add_node(id, name, Kind::Supervisor(Box::new(Sup::new(options))), Args::None)?;
                 Ok((child, decide::Verb::StartChild(child, self.rules(child)?)))
             }

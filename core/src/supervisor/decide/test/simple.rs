@@ -26,6 +26,19 @@ fn child_adm_simple() {
     assert_eq!(world.counts(), [1, 2, 0, 2]);
 }
 
+/// What brings its own specification has a name of its own; names that are made up are not looked at.
+#[test]
+fn supervisors_have_names() {
+    let mut world = pool(2, permanent);
+    let set = |name| Rules { supervisor: true, ..temporary(name) };
+    for name in ["1", "4"] {
+        world.start_child(set(name)).unwrap();
+    }
+    assert!(matches!(world.start_child(set("4")), Err(Error::Exists(text)) if text.contains("\"4\"")));
+    world.start_child(permanent("4")).unwrap();
+    assert_eq!(world.counts(), [1, 6, 2, 4]);
+}
+
 #[test]
 fn simple_one_for_one() {
     let mut world = pool(2, permanent);
