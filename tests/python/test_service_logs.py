@@ -113,7 +113,18 @@ def test_a_service_s_own_logger_is_set_up_by_name() -> None:
     assert not log.isEnabledFor(logging.DEBUG)
 
 
-def test_order_is_kept_and_nothing_is_lost(kept: Keeps) -> None:
+def lost_records(kept: Keeps) -> dict[str, int]:
+    """As many as were said to be, of each service."""
+    lost: dict[str, int] = {}
+    for record in kept.records:
+        if "log records were lost" in record.getMessage() and isinstance(record.args, tuple):
+            service = record.service  # type: ignore[attr-defined]
+            lost[service] = lost.get(service, 0) + int(record.args[1])  # type: ignore[call-overload]
+    return lost
+
+
+def test_order_is_kept_and_nothing_is_lost_in_silence(kept: Keeps) -> None:
+    """A host that is not given a CPU for a second is one that does not keep up: it says how much that cost."""
     with Host() as host:
         observer = host.events(kinds=EventKind.STATUS)
         for name in ("a", "b"):
@@ -121,10 +132,15 @@ def test_order_is_kept_and_nothing_is_lost(kept: Keeps) -> None:
         host.start()
         for _ in range(2):
             says(observer, "done")
+    got = 0
     for name in ("a", "b"):
         for thread in range(2):
             mine = [record for record in kept.of(f"kit.flood.{thread}") if record.service == f"root/{name}"]  # type: ignore[attr-defined]
-            assert [record.getMessage() for record in mine] == [str(number) for number in range(2000)]
+            numbers = [int(record.getMessage()) for record in mine]
+            assert numbers == sorted(set(numbers))
+            got += len(numbers)
+    assert got > 0
+    assert got + sum(lost_records(kept).values()) == 8000
 
 
 def test_what_is_logged_while_it_stops_comes_before_the_host_is_closed(kept: Keeps) -> None:
@@ -156,11 +172,10 @@ def test_a_handler_that_blocks_holds_up_no_service(kept: Keeps, caplog: pytest.L
         gate.set()
         host.terminate_child("a")
     got = sum(len(kept.of(f"kit.flood.{thread}")) for thread in range(2))
-    told = [record for record in kept.records if "log records were lost" in record.getMessage()]
-    lost = sum(int(record.args[1]) for record in told if isinstance(record.args, tuple))  # type: ignore[call-overload]
-    assert got + lost == 8000
-    assert lost > 0
-    assert {record.service for record in told} == {"root/a"}  # type: ignore[attr-defined]
+    lost = lost_records(kept)
+    assert list(lost) == ["root/a"]
+    assert lost["root/a"] > 0
+    assert got + lost["root/a"] == 8000
     for thread in range(2):
         numbers = [int(record.getMessage()) for record in kept.of(f"kit.flood.{thread}")]
         assert numbers == sorted(numbers)

@@ -136,7 +136,7 @@ def test_a_worker_that_leaves_a_call_has_died_whatever_its_status(pool: ProcessP
 
 
 def test_workers_that_die_often_are_replaced_soon(pool: ProcessPool) -> None:
-    calls = [pool.submit(leave, 1) for _ in range(80)]
+    calls = [pool.submit(leave, 1) for _ in range(30)]
     assert futures.wait(calls, DEADLINE).not_done == set()
     assert all(isinstance(one.exception(), WorkerDied) for one in calls)
 

@@ -43,8 +43,8 @@ def test_the_higher_goes_first(pool: ProcessPool, gate: Gate, tmp_path: Path) ->
 
 
 def test_views_say_what_they_are(pool: ProcessPool) -> None:
-    view = pool.at(priority=Priority.HIGH, deadline=2.5)
-    assert repr(view) == f"<{pool!r} at priority HIGH, any CPU, deadline 2.5 s>"
+    view = pool.at(priority=Priority.HIGH, deadline=62.5)
+    assert repr(view) == f"<{pool!r} at priority HIGH, any CPU, deadline 62.5 s>"
     assert repr(view.at(deadline=None)) == f"<{pool!r} at priority HIGH, any CPU>"
     assert isinstance(view, futures.Executor)
     assert list(view.map(abs, [-1, -2])) == [1, 2]

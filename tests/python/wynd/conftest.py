@@ -27,7 +27,7 @@ from libcoop.wynd.packet import CONNECT, Bwup, Kind, Packet, Reason, encode, enc
 settings.register_profile("wynd", deadline=None)
 settings.load_profile("wynd")
 
-WAIT = 60.0  # seconds: far more than anything takes
+WAIT = 120.0  # seconds: far more than anything takes
 LOOPBACK = "127.0.0.1"
 PROGRAM = ("-m", "libcoop.wynd")
 MODES = ["SINGLE", "THREAD", "PROCESS"]

@@ -138,7 +138,7 @@ def test_live_on_a_terminal(serve: Callable[..., Any], monkeypatch: pytest.Monke
         server.target,
         *QUICK,
         "--duration",
-        "1.2",
+        "3",
         "--heartbeat-rate",
         "50",
     ]

@@ -138,14 +138,14 @@ def test_a_server_that_vanishes_ends_the_client(serve: Callable[..., Any], run: 
 def test_a_process_that_stood_still_goes_on(serve: Callable[..., Any], run: Callable[..., Any]) -> None:
     """What came in meanwhile is read before anyone is called silent: one pair's server stands still, the other's
     client."""
-    servers = serve("--silence-timeout", "2", "--test-verbose"), serve("--test-verbose")
+    servers = serve("--silence-timeout", "5", "--test-verbose"), serve("--test-verbose")
     often = "--heartbeat-rate", "100"
-    clients = run(servers[0].target, *often), run(servers[1].target, *often, "--client-timeout", "2")
+    clients = run(servers[0].target, *often), run(servers[1].target, *often, "--client-timeout", "5")
     for client in clients:
         client.out.wait_for(r"^Latency UPLOAD")
     for side in (servers[0], clients[1]):
         side.process.send_signal(signal.SIGSTOP)
-    time.sleep(3.5)
+    time.sleep(7.0)
     seen = [len(client.out.lines) for client in clients]
     for side in (servers[0], clients[1]):
         side.process.send_signal(signal.SIGCONT)
