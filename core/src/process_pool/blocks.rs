@@ -11,36 +11,24 @@
 //!   a new one.
 //! * An owner that keeps too much, or would if all that is looked at were given back, **asks** before it sleeps to be told of what is given back (`OUT` to `ASKED`): the borrower's
 //!   swap finds that out, and rings for it. So what nobody looks at any more is bounded without a further call. One that keeps little is not woken.
+//!   `handing.rs` says why no block and no request is lost, and a model checks it.
 //! * What the owner has no more it says so of (`GONE`): the borrower, which has it mapped to look at it again, lets go of it, too, when it borrows next.
 //! * A block that was looked at when its borrower forked is not given back: the child may look at it as long as it lives. It is given up in its time.
 
 #![forbid(unsafe_code)]
 
 mod borrower;
+pub(super) mod handing;
 #[cfg(all(test, not(loom)))]
 mod test;
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::VecDeque, sync::Arc};
 
 pub(super) use self::borrower::{Borrower, Lease};
 use crate::{
     error::{Error, Result},
-    shm::{Words, block::Store, word::Word},
+    shm::{Words, block::Store},
 };
-
-const OWN: u64 = 0;
-const OUT: u64 = 1;
-const FREE: u64 = 2;
-const GONE: u64 = 3;
-/// As `OUT`, and its owner is to be told when it is given back.
-const ASKED: u64 = 4;
-
-fn word(usage: u32, state: u64) -> u64 {
-    u64::from(usage) << 32 | state
-}
 
 /// Names what was lent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +85,7 @@ pub(super) struct Lent {
 impl Lender {
     /// Of these words, which a predecessor of this process may have used.
     pub(super) fn new(words: Words, most_kept: usize) -> Self {
-        let uses = words.iter().map(|word| (word.load(Ordering::Acquire) >> 32) as u32).collect();
+        let uses = words.iter().map(handing::usage).collect();
         let mut lender = Self {
             uses,
             own: words.iter().map(|_| None).collect(),
@@ -117,7 +105,7 @@ impl Lender {
     /// Whatever its borrower does: it is the owner's, in the next use.
     fn take_back(&mut self, number: usize) {
         self.uses[number] = self.uses[number].wrapping_add(1);
-        self.words[number].store(word(self.uses[number], OWN), Ordering::Release);
+        handing::own(&self.words[number], self.uses[number]);
     }
 
     /// How many there are, and with how many bytes that are not lent.
@@ -175,7 +163,7 @@ impl Lender {
     fn give_out(&mut self, number: usize) -> Lent {
         self.uses[number] = self.uses[number].wrapping_add(1);
         let usage = self.uses[number];
-        self.words[number].store(word(usage, OUT), Ordering::Release);
+        handing::lend(&self.words[number], usage);
         let (store, serial) = match &self.own[number] {
             Some(own) => (own.store.clone(), own.serial),
             None => unreachable!("what is given out has memory"),
@@ -209,7 +197,7 @@ impl Lender {
             // The borrower may not come to let go of it for long.
             own.store.give_back_pages();
         }
-        self.words[number].store(word(self.uses[number], GONE), Ordering::Release);
+        handing::end(&self.words[number], self.uses[number]);
     }
 
     /// Before its owner sleeps, and now and then: if there would be too much to keep, what has been given back is dealt with, and the rest asked for.
@@ -218,9 +206,7 @@ impl Lender {
         self.asks = !self.held.is_empty() && self.kept_bytes.saturating_add(held) > self.most_kept;
         if self.asks {
             for &(number, _) in &self.held {
-                let usage = self.uses[number];
-                // Asked for before, or given back by now.
-                self.words[number].swap_if(word(usage, OUT), word(usage, ASKED));
+                handing::ask(&self.words[number], self.uses[number]);
             }
             self.sweep();
         }
@@ -228,9 +214,11 @@ impl Lender {
 
     /// Whether something was given back that was asked for.
     pub(super) fn has_news(&self) -> bool {
-        let is_free =
-            |&(number, _): &(usize, u64)| self.words[number].load(Ordering::Acquire) == word(self.uses[number], FREE);
-        self.asks && self.held.iter().any(is_free)
+        self.asks && self.held.iter().any(|(number, _)| self.is_back(*number))
+    }
+
+    fn is_back(&self, number: usize) -> bool {
+        handing::is_back(&self.words[number], self.uses[number])
     }
 
     /// Looks which of those that were held have been given back.
@@ -245,7 +233,7 @@ impl Lender {
 
     /// If it was given back: it is kept, if that is not too much.
     fn put_back(&mut self, number: usize) -> bool {
-        if self.words[number].load(Ordering::Acquire) != word(self.uses[number], FREE) {
+        if !self.is_back(number) {
             return false;
         }
         self.keep(number);

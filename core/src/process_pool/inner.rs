@@ -30,9 +30,10 @@ use self::{
 };
 use super::{
     Options, Outcome,
+    bits::{Bits, wake_one},
     blocks::Borrower,
     front::{Ending, Front, Kills},
-    layout::{Bits, Layout, Memory, wake_one},
+    layout::{Layout, Memory},
     lives::{Held, Life},
     manifest::{MEMORY, Manifest, NUMBER, SOCKET},
     options::Equipment,

@@ -13,10 +13,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::table::Queue;
+use super::{bits::Bits, table::Queue};
 use crate::{
     error::{Error, Result},
-    primitive::full_fence,
     priority::Priority,
     shm::{Doorbell, Receiver, Segment, Sender, Word32, Words, ring, word::WORD},
 };
@@ -118,75 +117,6 @@ impl Layout {
     }
 }
 
-/// One bit for each worker.
-#[derive(Debug, Clone)]
-pub(super) struct Bits {
-    words: Words,
-    workers: usize,
-}
-
-impl Bits {
-    /// Those of a word that stand for a worker: whatever is written there.
-    fn known(&self, index: usize) -> u64 {
-        let workers = self.workers - index * 64;
-        if workers >= 64 { u64::MAX } else { (1 << workers) - 1 }
-    }
-
-    pub(super) fn set(&self, worker: usize) {
-        let (word, bit) = (&self.words[worker / 64], 1 << (worker % 64));
-        if word.load(Ordering::Relaxed) & bit == 0 {
-            word.fetch_or(bit, Ordering::AcqRel);
-        }
-    }
-
-    /// Whether it was set.
-    pub(super) fn clear(&self, worker: usize) -> bool {
-        let bit = 1 << (worker % 64);
-        self.words[worker / 64].fetch_and(!bit, Ordering::AcqRel) & bit != 0
-    }
-
-    /// Takes one of them away, if there is one within the mask of words.
-    #[inline]
-    pub(super) fn take_one(&self, within: Option<&[u64]>) -> Option<usize> {
-        for (index, word) in self.words.iter().enumerate() {
-            let mask = within.map_or(u64::MAX, |within| within.get(index).copied().unwrap_or(0)) & self.known(index);
-            let mut bits = word.load(Ordering::Relaxed) & mask;
-            while bits != 0 {
-                let worker = index * 64 + bits.trailing_zeros() as usize;
-                if self.clear(worker) {
-                    return Some(worker);
-                }
-                bits = word.load(Ordering::Relaxed) & mask;
-            }
-        }
-        None
-    }
-
-    #[inline]
-    pub(super) fn any(&self) -> bool {
-        self.words.iter().any(|word| word.load(Ordering::Relaxed) != 0)
-    }
-
-    pub(super) fn count(&self) -> usize {
-        let of = |(index, word): (usize, &AtomicU64)| word.load(Ordering::Relaxed) & self.known(index);
-        self.words.iter().enumerate().map(|each| of(each).count_ones() as usize).sum()
-    }
-
-    /// Takes all away, and calls with each.
-    pub(super) fn take_all(&self, mut each: impl FnMut(usize)) {
-        for (index, word) in self.words.iter().enumerate() {
-            if word.load(Ordering::Relaxed) == 0 {
-                continue;
-            }
-            let mut bits = word.swap(0, Ordering::AcqRel) & self.known(index);
-            while bits != 0 {
-                each(index * 64 + bits.trailing_zeros() as usize);
-                bits &= bits - 1;
-            }
-        }
-    }
-}
-
 /// A queue's words.
 #[derive(Debug, Clone)]
 pub(super) struct QueueWords(Words);
@@ -269,7 +199,7 @@ impl Memory {
     }
 
     fn bits(&self, offset: usize) -> Result<Bits> {
-        Ok(Bits { words: self.segment.words(offset, self.layout.bits())?, workers: self.layout.workers })
+        Ok(Bits::new(self.segment.words(offset, self.layout.bits())?, self.layout.workers))
     }
 
     pub(super) fn parents_bell(&self) -> Result<Doorbell> {
@@ -343,14 +273,5 @@ impl Slots {
     pub(super) fn slot(&self, slot: u32) -> Option<&[AtomicU64]> {
         let slot = slot as usize;
         (slot < self.count).then(|| &self.words[slot * self.stride..(slot + 1) * self.stride])
-    }
-}
-
-/// Wakes one idle worker, within a mask of them, if there is one. After something has been made visible that they look for.
-#[inline]
-pub(super) fn wake_one(idle: &Bits, within: Option<&[u64]>, ring: impl FnOnce(usize)) {
-    full_fence();
-    if let Some(worker) = idle.take_one(within) {
-        ring(worker);
     }
 }

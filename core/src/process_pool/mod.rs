@@ -60,11 +60,12 @@
 //!
 //! `options.rs` what a pool is made of, `call.rs` what goes in and comes out, `payload.rs` its bytes; `pool.rs` the pool's handle, `inner.rs` what is behind it, `front.rs`
 //! its calls, `lives.rs` the runs of its workers; `worker.rs` the worker's side, `entry.rs` a program that is one. Between them: `layout.rs` what lies where in the
-//! shared memory, `table.rs` how a call is claimed, `parts.rs` how parts lie, `record.rs` what a worker tells, `blocks.rs` what is long and its two sides, `wire.rs` the
+//! shared memory, `table.rs` how a call is claimed, `bits.rs` who sleeps and who has something, `parts.rs` how parts lie, `record.rs` what a worker tells, `blocks.rs` what is long and its two sides, `wire.rs` the
 //! descriptors of that, `manifest.rs` what a worker is told.
 
 #![forbid(unsafe_code)]
 
+mod bits;
 mod blocks;
 mod call;
 mod entry;

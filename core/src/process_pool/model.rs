@@ -1,4 +1,6 @@
-//! The table under loom: claims, cancels, dooms, and a queue that is made short meanwhile.
+//! Loom's models: of the table here (claims, cancels, dooms, a queue that is made short meanwhile), of blocks in `asking.rs`.
+
+mod asking;
 
 use super::table::{Claimant, Entry, Queue, State, change};
 use crate::primitive::{Arc, AtomicU64, Ordering, thread};

@@ -18,8 +18,9 @@ use std::{
 };
 
 use super::{
+    bits::{Bits, wake_one},
     blocks::{BlockRef, Borrower, Lender, Lent},
-    layout::{Bits, LEVELS, Marks, Memory, QueueWords, SLOT_HEADER, Slots, wake_one},
+    layout::{LEVELS, Marks, Memory, QueueWords, SLOT_HEADER, Slots},
     manifest::{MEMORY, Manifest, NUMBER, SOCKET},
     options::VARIABLE,
     parts,
@@ -139,6 +140,7 @@ impl Worker {
         let lender = Lender::new(memory.blocks(index)?, kept_bytes);
         let (full, parents_bell) = (memory.full()?, memory.parents_bell()?);
         let tell = move || {
+            full_fence();
             full.set(index);
             parents_bell.ring();
         };

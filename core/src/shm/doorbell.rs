@@ -42,7 +42,7 @@ const ON_DESCRIPTOR: u32 = 2;
 pub const LOOKS: usize = 8;
 
 /// The bell's word; loom has its own.
-pub(super) trait Flag {
+pub(crate) trait Flag {
     fn load(&self, ordering: Ordering) -> u32;
     fn store(&self, value: u32, ordering: Ordering);
     fn swap(&self, value: u32, ordering: Ordering) -> u32;
@@ -66,7 +66,7 @@ impl Flag for AtomicU32 {
 }
 
 /// The receiver: before its last look.
-pub(super) fn announce(flag: &impl Flag, how: u32) {
+pub(crate) fn announce(flag: &impl Flag, how: u32) {
     flag.store(how, Ordering::Relaxed);
     full_fence();
 }
@@ -81,7 +81,7 @@ pub(super) fn awake(flag: &impl Flag) {
 
 /// A sender, after it has made something visible: how the receiver is to be woken, if at all and by this one.
 #[inline]
-pub(super) fn must_wake(flag: &impl Flag) -> Option<u32> {
+pub(crate) fn must_wake(flag: &impl Flag) -> Option<u32> {
     full_fence();
     if flag.load(Ordering::Relaxed) == AWAKE {
         return None;

@@ -61,6 +61,9 @@ mod model;
 #[cfg(all(test, not(loom)))]
 mod test;
 
+/// How one sleeps and is woken, for the models of what is built on it.
+#[cfg(all(test, loom))]
+pub(crate) use self::doorbell::{announce, must_wake};
 pub use self::{
     doorbell::{Doorbell, LOOKS},
     ring::{Receiver, Record, Sender},

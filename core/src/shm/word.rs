@@ -13,6 +13,9 @@ pub(crate) trait Word {
     fn store(&self, value: u64, ordering: Ordering);
     /// Whether it was what it should be, and is the new one now.
     fn swap_if(&self, current: u64, new: u64) -> bool;
+    /// What it was.
+    fn swap(&self, new: u64) -> u64;
+    fn add_bits(&self, bits: u64);
 }
 
 macro_rules! word {
@@ -31,6 +34,16 @@ macro_rules! word {
             #[inline(always)]
             fn swap_if(&self, current: u64, new: u64) -> bool {
                 self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+            }
+
+            #[inline(always)]
+            fn swap(&self, new: u64) -> u64 {
+                self.swap(new, Ordering::AcqRel)
+            }
+
+            #[inline(always)]
+            fn add_bits(&self, bits: u64) {
+                self.fetch_or(bits, Ordering::AcqRel);
             }
         }
     };

@@ -11,14 +11,13 @@ use std::{
     },
 };
 
-use super::{ASKED, BlockRef, FREE, GONE, OUT, word};
+use super::{BlockRef, handing};
 use crate::{
     error::{Error, Result},
     fork,
     shm::{
         Words,
         block::{Bytes, View},
-        word::Word,
     },
 };
 
@@ -58,7 +57,7 @@ impl Borrower {
     /// Lets go of what its owner has no more.
     fn forget(&mut self) {
         for (known, word) in self.known.iter_mut().zip(self.words.iter()) {
-            if known.is_some() && word.load(Ordering::Acquire) & u64::from(u32::MAX) == GONE {
+            if known.is_some() && handing::is_gone(word) {
                 *known = None;
             }
         }
@@ -126,9 +125,7 @@ impl Drop for Lease {
             self.view.forget_writes();
         }
         let BlockRef { number, usage, .. } = self.block;
-        // Release: all looks at it come before. It fails for one that was given up.
-        let its = &self.words[number as usize];
-        if !its.swap_if(word(usage, OUT), word(usage, FREE)) && its.swap_if(word(usage, ASKED), word(usage, FREE)) {
+        if handing::give_back(&self.words[number as usize], usage) {
             (self.out.tell)();
         }
     }
