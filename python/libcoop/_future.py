@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 from collections.abc import Generator
 from typing import Any, Protocol, TypeVar
 
@@ -30,9 +31,43 @@ class Future(_libcoop.Future[T], concurrent.futures.Future[T]):
     def __await__(self) -> Generator[Any, None, T]:
         if is_driven():
             return hand_over(self)
-        import asyncio
+        return _await(self)
 
-        return asyncio.wrap_future(self).__await__()
+
+def _await(future: Future[T]) -> Generator[Any, None, T]:
+    """Awaits a future in asyncio's loop.
+
+    What asyncio waits for is the end alone, and the outcome is taken here: a StopIteration, which asyncio's futures
+    refuse, becomes the RuntimeError that every generator and coroutine makes of it.
+    """
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    end: asyncio.Future[None] = loop.create_future()
+
+    def tell() -> None:
+        if future.cancelled():
+            end.cancel()
+        elif not end.done():
+            end.set_result(None)
+
+    def on_done(_: object) -> None:
+        # A loop that is closed waits for nothing.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell)
+
+    def on_end(_: object) -> None:
+        if end.cancelled():
+            future.cancel()
+
+    end.add_done_callback(on_end)
+    future.add_done_callback(on_done)
+    yield from end
+    try:
+        return future.result()
+    except concurrent.futures.CancelledError as error:
+        # One that was raised, not a cancel: asyncio knows it by its own name.
+        raise asyncio.CancelledError(*error.args) from error
 
 
 class LoopFuture(Future[T]):

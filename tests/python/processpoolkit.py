@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from concurrent import futures
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -123,6 +124,10 @@ def raise_picky() -> NoReturn:
 class Opaque(Exception):
     def __reduce__(self) -> NoReturn:
         raise TypeError("an opaque exception is not pickled")
+
+
+def raise_cancelled() -> NoReturn:
+    raise futures.CancelledError("by itself")
 
 
 def raise_opaque() -> NoReturn:

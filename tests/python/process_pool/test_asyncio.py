@@ -11,7 +11,18 @@ from pathlib import Path
 import libcoop
 import pytest
 from libcoop import Priority, ProcessPool, WorkerDied
-from processpoolkit import DEADLINE, Gate, echo, eventually, is_gone, kill_self, pid, raise_opaque, until
+from processpoolkit import (
+    DEADLINE,
+    Gate,
+    echo,
+    eventually,
+    is_gone,
+    kill_self,
+    pid,
+    raise_cancelled,
+    raise_opaque,
+    until,
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +69,31 @@ def test_what_a_call_raises_is_raised_where_it_is_awaited(pool: ProcessPool) -> 
             await pool.submit(raise_opaque)
         with pytest.raises(TypeError, match="must be callable"):
             await pool.run(None)  # type: ignore[arg-type]
+        assert await pool.run(abs, -1) == 1
+
+    asyncio.run(main())
+
+
+def test_a_stop_iteration_ends_who_awaits_it(pool: ProcessPool) -> None:
+    async def main() -> None:
+        for way in (pool.run, pool.submit, pool.at(priority=Priority.HIGH).run):
+            with pytest.raises(RuntimeError, match="raised StopIteration") as raised:
+                await asyncio.wait_for(way(next, iter(())), DEADLINE)
+            cause: BaseException | None = raised.value
+            while cause is not None and not isinstance(cause, StopIteration):
+                cause = cause.__cause__
+            assert cause is not None, "what was raised is not told"
+        # Where it is not awaited, it is what it is.
+        assert isinstance(pool.submit(next, iter(())).exception(DEADLINE), StopIteration)
+        assert await pool.run(abs, -1) == 1
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_error_of_the_call_is_asyncios(pool: ProcessPool) -> None:
+    async def main() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await pool.run(raise_cancelled)
         assert await pool.run(abs, -1) == 1
 
     asyncio.run(main())
