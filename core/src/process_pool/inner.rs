@@ -305,8 +305,8 @@ impl<T: Send + 'static> Inner<T> {
             mask[worker / 64] |= 1 << (worker % 64);
         }
         if mask.iter().all(|word| *word == 0) {
-            let on: Vec<String> = (0..self.options.workers).map(|worker| cpu::placement(worker).to_string()).collect();
-            let text = format!("no worker is on one of the CPUs {cpus}: they are on {}", on.join(", "));
+            let on = cpu::CpuSet::new((0..self.options.workers).map(cpu::placement))?;
+            let text = format!("no worker is on one of the CPUs {cpus}: they are on {on}");
             return Err(Error::Affinity(text));
         }
         Ok(mask.into())
