@@ -3448,7 +3448,8 @@ typedef struct {
      */
     int64_t patience_ns;
     /*
-     A connection that owes the reply of a call that has ended, and says nothing for so long, is given up: nanoseconds. 0: 30 s. COOP_FOREVER: never.
+     A connection that owes the reply of a call that has ended, and says nothing for so long, is given up; one for messages that says nothing for so long
+     is sent a PING, and given up if it says nothing for so long again: nanoseconds. 0: 30 s. COOP_FOREVER: never.
      */
     int64_t stalled_after_ns;
     /*
@@ -6869,7 +6870,7 @@ coop_status coop_redis_stats(coop_redis *redis,
 
 /*
  Makes a connection for messages, to the server of a client. A lost one is made anew, and subscribed as before; messages that are published while there
- is none are lost.
+ is none are lost. One that says nothing is asked, and given up if it does not answer: coop_redis_options.stalled_after_ns.
 
  callback: called with each message; the subscriber owns callback.arg if this answers COOP_OK. out: set to the subscriber, which the caller frees with
  coop_redis_subscriber_free.

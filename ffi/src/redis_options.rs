@@ -70,7 +70,8 @@ pub struct coop_redis_options {
     /// How long a call waits for a connection while there is none, in nanoseconds; then it ends with the error that the last attempt had. 0: 5 s.
     /// COOP_FOREVER: until its own deadline.
     pub patience_ns: i64,
-    /// A connection that owes the reply of a call that has ended, and says nothing for so long, is given up: nanoseconds. 0: 30 s. COOP_FOREVER: never.
+    /// A connection that owes the reply of a call that has ended, and says nothing for so long, is given up; one for messages that says nothing for so long
+    /// is sent a PING, and given up if it says nothing for so long again: nanoseconds. 0: 30 s. COOP_FOREVER: never.
     pub stalled_after_ns: i64,
     /// The first pause between two attempts to connect, in nanoseconds; it doubles. 0: 20 ms.
     pub backoff_ns: i64,

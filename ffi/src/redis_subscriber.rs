@@ -75,7 +75,7 @@ pub struct coop_redis_subscriber {
 }
 
 /// Makes a connection for messages, to the server of a client. A lost one is made anew, and subscribed as before; messages that are published while there
-/// is none are lost.
+/// is none are lost. One that says nothing is asked, and given up if it does not answer: coop_redis_options.stalled_after_ns.
 ///
 /// callback: called with each message; the subscriber owns callback.arg if this answers COOP_OK. out: set to the subscriber, which the caller frees with
 /// coop_redis_subscriber_free.

@@ -41,7 +41,8 @@ struct redis_options {
     std::optional<coop::timeout> call_timeout = {};
     /* How long a call waits while there is no connection; none: 5 s. */
     std::optional<timeout> patience = {};
-    /* A connection that owes a reply nobody waits for, and is silent for so long, is given up; none: 30 s. */
+    /* A connection that owes a reply nobody waits for, and is silent for so long, is given up; one for messages that is silent for so long is
+     * sent a PING, and given up if it is for so long again. None: 30 s. */
     std::optional<timeout> stalled_after = {};
     /* The first pause between two attempts to connect, which doubles, and the longest. 0: 20 ms, 2 s. */
     delay backoff = {};

@@ -3,7 +3,8 @@
  *     auto subscriber = redis.subscriber([](const coop::redis_message &message) { std::cout << message.payload; }).value();
  *     (co_await subscriber.subscribe("news")).value();
  *
- * A lost connection is made anew, and subscribed as before; what is published meanwhile is lost. See coop_redis_subscriber_new.
+ * A lost connection is made anew, and subscribed as before; what is published meanwhile is lost. So is one whose server has gone without a
+ * word: redis_options.stalled_after. See coop_redis_subscriber_new.
  *
  * Lifetimes: the callable is destroyed when the connection has ended, after the subscriber's end. Threads: every call from any thread; the
  * callable runs on the loop's, once at a time. */

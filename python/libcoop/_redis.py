@@ -276,7 +276,8 @@ class Redis(_libcoop.NativeRedis, _All[Text]):
         return Pipeline(self, transaction)
 
     def pubsub(self, *, most: int = 10_000) -> PubSub:
-        """Messages, on a connection of their own: up to `most` wait to be taken, then the oldest are lost."""
+        """Messages, on a connection of their own: up to `most` and `max_queued_bytes` wait to be taken, then the oldest
+        are lost."""
         return PubSub(self._subscriber(most))
 
     def register_script(self, script: bytes | str) -> Script:

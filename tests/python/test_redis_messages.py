@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from libcoop import Redis
-from rediskit import LONG, RedisServer, running
+from rediskit import LONG, RedisServer, running, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +113,38 @@ def test_names_are_words(client: Redis[Any]) -> None:
             messages.subscribe(None)  # type: ignore[arg-type]
         messages.unsubscribe()
         assert client.pubsub_channels() == []
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_server_that_is_gone_without_a_word_is_noticed(protocol: int) -> None:
+    with (
+        running() as server,
+        Redis(server.url, protocol=protocol, stalled_after=0.2) as client,
+        Redis(server.url) as other,
+        client.pubsub() as messages,
+    ):
+        messages.subscribe("news")
+
+        def comes() -> bool:
+            other.publish("news", "again")
+            return messages.get_message(0.02) is not None
+
+        wait_for("a message comes", comes)
+        server.signal(signal.SIGSTOP)
+        before = client.stats().disconnects
+        wait_for("it is noticed", lambda: client.stats().disconnects > before)
+        server.signal(signal.SIGCONT)
+        while messages.get_message() is not None:
+            pass
+        wait_for("a message comes again", comes)
+
+
+def test_messages_that_nobody_takes_are_bounded_in_bytes(server: RedisServer, client: Redis[Any]) -> None:
+    with Redis(server.url, max_queued_bytes=1000) as small, small.pubsub() as messages:
+        messages.subscribe("news")
+        for number in range(10):
+            client.publish("news", f"{number}".ljust(396))
+        wait_for("all have come", lambda: small.stats().pushes == 10)
+        assert messages.lost == 8
+        got: list[Any] = [messages.get_message(LONG) for _ in range(2)]
+        assert [message["data"][:1] for message in got] == [b"8", b"9"]

@@ -12,6 +12,7 @@ use std::{
 use coop_core::{
     Error,
     net::redis::{Channel, Client, Message, Options, Protocol},
+    supervisor::{Backoff, Growth},
 };
 
 use crate::server::{LONG, Server, start_loop, wait_for};
@@ -86,6 +87,96 @@ fn what_nobody_takes_is_bounded_and_counted() {
     wait_for("all have come", || subscriber.stats().pushes == 100);
     assert_eq!(subscriber.lost(), 90);
     assert_eq!(subscriber.wait_next(LONG).unwrap().payload, b"90", "the oldest go first");
+}
+
+#[test]
+fn what_nobody_takes_is_bounded_in_bytes() {
+    let (server, event_loop) = (Server::start(), start_loop());
+    let redis = Client::new(&event_loop, Options { max_queued_bytes: 2000, ..server.options() }).unwrap();
+    let publisher = server.client(&event_loop);
+    let subscriber = redis.subscriber(1000).unwrap();
+    subscriber.subscribe(Channel::Named, &["a"]).wait(LONG).unwrap().ok().unwrap();
+    let come = |count: u64| wait_for("it has come", || subscriber.stats().pushes == count);
+    // Of 1 for the name and 499: four of them are 2000.
+    let payload = |n: u8| vec![n; 499];
+    let publish = |payload: &[u8]| {
+        publisher.command(&[&b"PUBLISH"[..], b"a", payload]).wait(LONG).unwrap().ok().unwrap();
+    };
+    (1..=4).for_each(|n| publish(&payload(n)));
+    come(4);
+    assert_eq!(subscriber.lost(), 0);
+    publish(&payload(5));
+    come(5);
+    assert_eq!(subscriber.lost(), 1);
+    let taken = subscriber.wait_next(LONG).unwrap();
+    assert_eq!(taken.payload, payload(2), "the oldest goes first");
+    // One that was taken leaves its room, and one that is given back takes it again.
+    publish(&payload(6));
+    come(6);
+    assert_eq!(subscriber.lost(), 1);
+    subscriber.put_back(taken);
+    publish(&payload(7));
+    come(7);
+    assert_eq!(subscriber.lost(), 3);
+    // The newest one stays, however large it is.
+    publish(&vec![8; 4000]);
+    come(8);
+    assert_eq!(subscriber.lost(), 7);
+    assert_eq!(subscriber.wait_next(LONG).unwrap().payload.len(), 4000);
+    publish(&payload(9));
+    assert_eq!(subscriber.wait_next(LONG).unwrap().payload, payload(9));
+    assert_eq!(subscriber.lost(), 7);
+}
+
+/// Publishes until one has come that was published now.
+fn comes_again(publisher: &Client, receiver: &mpsc::Receiver<Message>) {
+    receiver.try_iter().for_each(drop);
+    wait_for("a message comes", || {
+        publisher.command(&["PUBLISH", "a", "again"]).wait(LONG).unwrap().ok().unwrap();
+        receiver.recv_timeout(Duration::from_millis(20)).is_ok()
+    });
+}
+
+#[test]
+fn a_server_that_is_silent_is_noticed_and_subscribed_to_again() {
+    for protocol in [Protocol::Resp2, Protocol::Resp3] {
+        let (server, event_loop) = (Server::start(), start_loop());
+        let limit = Some(Duration::from_millis(200));
+        let backoff = Backoff { delay: Duration::from_millis(1), growth: Growth::Fixed, ..Options::default().backoff };
+        let options = Options { protocol, stalled_after: limit, backoff, ..server.options() };
+        let (redis, publisher) = (Client::new(&event_loop, options).unwrap(), server.client(&event_loop));
+        let (sender, receiver) = mpsc::channel();
+        let subscriber = redis.subscriber_with(move |message| drop(sender.send(message))).unwrap();
+        subscriber.subscribe(Channel::Named, &["a"]).wait(LONG).unwrap().ok().unwrap();
+        comes_again(&publisher, &receiver);
+        // Its connection is there, and nothing comes of it.
+        let before = subscriber.stats().disconnects;
+        server.signal("STOP");
+        wait_for("it is noticed", || subscriber.stats().disconnects > before);
+        server.signal("CONT");
+        comes_again(&publisher, &receiver);
+    }
+}
+
+#[test]
+fn a_server_that_has_nothing_to_say_is_asked_and_its_answer_is_no_message() {
+    let (server, event_loop) = (Server::start(), start_loop());
+    for protocol in [Protocol::Resp2, Protocol::Resp3] {
+        let limit = Some(Duration::from_millis(200));
+        let redis = Client::new(&event_loop, Options { protocol, stalled_after: limit, ..server.options() }).unwrap();
+        let subscriber = redis.subscriber(10).unwrap();
+        subscriber.subscribe(Channel::Named, &["a"]).wait(LONG).unwrap().ok().unwrap();
+        wait_for("it is asked", || subscriber.stats().writes >= 4);
+        wait_for("it answers", || subscriber.stats().in_flight == 0);
+        assert_eq!(subscriber.stats().pushes, 0);
+        let figures = subscriber.stats();
+        assert_eq!((figures.calls, figures.answered), (1, 1), "it is no call of anybody's");
+    }
+    // None is never.
+    let redis = Client::new(&event_loop, Options { stalled_after: None, ..server.options() }).unwrap();
+    let subscriber = redis.subscriber(10).unwrap();
+    subscriber.subscribe(Channel::Named, &["a"]).wait(LONG).unwrap().ok().unwrap();
+    assert_eq!((subscriber.stats().writes, subscriber.stats().in_flight), (1, 0));
 }
 
 #[test]

@@ -77,6 +77,12 @@ impl Server {
         wait_for("the server listens", || UnixStream::connect(self.socket()).is_ok());
     }
 
+    /// Stops it, or has it go on: its connections stay, and it says nothing meanwhile.
+    pub(crate) fn signal(&self, name: &str) {
+        let number = self.process.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &number]).status().unwrap().success());
+    }
+
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();

@@ -217,6 +217,12 @@ impl Connection {
                     return Poll::Ready(Err(Over));
                 }
                 if tended.is_stalled {
+                    // What it has said while nobody looked, as when this process was stopped itself.
+                    match self.read(link, cx) {
+                        Ok(true) => continue,
+                        Ok(false) => {}
+                        Err(error) => return Poll::Ready(Ok(error)),
+                    }
                     let limit = link.options.stalled_after.unwrap_or_default();
                     let text =
                         format!("redis at {}: it owes a reply and has said nothing for {limit:?}", link.options.server);

@@ -1,6 +1,6 @@
 //! Messages that came and that nobody has taken yet.
 //!
-//! Up to a number of them: then the oldest goes, and is counted. Who waits for one has a [`Place`], and leaves no trace when it has gone.
+//! Up to a number of them, and of their bytes: then the oldest go, and are counted; the newest one stays, however large it is. Who waits for one has a [`Place`], and leaves no trace when it has gone.
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +23,8 @@ pub(super) struct Inbox {
 #[derive(Default)]
 struct State {
     messages: VecDeque<Message>,
+    /// Of the messages.
+    bytes: usize,
     /// Of those who wait, by place.
     wakers: BTreeMap<u64, Waker>,
     last_place: u64,
@@ -39,16 +41,23 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn put(&self, message: Message, most: usize) {
+    pub(super) fn put(&self, message: Message, most: usize, most_bytes: usize) {
+        let mut oldest = Vec::new();
         let mut state = self.lock();
-        let oldest = if state.messages.len() >= most { state.messages.pop_front() } else { None };
-        state.lost += u64::from(oldest.is_some());
+        state.bytes += message.length();
+        while state.messages.len() >= most || state.bytes > most_bytes {
+            let Some(first) = state.messages.pop_front() else { break };
+            state.bytes -= first.length();
+            state.lost += 1;
+            oldest.push(first);
+        }
         state.messages.push_back(message);
         wake(state);
     }
 
     pub(super) fn put_back(&self, message: Message) {
         let mut state = self.lock();
+        state.bytes += message.length();
         state.messages.push_front(message);
         wake(state);
     }
@@ -69,6 +78,7 @@ impl Inbox {
         let waker = cx.waker().clone();
         let mut state = self.lock();
         if let Some(message) = state.messages.pop_front() {
+            state.bytes -= message.length();
             drop(state);
             return Poll::Ready(Ok(message));
         }

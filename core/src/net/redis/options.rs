@@ -83,13 +83,15 @@ pub struct Options {
     /// How many calls may wait for an end, those included that were cancelled and whose replies are still to come: one more is
     /// [`Error::QueueFull`].
     pub max_calls: usize,
-    /// How many bytes of commands may wait to be sent: a command that does not fit beside others is [`Error::QueueFull`].
+    /// How many bytes of commands may wait to be sent: a command that does not fit beside others is [`Error::QueueFull`]. And how many bytes of messages
+    /// may wait to be taken from a [`Subscriber`](super::Subscriber), the names of their channels included: of more the oldest are lost, and counted.
     pub max_queued_bytes: usize,
     /// How many connections of one's own ([`Client::own`](super::Client::own)) there may be at once.
     pub max_own: usize,
     /// How large a reply may be, in memory; a larger one ends the connection when it is announced.
     pub max_reply_bytes: usize,
-    /// A connection that owes the reply of a call that has ended, and says nothing for so long, is given up. `None` is never.
+    /// A connection that owes the reply of a call that has ended, and says nothing for so long, is given up. One for messages that says nothing for so long
+    /// is sent a PING, and given up if it says nothing for so long again. Both are connected to again. `None` is never.
     pub stalled_after: Option<Duration>,
     /// Called on the loop's thread with what the server says unasked, such as the invalidations of client-side caching.
     /// It lives as long as the client: one that owns a clone of its client keeps both for ever.

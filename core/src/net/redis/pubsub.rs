@@ -2,6 +2,8 @@
 //!
 //! What is subscribed to is remembered here, and said again by every connection that is made: messages that are published while there is none are
 //! not kept by the server, and are lost.
+//!
+//! A server that has nothing to say and one that is gone are told apart by a PING: see [`Options::stalled_after`](super::Options::stalled_after).
 
 #![forbid(unsafe_code)]
 
@@ -69,6 +71,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// The bytes of its parts.
+    pub(super) fn length(&self) -> usize {
+        self.pattern.as_ref().map_or(0, Vec::len) + self.channel.len() + self.payload.len()
+    }
+
     fn of(reply: Reply) -> Option<Self> {
         let mut parts = reply.into_array().ok()?.into_iter();
         let mut next = move || parts.next()?.into_bytes().ok()?;
@@ -96,7 +103,12 @@ pub(super) fn is_message(used_for: Use, reply: &Reply) -> bool {
         Reply::Array(parts) if used_for == Use::Messages => parts,
         _ => return false,
     };
-    used_for != Use::Messages || !parts.first().is_some_and(is_confirmation)
+    used_for != Use::Messages || !parts.first().is_some_and(|what| is_confirmation(what) || is_pong(what))
+}
+
+/// Of a PING beside subscriptions, as RESP2 has it.
+fn is_pong(what: &Reply) -> bool {
+    what.as_bytes() == Some(b"pong")
 }
 
 fn is_confirmation(what: &Reply) -> bool {
@@ -134,7 +146,8 @@ impl fmt::Debug for Subscriber {
 }
 
 impl Client {
-    /// A connection for messages, of which up to `most` wait to be taken: [`Subscriber::next`]; after that the oldest are lost, and counted.
+    /// A connection for messages, of which up to `most` wait to be taken: [`Subscriber::next`], and as many as have
+    /// [`Options::max_queued_bytes`](super::Options::max_queued_bytes); after that the oldest are lost, and counted.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a `most` of 0, [`Error::Closed`], [`Error::Forked`].
@@ -171,11 +184,12 @@ impl Subscriber {
         let mut link = client.inner.link(Use::Messages);
         let inbox = Arc::new(Inbox::default());
         let (kept, closed) = (inbox.clone(), inbox.clone());
+        let most_bytes = client.options().max_queued_bytes;
         link.on_push = Some(Box::new(move |reply| {
             if let Some(message) = Message::of(reply) {
                 match &f {
                     Some(f) => f(message),
-                    None => kept.put(message, most),
+                    None => kept.put(message, most, most_bytes),
                 }
             }
         }));
@@ -285,7 +299,7 @@ impl Subscriber {
         }
     }
 
-    /// How many messages were lost because nobody took them: the oldest go first. In a forked child 0.
+    /// How many messages were lost because nobody took them, by their number or by their bytes: the oldest go first. In a forked child 0.
     pub fn lost(&self) -> u64 {
         if self.link.check().is_err() { 0 } else { self.inbox.lost() }
     }

@@ -118,6 +118,13 @@ impl Link {
         state.handed = 0;
         state.owes = None;
         state.stats.connects += 1;
+        state.asked = None;
+        if self.is_watched() {
+            let now = Instant::now();
+            state.heard = Some(now);
+            // It says when to look next.
+            state.sooner(now);
+        }
         for entry in &mut state.queue {
             entry.waits_until = None;
         }
@@ -138,6 +145,11 @@ impl Link {
                 waits_until: None,
             });
         }
+    }
+
+    /// Whether it is asked when it says nothing.
+    fn is_watched(&self) -> bool {
+        self.used_for == Use::Messages && self.options.stalled_after.is_some()
     }
 
     /// Whether an attempt had a connection since the last loss is the driver's to know; here a connection has ended. Calls of whose
@@ -177,6 +189,10 @@ impl Link {
         state.bytes = kept;
         unsent.append(&mut state.queue);
         state.queue = unsent;
+        // What was asked of this connection is not asked of the next one.
+        for entry in &mut state.queue {
+            entry.done.take_if(|done| matches!(done, Done::Nobody));
+        }
         state.empty = state.queue.iter().filter(|entry| entry.done.is_none()).count();
         let until = self.options.patience.and_then(|patience| Instant::now().checked_add(patience));
         for entry in &mut state.queue {
@@ -219,8 +235,13 @@ impl Link {
     pub(in crate::net::redis) fn answer(&self, replies: &mut Vec<Reply>, moved: &Moved) -> Result<(), String> {
         let mut told: Vec<Told> = Vec::with_capacity(replies.len());
         let mut outcome = Ok(());
+        let heard = self.is_watched().then(Instant::now);
         let mut state = self.lock();
         state.owes = None;
+        if heard.is_some() {
+            state.heard = heard;
+            state.asked = None;
+        }
         state.count_moved(moved);
         for reply in replies.drain(..) {
             if pubsub::is_message(self.used_for, &reply) {

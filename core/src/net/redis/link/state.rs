@@ -12,6 +12,7 @@ use std::{
 use super::{
     super::{
         call::Done,
+        command::encode,
         group::{Finish, Group},
         options::Options,
         reply::Reply,
@@ -73,6 +74,9 @@ pub(super) struct State {
     pub(super) earliest: Option<Instant>,
     /// The empty place at the front, and since when the server owes its reply and says nothing.
     pub(super) owes: Option<(u64, Instant)>,
+    /// Of a connection for messages: when it last said something, and since when it owes the answer to a PING.
+    pub(super) heard: Option<Instant>,
+    pub(super) asked: Option<Instant>,
     pub(super) closing: Option<Closing>,
     pub(super) closed: Option<Error>,
     pub(super) drained: Vec<Teller<()>>,
@@ -207,7 +211,8 @@ impl State {
                 self.empty += usize::from(unsent);
             }
         }
-        let is_stalled = self.look_for_stall(now, options, &mut sooner);
+        let owes = self.look_for_stall(now, options, &mut sooner);
+        let is_stalled = self.look_for_silence(now, options, &mut sooner) || owes;
         self.earliest = next;
         if self.empty * 2 > self.queue.len() {
             self.compact();
@@ -234,12 +239,49 @@ impl State {
         false
     }
 
+    /// A connection for messages that says nothing is asked, and is given up if it does not answer either.
+    fn look_for_silence(&mut self, now: Instant, options: &Options, sooner: &mut impl FnMut(Instant)) -> bool {
+        let Some((heard, limit)) = self.heard.filter(|_| self.connected).zip(options.stalled_after) else {
+            return false;
+        };
+        let Some(until) = self.asked.unwrap_or(heard).checked_add(limit) else { return false };
+        if until > now {
+            sooner(until);
+            return false;
+        }
+        if self.asked.is_some() {
+            // Looked at again if it has answered meanwhile.
+            sooner(now);
+            return true;
+        }
+        self.asked = Some(now);
+        now.checked_add(limit).into_iter().for_each(sooner);
+        self.ping();
+        false
+    }
+
+    fn ping(&mut self) {
+        self.last_id += 1;
+        let length = self.bytes.len();
+        encode(&["PING"], &mut self.bytes);
+        self.queue.push_back(Entry {
+            id: self.last_id,
+            done: Some(Done::Nobody),
+            group: None,
+            length: self.bytes.len() - length,
+            at: 0,
+            deadline: None,
+            timeout: Duration::MAX,
+            waits_until: None,
+        });
+    }
+
     /// Takes everything that is not told yet, for an end.
     pub(super) fn take_all(&mut self, error: &Error, ended: &mut Vec<Ended>) {
         ended.append(&mut self.ended);
         for entry in self.flight.drain(..).chain(self.queue.drain(..)) {
             if let Some(done) = entry.done {
-                self.stats.lost += 1;
+                self.stats.lost += u64::from(!matches!(done, Done::Nobody));
                 ended.push((done, Err(error.clone())));
             }
         }
