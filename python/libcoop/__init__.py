@@ -91,6 +91,8 @@ if _TYPE_CHECKING:
     from libcoop._process_pool_stats import ProcessPoolStats
     from libcoop._redis import Redis, RedisConnection, RedisStats
     from libcoop._redis_errors import (
+        LockError,
+        LockNotOwnedError,
         RedisAborted,
         RedisAuth,
         RedisBusy,
@@ -102,6 +104,7 @@ if _TYPE_CHECKING:
         RedisWatchChanged,
         RedisWrongType,
     )
+    from libcoop._redis_lock import RedisLock
     from libcoop._runtime import Runtime
     from libcoop._stats import LoopStats, PoolStats, WaitStats, WorkerStats
     from libcoop._streams import IncompleteRead
@@ -153,6 +156,8 @@ __all__ = [
     "Invalid",
     "Line",
     "Listener",
+    "LockError",
+    "LockNotOwnedError",
     "LoopStats",
     "Lost",
     "Mode",
@@ -180,6 +185,7 @@ __all__ = [
     "RedisBusy",
     "RedisConnection",
     "RedisError",
+    "RedisLock",
     "RedisMoved",
     "RedisNoScript",
     "RedisOutOfMemory",
@@ -230,6 +236,8 @@ _LATER = {
     "_process_pool_stats": ("ProcessPoolStats",),
     "_redis": ("Redis", "RedisConnection", "RedisStats"),
     "_redis_errors": (
+        "LockError",
+        "LockNotOwnedError",
         "RedisAborted",
         "RedisAuth",
         "RedisBusy",
@@ -241,6 +249,7 @@ _LATER = {
         "RedisWatchChanged",
         "RedisWrongType",
     ),
+    "_redis_lock": ("RedisLock",),
     "_runtime": ("Runtime",),
     "_stats": ("LoopStats", "PoolStats", "WaitStats", "WorkerStats"),
     "_streams": ("IncompleteRead",),

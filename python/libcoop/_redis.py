@@ -6,8 +6,11 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, TypeVar, cast, overload
 
 from libcoop import _libcoop
+from libcoop._redis_both import both, pause, value
 from libcoop._redis_collections import Hashes, Lists, Sets
+from libcoop._redis_errors import RedisWatchChanged
 from libcoop._redis_keys import Keys, Strings, Word
+from libcoop._redis_lock import RedisLock
 from libcoop._redis_pipeline import Pipeline
 from libcoop._redis_pubsub import PubSub
 from libcoop._redis_server import Scripts, Server
@@ -18,7 +21,7 @@ from libcoop._redis_types import Text
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from libcoop._redis_types import Awaits, Options, Waits
+    from libcoop._redis_types import Answer, Awaits, Options, Waits
 
 Item = TypeVar("Item")
 
@@ -178,6 +181,7 @@ class Redis(_libcoop.NativeRedis, _All[Text]):
     """
 
     _home: _libcoop.EventLoop | None
+    _event_loop: _libcoop.EventLoop
 
     @overload
     def __new__(
@@ -228,6 +232,7 @@ class Redis(_libcoop.NativeRedis, _All[Text]):
                 home.close()
             raise
         self._home = home
+        self._event_loop = loop
         return self
 
     @overload
@@ -274,6 +279,52 @@ class Redis(_libcoop.NativeRedis, _All[Text]):
     def pipeline(self, transaction: bool = True) -> Pipeline:
         """Commands that are sent in one piece, as a transaction or not."""
         return Pipeline(self, transaction)
+
+    def transaction(
+        self,
+        func: Callable[[Pipeline], Any],
+        *watches: Word,
+        value_from_callable: bool = False,
+        watch_delay: float | None = None,
+    ) -> Answer[Any]:
+        """Calls `func` with a pipeline that watches these keys and executes it: what `execute` answers, or with
+        `value_from_callable` what `func` has. If a watched key has changed meanwhile all of it is done again, after
+        `watch_delay` seconds. `func` reads, then calls `multi`, then says what is to be done; where calls are awaited
+        it may be `async`. Raises what the pipeline does."""
+
+        async def steps() -> Any:
+            pipe = self.pipeline()
+            try:
+                while True:
+                    try:
+                        if watches:
+                            await value(pipe.watch(*watches))
+                        said = await value(func(pipe))
+                        done = await value(pipe.execute())
+                        return said if value_from_callable else done
+                    except RedisWatchChanged:
+                        if watch_delay is not None and watch_delay > 0:
+                            await pause(self._event_loop, watch_delay)
+            finally:
+                pipe.reset()
+
+        return both(steps())
+
+    def lock(
+        self,
+        name: Word,
+        timeout: float | None = None,
+        sleep: float = 0.1,
+        blocking: bool = True,
+        blocking_timeout: float | None = None,
+        lock_class: type[RedisLock] | None = None,
+        thread_local: bool = True,
+        raise_on_release_error: bool = True,
+    ) -> RedisLock:
+        """A lock over all clients of the server; see RedisLock. It is not acquired yet."""
+        return (lock_class or RedisLock)(
+            self, name, timeout, sleep, blocking, blocking_timeout, thread_local, raise_on_release_error
+        )
 
     def pubsub(self, *, most: int = 10_000) -> PubSub:
         """Messages, on a connection of their own: up to `most` and `max_queued_bytes` wait to be taken, then the oldest

@@ -65,6 +65,22 @@ class RedisMoved(RedisError):
         self.port = int(port) if port.isdecimal() else 0
 
 
+class LockError(Error, ValueError):
+    """A lock was not acquired in time, or is released or extended by who has not acquired it: its name is
+    `lock_name`."""
+
+    def __init__(self, message: str = "", lock_name: object = None) -> None:
+        super().__init__(message)
+        self.lock_name = lock_name
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.lock_name)
+
+
+class LockNotOwnedError(LockError):
+    """A lock has become another's, or nobody's: its time was over."""
+
+
 _CLASSES = {
     "ASK": RedisMoved,
     "BUSY": RedisBusy,

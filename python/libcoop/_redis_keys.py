@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Generic
 
+from libcoop._redis_bitfield import BitFieldOperation
 from libcoop._redis_types import Text, command
 
 Word = bytes | bytearray | memoryview | str | int | float
@@ -201,6 +202,10 @@ class Strings(Commands[Text]):
         if (start is None) != (end is None):
             raise TypeError("start and end go together")
         return self.execute_command("BITCOUNT", key, *(word for word in (start, end, mode) if word is not None))
+
+    def bitfield(self, key: Word, default_overflow: str | None = None) -> BitFieldOperation:
+        """Operations on a string's bits, which `execute` of what this answers makes as one command."""
+        return BitFieldOperation(self, key, default_overflow)
 
     @command
     def bitop(self, operation: str, dest: Word, *keys: Word) -> int:

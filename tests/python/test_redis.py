@@ -547,7 +547,7 @@ def test_inside_handlers_of_ports_in_processes(server: RedisServer) -> None:
 
 def test_the_guide(server: RedisServer, program: Program) -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "python-redis.md"
-    first, gathers, types, pipeline, messages = re.findall(
+    first, gathers, types, pipeline, locks, messages = re.findall(
         r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL
     )
     head = "import asyncio\nimport libcoop\nfrom libcoop import Redis\n"
@@ -562,6 +562,7 @@ def test_the_guide(server: RedisServer, program: Program) -> None:
     both = f"print(plain({server.url!r}), asyncio.run(awaited({server.url!r})))"
     assert program(f"{head}{types}{both}").stdout == "hello [1001, 1002, 1003]\n"
     assert program(f"{made}{pipeline}").stdout == "[True, 2]\n"
+    assert program(f"{made}{locks}job(client)\nprint(client.lock('job').locked())").stdout == "False\n"
     listens = f"async def main():\n{textwrap.indent(messages, '    ')}            break\n"
     publishes = f"""
 import threading
