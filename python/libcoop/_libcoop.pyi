@@ -709,7 +709,8 @@ class Future(Generic[_T]):
         """Waits for the result, at most `timeout` seconds, and returns it, or raises the call's exception.
 
         Raises TimeoutError, CancelledError if it was cancelled, and in a forked child Forked for one that only its
-        parent can end. From any thread; the interpreter is free while it waits, and Ctrl-C ends the wait in the main
+        parent can end. One of an event loop's that is not done raises WouldDeadlock on that loop's own thread, if there
+        is no timeout. From any thread; the interpreter is free while it waits, and Ctrl-C ends the wait in the main
         thread.
         """
     def exception(self, timeout: float | None = None) -> BaseException | None:

@@ -22,7 +22,7 @@ impl EventLoop {
         let owner = process.getattr_opt(intern!(py, "pid"))?;
         let pid: i32 = owner.as_ref().unwrap_or(process).extract().map_err(|_| wrong())?;
         let told = process.hasattr(intern!(py, "returncode"))?.then(|| Held::new(process.clone().unbind()));
-        let (future, promise) = Promise::new(py)?;
+        let (future, promise) = Promise::new(py, &self.handle)?;
         let canceller = promise.canceller();
         let ended = move |status: coop_core::Result<ExitStatus>| {
             promise.settle(move |py| {

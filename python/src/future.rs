@@ -16,7 +16,7 @@ use pyo3::{exceptions::PyException, intern, prelude::*, sync::PyOnceLock, types:
 use crate::{
     callback::Held,
     errors::{OrRaise, to_py},
-    report, thread_state,
+    native_future, report, thread_state,
 };
 
 /// How an operation is ended.
@@ -72,12 +72,14 @@ pub(crate) struct Promise {
 }
 
 impl Promise {
-    /// A future, and the promise that settles it.
-    pub(crate) fn new(py: Python<'_>) -> PyResult<(Py<PyAny>, Self)> {
+    /// A future, and the promise that settles it on this loop's thread.
+    pub(crate) fn new(py: Python<'_>, event_loop: &Handle) -> PyResult<(Py<PyAny>, Self)> {
         static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
         let class = CLASS.import(py, "libcoop._future", "LoopFuture")?;
         let link = Link(Arc::new(Mutex::new(End::ToCome)));
-        let future = class.call1((Operation(link.clone()),))?.unbind();
+        let future = class.call1((Operation(link.clone()),))?;
+        future.cast::<native_future::Future>()?.get().set_home(event_loop);
+        let future = future.unbind();
         let promise = Self { future: Some(Held::new(future.clone_ref(py))), link };
         Ok((future, promise))
     }
@@ -214,7 +216,7 @@ pub(crate) fn spawn_settling<F: Future<Output = ()> + Send + 'static>(
     event_loop: &Handle,
     operation: impl FnOnce(Promise) -> F,
 ) -> PyResult<Py<PyAny>> {
-    let (future, promise) = Promise::new(py)?;
+    let (future, promise) = Promise::new(py, event_loop)?;
     let canceller = promise.canceller();
     let mut coroutine = event_loop.spawn(operation(promise)).or_raise(py)?;
     canceller.ends_by(move || {

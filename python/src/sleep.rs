@@ -21,7 +21,7 @@ impl EventLoop {
     /// Raises ValueError for a delay below 0, Closed after `stop`, Forked.
     fn sleep(&self, py: Python<'_>, delay: f64) -> PyResult<Py<PyAny>> {
         let options = TimerOptions { after: wait::delay("delay", delay)?, on: On::Loop, ..TimerOptions::default() };
-        let (future, promise) = Promise::new(py)?;
+        let (future, promise) = Promise::new(py, &self.handle)?;
         let canceller = promise.canceller();
         let mut promise = Some(promise);
         let told = move |_| {
@@ -57,7 +57,7 @@ impl EventLoop {
     fn ready(&self, fd: &Bound<'_, PyAny>, interest: Interest) -> PyResult<Py<PyAny>> {
         let py = fd.py();
         let fd = descriptor(fd)?;
-        let (future, promise) = Promise::new(py)?;
+        let (future, promise) = Promise::new(py, &self.handle)?;
         let canceller = promise.canceller();
         let mut promise = Some(promise);
         // Told once, so edge-triggered does. Locked until the watch is made: its callback may come before that.

@@ -5,7 +5,8 @@
 //! * The outcome is set once; callbacks run once each, in their order, with no lock held.
 //! * `concurrent.futures.wait` and `as_completed` reach into `_condition`, `_state` and `_waiters`. From the moment on that
 //!   the condition was asked for, every change of state that ends the future is made while it is held.
-//! * Who waits by `result` or `exception` waits without the interpreter, and needs no condition.
+//! * Who waits by `result` or `exception` waits without the interpreter, and needs no condition. On the thread of the loop that would end the
+//!   future a wait without a timeout would be for ever, and is refused.
 //!
 //! # Invariants
 //!
@@ -21,7 +22,11 @@ use std::sync::{
     atomic::{AtomicU8, Ordering},
 };
 
-use coop_core::{Error, fork::Process};
+use coop_core::{
+    Error,
+    event_loop::{Handle, WeakHandle},
+    fork::Process,
+};
 use pyo3::{
     PyTraverseError, PyVisit,
     exceptions::PyException,
@@ -106,6 +111,8 @@ struct Inner {
     call: Option<Call>,
     /// For a call that another process runs: it is pending here until it is over there.
     far: Option<Far>,
+    /// For an operation of a loop: who ends it.
+    home: Option<WeakHandle>,
     extras: Option<Box<Extras>>,
 }
 
@@ -159,6 +166,22 @@ impl Future {
     /// Gives a new future its call.
     pub(crate) fn set_call(&self, call: Call) {
         self.lock().call = Some(call);
+    }
+
+    /// Says whose thread ends a new future.
+    pub(crate) fn set_home(&self, event_loop: &Handle) {
+        self.lock().home = Some(event_loop.downgrade());
+    }
+
+    /// Refuses to wait for ever on the thread that would end it.
+    fn check_thread(&self, py: Python<'_>) -> PyResult<()> {
+        const TEXT: &str =
+            "a callback of an event loop cannot wait for what that loop is to end: await it, or use add_done_callback";
+        let home = self.lock().home.clone();
+        match home.and_then(|home| home.upgrade()) {
+            Some(event_loop) if event_loop.is_loop_thread() => Err(to_py(py, &Error::WouldDeadlock(TEXT))),
+            _ => Ok(()),
+        }
     }
 
     /// Gives a new future its call in another process.

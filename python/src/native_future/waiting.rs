@@ -117,6 +117,9 @@ pub(super) fn wait(py: Python<'_>, future: &Future, timeout: Option<f64>) -> PyR
         return Ok(true);
     }
     future.check_fork(py)?;
+    if timeout.is_none() {
+        future.check_thread(py)?;
+    }
     let alone = cpu::usable_count() == 1;
     let at_most = timeout.unwrap_or(Duration::MAX);
     wait::wait(

@@ -225,7 +225,7 @@ impl NativeRedis {
         plan: Plan,
         limit: Option<Duration>,
     ) -> PyResult<Py<PyAny>> {
-        let (future, promise) = Promise::new(py)?;
+        let (future, promise) = Promise::new(py, way.event_loop())?;
         let canceller = promise.canceller();
         match ask.begin(way, limit, self.place.settling(promise, plan)) {
             Ok(id) => {

@@ -88,7 +88,7 @@ impl NativeSubscriber {
                 Plan::nothing().answer(py, outcome).map(Bound::unbind)
             }
             Here::Driven => {
-                let (future, promise) = Promise::new(py)?;
+                let (future, promise) = Promise::new(py, self.way.event_loop())?;
                 let told = self.place.settling(promise, Plan::nothing());
                 self.subscriber
                     .subscribe_with(by, subscribes, &names, told)
