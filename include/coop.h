@@ -6657,7 +6657,8 @@ coop_status coop_redis_own(coop_redis *redis,
 coop_status coop_redis_close(coop_redis *redis);
 
 /*
- Closes a client when its calls have ended, and waits for that: from now on calls are refused.
+ Closes a client when its calls have ended, and waits for that: from now on calls are refused. It waits for the calls of its coop_redis_own, too, until
+ each has had none for a moment: those go on, and at the timeout theirs are not ended. It does not wait for its subscribers, which go on as well.
 
  timeout_ns: nanoseconds after which the calls that are left end with COOP_E_CLOSED; COOP_FOREVER: as long as they take.
 

@@ -54,6 +54,52 @@ fn there_are_never_more_than_allowed() {
 }
 
 #[test]
+fn a_client_that_is_drained_waits_for_the_calls_of_its_own_connections() {
+    let (server, event_loop) = (Server::start(), start_loop());
+    let (redis, other) = (server.client(&event_loop), server.client(&event_loop));
+    let (own, idle) = (redis.own().unwrap(), redis.own().unwrap());
+    let subscriber = redis.subscriber(1).unwrap();
+    subscriber.subscribe(Channel::Named, &["a"]).wait(LONG).unwrap().ok().unwrap();
+    number_of(&idle);
+    let mut waits = own.command(&["BLPOP", "list", "0"]);
+    wait_for("it is in flight", || own.stats().unwrap().in_flight == 1);
+    let mut drained = event_loop.spawn(redis.drain(None)).unwrap();
+    assert!(matches!(drained.join(Some(50 * MS)), Err(Error::Timeout(_))), "a call is in flight");
+    assert!(matches!(redis.command(&["PING"]).wait(LONG), Err(Error::Closed(_))));
+    other.command(&["RPUSH", "list", "x"]).wait(LONG).unwrap().ok().unwrap();
+    assert_eq!(drained.join(LONG).unwrap(), Ok(()));
+    assert_eq!(waits.wait(LONG).unwrap().into_array().unwrap().len(), 2);
+    // They are their owners', and go on.
+    number_of(&own);
+    number_of(&idle);
+    other.command(&["PUBLISH", "a", "x"]).wait(LONG).unwrap().ok().unwrap();
+    assert_eq!(subscriber.wait_next(LONG).unwrap().payload, b"x");
+}
+
+#[test]
+fn a_client_that_is_drained_for_too_long_leaves_the_calls_of_its_own_connections() {
+    let (server, event_loop) = (Server::start(), start_loop());
+    let (redis, other) = (server.client(&event_loop), server.client(&event_loop));
+    let own = redis.own().unwrap();
+    let mut waits = own.command(&["BLPOP", "list", "0"]);
+    let mut drained = event_loop.spawn(redis.drain(Some(20 * MS))).unwrap();
+    assert!(matches!(drained.join(LONG).unwrap(), Err(Error::Timeout(_))));
+    other.command(&["RPUSH", "list", "x"]).wait(LONG).unwrap().ok().unwrap();
+    assert_eq!(waits.wait(LONG).unwrap().into_array().unwrap().len(), 2);
+    // One that is cancelled, and one whose connection is lost, is waited for no longer.
+    let (redis, mut server) = (server.client(&event_loop), server);
+    let own = redis.own().unwrap();
+    let lost = own.command(&["BLPOP", "list", "0"]);
+    let cancelled = own.command(&["BLPOP", "list", "0"]);
+    wait_for("both are in flight", || own.stats().unwrap().in_flight == 2);
+    let mut drained = event_loop.spawn(redis.drain(None)).unwrap();
+    drop(cancelled);
+    server.kill();
+    assert_eq!(drained.join(LONG).unwrap(), Ok(()));
+    drop(lost);
+}
+
+#[test]
 fn many_share_a_few() {
     let (server, event_loop) = (Server::start(), start_loop());
     let redis = Client::new(&event_loop, Options { max_own: 3, ..server.options() }).unwrap();

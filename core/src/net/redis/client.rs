@@ -222,6 +222,10 @@ impl Client {
     /// Ends the client when its calls have ended: from now on calls are refused; those that are still there after `limit` end with
     /// [`Error::Closed`]. `None` is as long as they take.
     ///
+    /// It waits for the calls of its connections of one's own, too: until each has had none for a moment. They are their owners', and go on: more
+    /// calls can be made on them, and at the limit theirs are not ended. It does not wait for subscribers, whose messages have no end, and which go
+    /// on as well.
+    ///
     /// # Errors
     /// Awaited: [`Error::Timeout`] if there were such, [`Error::Closed`] if the loop has ended, [`Error::Forked`].
     pub fn drain(&self, limit: Option<Duration>) -> impl Future<Output = Result<()>> + Send + use<> {
@@ -230,9 +234,16 @@ impl Client {
         async move {
             begun?;
             let until = limit.and_then(|limit| Instant::now().checked_add(limit));
-            for link in &client.inner.links {
+            let is_own = client.inner.links[0].used_for == Use::Own;
+            let own = if is_own { Vec::new() } else { client.inner.tally.links() };
+            let own = own.iter().filter(|link| link.used_for == Use::Own).map(|link| (link, false));
+            for (link, ends) in client.inner.links.iter().map(|link| (link, true)).chain(own) {
                 let (teller, listener) = news::channel();
-                link.close(Closing::Drain, Some(teller));
+                if ends {
+                    link.close(Closing::Drain, Some(teller));
+                } else {
+                    link.when_quiet(teller);
+                }
                 let ended = std::future::poll_fn(|cx| listener.poll(cx));
                 let left = until.map(|until| until.saturating_duration_since(Instant::now()));
                 match timeout(&client.inner.event_loop, left, ended).await {

@@ -134,6 +134,11 @@ impl Tally {
         self.lock().past.refused += 1;
     }
 
+    /// The links that have not ended.
+    pub(super) fn links(&self) -> Vec<Arc<Link>> {
+        self.lock().links.iter().filter_map(Weak::upgrade).collect()
+    }
+
     pub(super) fn sum(&self) -> Stats {
         let tallied = self.lock();
         let mut sum = tallied.past;

@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    collections::VecDeque,
     mem,
     sync::atomic::Ordering,
     task::Context,
@@ -49,14 +48,13 @@ impl Link {
                 let is_over = match state.closing {
                     None => false,
                     Some(Closing::Now) => true,
-                    Some(Closing::Drain) => {
-                        let alive = |row: &VecDeque<Entry>| row.iter().any(|entry| entry.done.is_some());
-                        ended.is_empty() && !alive(&state.flight) && !alive(&state.queue)
-                    }
+                    Some(Closing::Drain) => ended.is_empty() && !state.has_calls(),
                 };
                 let earliest = state.earliest;
+                let quiet = state.take_quiet();
                 drop(state);
                 tell(ended);
+                quiet.into_iter().for_each(|teller| _ = teller.tell(()));
                 return Tended { is_over, is_stalled, earliest };
             }
             drop(state);
@@ -309,7 +307,8 @@ impl Link {
         state.closed = Some(error.clone());
         state.connected = false;
         state.take_all(&error, &mut ended);
-        let (waker, drained) = (state.waker.take(), mem::take(&mut state.drained));
+        let (waker, mut drained) = (state.waker.take(), mem::take(&mut state.drained));
+        drained.append(&mut state.quiet);
         drop(state);
         tell(ended);
         for teller in drained {

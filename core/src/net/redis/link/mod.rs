@@ -278,6 +278,22 @@ impl Link {
         }
     }
 
+    /// Has somebody told when it has no call, those being told that had one, or has ended.
+    pub(super) fn when_quiet(&self, teller: Teller<()>) {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            drop(state);
+            teller.tell(());
+            return;
+        }
+        state.quiet.push(teller);
+        let waker = state.wake();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         // In a forked child its loop is not there, and the lock may be somebody's who is not either.
         if self.check().is_err() {

@@ -80,6 +80,8 @@ pub(super) struct State {
     pub(super) closing: Option<Closing>,
     pub(super) closed: Option<Error>,
     pub(super) drained: Vec<Teller<()>>,
+    /// Told when there is no call.
+    pub(super) quiet: Vec<Teller<()>>,
     pub(super) stats: Stats,
     /// The figures are those of the client by now.
     pub(super) is_tallied: bool,
@@ -172,6 +174,17 @@ impl State {
             connected: u64::from(self.connected),
             ..self.stats
         }
+    }
+
+    /// Who is told now that there is no call.
+    pub(super) fn take_quiet(&mut self) -> Vec<Teller<()>> {
+        if self.quiet.is_empty() || self.has_calls() { Vec::new() } else { mem::take(&mut self.quiet) }
+    }
+
+    /// Whether somebody waits for the end of a call.
+    pub(super) fn has_calls(&self) -> bool {
+        let alive = |row: &VecDeque<Entry>| row.iter().any(|entry| entry.done.is_some());
+        !self.ended.is_empty() || alive(&self.flight) || alive(&self.queue)
     }
 
     pub(super) fn count(&self) -> usize {
