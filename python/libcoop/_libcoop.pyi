@@ -14,7 +14,7 @@ from os import PathLike
 from socket import socket
 from threading import Condition
 from types import GenericAlias
-from typing import Any, Final, Generic, ParamSpec, Protocol, Self, TypeVar, TypeVarTuple, final
+from typing import Any, Final, Generic, Literal, ParamSpec, Protocol, Self, TypeVar, TypeVarTuple, final
 
 from typing_extensions import Buffer, CapsuleType, disjoint_base
 
@@ -826,7 +826,7 @@ class ProcessPool:
     ) -> Observer:
         """What becomes of the processes of the pool, which is called `name`: an Observer. Raises Invalid, TypeError,
         Closed, Forked, Os."""
-    def _close(self, cancel: bool, /) -> None:
+    def _close(self, how: Literal["drain", "cancel", "terminate", "kill"], /) -> None:
         """Closes it: what is queued runs, unless it is cancelled. Does not wait."""
     def _join(self, timeout: float | None = None, /) -> bool:
         """Waits until a closed pool has ended; false at the timeout, and at once to who ends its futures."""

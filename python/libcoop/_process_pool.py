@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from libcoop import _entry, _exit, _libcoop, _logs, _main, _options, _zygote
 from libcoop._enums import Priority
@@ -123,6 +123,14 @@ class ProcessPoolView(_libcoop.ProcessPoolView, _Calls):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Shut the pool down: see `ProcessPool.shutdown`."""
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
+
+    def terminate_workers(self) -> None:
+        """As `ProcessPool.terminate_workers`."""
+        self._pool.terminate_workers()
+
+    def kill_workers(self) -> None:
+        """As `ProcessPool.kill_workers`."""
+        self._pool.kill_workers()
 
     def __repr__(self) -> str:
         cpus = "any CPU" if self._cpus is None else f"CPUs {list(self._cpus)}"
@@ -270,9 +278,29 @@ class ProcessPool(_libcoop.ProcessPool, _Calls):
         """
         self._shutdown = True
         self._refuse_calls()
-        self._close(bool(cancel_futures))
+        self._close("cancel" if cancel_futures else "drain")
         if wait and self._join():
             self._logs.close(_LOGS_PATIENCE)
+
+    def terminate_workers(self) -> None:
+        """Shut down, with `cancel_futures`, and have the workers end: they are asked now, and killed 5 seconds later.
+
+        A call that runs has its result if it is over by then, and raises WorkerDied if not. Does not wait: `shutdown`
+        does. Any number of times, from any thread; after it also `kill_workers`.
+        """
+        self._end("terminate")
+
+    def kill_workers(self) -> None:
+        """Shut down, with `cancel_futures`, and kill the workers: a call that runs raises WorkerDied.
+
+        Does not wait: `shutdown` does. Any number of times, from any thread.
+        """
+        self._end("kill")
+
+    def _end(self, how: Literal["terminate", "kill"]) -> None:
+        self._shutdown = True
+        self._refuse_calls()
+        self._close(how)
 
     def _stop_at_exit(self, patience: float) -> None:
         # As concurrent.futures does: what was accepted runs, however long it takes.

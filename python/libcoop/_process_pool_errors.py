@@ -94,5 +94,10 @@ def broken(why: str) -> BrokenProcessPool:
     return BrokenProcessPool(why)
 
 
+def ended_with_its_pool() -> WorkerDied:
+    """What a call is told that ran when its pool was ended by `kill_workers`."""
+    return WorkerDied("was ended by kill_workers()")
+
+
 def died(cause: str, pid: int | None, exitcode: int | None, tail: list[str], details: str | None) -> WorkerDied:
     return WorkerDied(cause, pid, exitcode, tuple(tail), details)

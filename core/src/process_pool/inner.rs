@@ -281,6 +281,9 @@ impl<T: Send + 'static> Inner<T> {
             }
         }
         self.kill(kills);
+        if how == Shutdown::Terminate {
+            self.ask_workers();
+        }
         self.alert();
     }
 

@@ -28,7 +28,10 @@ pub enum Shutdown {
     Drain,
     /// Those that run go on; those that are queued end as [`super::Outcome::Cancelled`].
     Cancel,
-    /// As `Cancel`, and those that run are ended.
+    /// As `Cancel`, and the workers are asked to end now: what they run may go on for [`Options::shutdown`], and is ended with its worker then
+    /// ([`super::Outcome::Died`]).
+    Terminate,
+    /// As `Cancel`, and those that run are ended at once ([`super::Outcome::Killed`]).
     Kill,
 }
 

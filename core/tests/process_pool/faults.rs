@@ -25,6 +25,8 @@ pub(crate) const CASES: &[Case] = &[
     ("a_deadline_ends_exactly_its_call", deadlines),
     ("a_deadline_passes_while_the_call_is_queued", queued_deadline),
     ("a_call_is_ended_on_request_and_its_worker_replaced", killed_on_request),
+    ("a_pool_that_is_terminated_lets_what_ends_in_time_end", terminated),
+    ("a_pool_that_is_terminated_ends_what_goes_on", terminated_too_long),
     ("a_worker_that_cannot_work_breaks_the_pool", broken),
     ("workers_that_never_get_ready_break_the_pool", never_ready),
     ("a_program_that_cannot_be_started_breaks_the_pool", no_program),
@@ -189,6 +191,39 @@ fn killed_on_request() {
     assert!(is_gone(pid));
     assert_ne!(pool.result(queued[1]), [pid.to_string().into_bytes()]);
     assert!(!pool.pool.kill(pool.id(queued[1])).unwrap(), "it is over");
+    pool.end();
+}
+
+fn terminated() {
+    let pool = Pool::new(Options { shutdown: LONG, ..options(1) });
+    let running = pool.submit(&[b"sleep", b"300"]);
+    pool.wait_running(running);
+    let queued = pool.submit(&[b"pid"]);
+    pool.pool.shutdown(Shutdown::Terminate).unwrap();
+    assert!(matches!(pool.try_submit(&[b"pid"]), Err(Error::Closed(_))));
+    assert!(matches!(pool.outcome(queued), Outcome::Cancelled));
+    assert!(matches!(pool.outcome(running), Outcome::Done { .. }));
+    pool.end();
+}
+
+fn terminated_too_long() {
+    let pool = Pool::new(Options { shutdown: Duration::from_millis(50), ..options(2) });
+    let running = pool.submit(&[b"sleep", b"60000"]);
+    pool.wait_running(running);
+    let pid = pool.pids(1)[0].1;
+    pool.pool.shutdown(Shutdown::Terminate).unwrap();
+    let Outcome::Died(death) = pool.outcome(running) else { panic!("it cannot be over") };
+    assert_eq!((death.pid, death.how), (Some(pid), Ended::Signaled { signal: 9, core_dumped: false }));
+    assert!(is_gone(pid));
+    assert_eq!(pool.pool.stats().unwrap().died, 0, "nobody died by itself");
+    pool.end();
+    // What is asked to end is ended at once, if there is more haste.
+    let pool = Pool::new(Options { shutdown: LONG, ..options(1) });
+    let running = pool.submit(&[b"sleep", b"60000"]);
+    pool.wait_running(running);
+    pool.pool.shutdown(Shutdown::Terminate).unwrap();
+    pool.pool.shutdown(Shutdown::Kill).unwrap();
+    assert!(matches!(pool.outcome(running), Outcome::Killed));
     pool.end();
 }
 

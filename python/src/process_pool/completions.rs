@@ -25,6 +25,10 @@ pub(super) fn end(batch: Vec<Completion<Waiting>>) {
         for Completion { context, outcome, .. } in batch {
             let future = context.future.bind(py);
             let ended = match outcome {
+                Outcome::Killed if context.owner.get().kills() => {
+                    let died = made(py, "ended_with_its_pool", ());
+                    Future::settle(future, Err(died.into_value(py).into_any()))
+                }
                 Outcome::Killed | Outcome::Cancelled => {
                     Future::cancel_unrun(future);
                     Ok(())

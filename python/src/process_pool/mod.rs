@@ -111,6 +111,8 @@ pub(crate) struct NativeProcessPool {
     refuses: AtomicBool,
     /// Workers can run the main script.
     has_main: AtomicBool,
+    /// What runs is ended with the pool.
+    kills: AtomicBool,
 }
 
 type Numbers = (usize, Vec<i32>, u64, u64, usize, usize, u64);
@@ -118,6 +120,11 @@ type Numbers = (usize, Vec<i32>, u64, u64, usize, usize, u64);
 impl NativeProcessPool {
     fn core(&self, py: Python<'_>) -> PyResult<&Arc<Core>> {
         self.core.get().ok_or(Error::Closed("process pool")).or_raise(py)
+    }
+
+    /// Whether what runs is ended with the pool, as its user has asked.
+    fn kills(&self) -> bool {
+        self.kills.load(Ordering::Acquire)
     }
 
     fn submit_call<'py>(
@@ -187,6 +194,7 @@ impl NativeProcessPool {
             workers: OnceLock::new(),
             refuses: AtomicBool::new(false),
             has_main: AtomicBool::new(true),
+            kills: AtomicBool::new(false),
         }
     }
 
@@ -312,11 +320,20 @@ impl NativeProcessPool {
         Observer::new(py, observer, filter)
     }
 
-    /// Closes it: what is queued runs, unless it is cancelled. Does not wait.
-    #[pyo3(signature = (cancel, /))]
-    fn _close(&self, py: Python<'_>, cancel: bool) -> PyResult<()> {
+    /// Closes it: "drain" runs what is queued, "cancel" does not, "terminate" asks the workers to end, "kill" ends them. Does not wait.
+    #[pyo3(signature = (how, /))]
+    fn _close(&self, py: Python<'_>, how: &str) -> PyResult<()> {
         let Some(core) = self.core.get() else { return Ok(()) };
-        py.detach(|| core.shutdown(if cancel { Shutdown::Cancel } else { Shutdown::Drain })).or_raise(py)
+        let how = match how {
+            "drain" => Shutdown::Drain,
+            "cancel" => Shutdown::Cancel,
+            "terminate" => Shutdown::Terminate,
+            _ => {
+                self.kills.store(true, Ordering::Release);
+                Shutdown::Kill
+            }
+        };
+        py.detach(|| core.shutdown(how)).or_raise(py)
     }
 
     /// Waits until a closed pool has ended; false at the timeout, and at once to who ends its futures.

@@ -97,8 +97,8 @@ impl<T: Send + 'static> Inner<T> {
         reports.iter().for_each(|report| tracing::error!(target: "coop", "{report}"));
     }
 
-    /// Ends the workers, and waits until they have.
-    fn stop_workers(&self) {
+    /// Asks the workers to end, each when its call is over.
+    pub(super) fn ask_workers(&self) {
         // First: whoever ends then is not started again.
         if let Err(error) = self.host.stop() {
             tracing::debug!(target: "coop", "a process pool's host has gone: {error}");
@@ -107,6 +107,11 @@ impl<T: Send + 'static> Inner<T> {
             stop.store(1, Ordering::Release);
             bell.ring();
         }
+    }
+
+    /// Ends the workers, and waits until they have.
+    fn stop_workers(&self) {
+        self.ask_workers();
         if let Err(error) = self.host.shutdown(None) {
             tracing::error!(target: "coop", "the workers of a process pool were not ended: {error}");
         }
