@@ -133,9 +133,19 @@ concept sized = complete<T> && requires(T t) { t.size; };
 template <class T>
 concept callback = requires(T t) { t.fn, t.arg, t.drop; };
 
+// What a callback is given to keep is freed.
+template <class T>
+void free_given(T given) {
+    if constexpr (std::is_same_v<T, coop_stream *>) coop_stream_free(given);
+    if constexpr (std::is_same_v<T, coop_dag_outcome *>) coop_dag_outcome_free(given);
+}
+
 template <class R, class... A>
 auto nothing(R (*)(A...)) -> R (*)(A...) {
-    return [](A...) -> R { return R(); };
+    return [](A... given) -> R {
+        (free_given(given), ...);
+        return R();
+    };
 }
 
 struct call {
