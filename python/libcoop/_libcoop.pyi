@@ -827,7 +827,8 @@ class ProcessPool:
         """What becomes of the processes of the pool, which is called `name`: an Observer. Raises Invalid, TypeError,
         Closed, Forked, Os."""
     def _close(self, how: Literal["drain", "cancel", "terminate", "kill"], /) -> None:
-        """Closes it: what is queued runs, unless it is cancelled. Does not wait."""
+        """Closes it: "drain" runs what is queued, "cancel" does not, "terminate" asks the workers to end, "kill" ends
+        them. Does not wait."""
     def _join(self, timeout: float | None = None, /) -> bool:
         """Waits until a closed pool has ended; false at the timeout, and at once to who ends its futures."""
 

@@ -45,8 +45,8 @@ def test_every_error_of_the_core_is_an_exception_and_no_other_is() -> None:
         if isinstance(value, type)
         and issubclass(value, libcoop.Error)
         and value is not libcoop.Error
-        # What a redis server says is no error of the core, nor is the end of a process that ran a call.
-        and not issubclass(value, libcoop.RedisError | libcoop.WorkerDied)
+        # What a redis server says is none of the core's, nor the end of a process that ran a call, nor a lock's.
+        and not issubclass(value, libcoop.RedisError | libcoop.WorkerDied | libcoop.LockError)
     }
     assert exceptions == set(NAMES) == set(BUILT_IN)
 
