@@ -147,6 +147,8 @@ fn a_run_cannot_be_waited_for_where_that_would_never_end() {
     *outcome.lock().unwrap() = Some(told.recv_timeout(LONG.unwrap()).unwrap());
     let error = outcome.lock().unwrap().take().unwrap().take::<Error>("joins").unwrap();
     assert_eq!(error, Error::WouldDeadlock("a node cannot wait for its own run"));
+    // The run has the graph, whose function has the place.
+    place.lock().unwrap().take();
 }
 
 #[test]
