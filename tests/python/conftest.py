@@ -16,6 +16,7 @@ import libcoop
 import pytest
 from libcoop import EventLoop, Listener, Mode, Port, PortSet
 from portkit import ROOT, Make, compiled
+from processpoolkit import Gate
 from streamkit import Ends, dial
 
 # What a shell runs in the background is deaf to SIGINT, and so would be the programs that are sent one here.
@@ -46,6 +47,14 @@ def running_loop(loop: libcoop.EventLoop) -> libcoop.EventLoop:
     """A loop on a thread of its own."""
     loop.start()
     return loop
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """A closed one; calls in processes that still wait at it when the test has ended go on."""
+    gate = Gate(tmp_path)
+    yield gate
+    gate.open()
 
 
 Program = Callable[..., subprocess.CompletedProcess[str]]

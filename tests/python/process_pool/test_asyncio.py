@@ -31,13 +31,6 @@ def pool() -> Iterator[ProcessPool]:
         yield pool
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    gate = Gate(tmp_path)
-    yield gate
-    gate.open()
-
-
 async def begun(gate: Gate) -> int:
     return await asyncio.to_thread(gate.begun)
 

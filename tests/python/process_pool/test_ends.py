@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any
 
 import pytest
 from libcoop import Closed, Priority, ProcessPool, WorkerDied
 from processpoolkit import DEADLINE, Gate, eventually, is_gone, pid, until
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    gate = Gate(tmp_path)
-    yield gate
-    gate.open()
 
 
 def assert_is_shut_down(pool: ProcessPool) -> None:

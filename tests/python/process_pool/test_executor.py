@@ -24,13 +24,6 @@ def pool() -> Iterator[ProcessPool]:
         yield pool
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    gate = Gate(tmp_path)
-    yield gate
-    gate.open()
-
-
 # --- submit -----------------------------------------------------------------------------------------------------------
 
 

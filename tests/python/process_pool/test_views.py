@@ -23,13 +23,6 @@ def pool() -> Iterator[ProcessPool]:
         yield pool
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    gate = Gate(tmp_path)
-    yield gate
-    gate.open()
-
-
 def test_the_higher_goes_first(pool: ProcessPool, gate: Gate, tmp_path: Path) -> None:
     held = pool.submit(until, gate.path)
     gate.begun()
