@@ -35,6 +35,7 @@ __all__ = [
     "HANG_UP",
     "READ",
     "WRITE",
+    "AskedTurn",
     "Async",
     "Batch",
     "CallServer",
@@ -77,6 +78,7 @@ __all__ = [
     "Stream",
     "TakenSignals",
     "Timer",
+    "Turn",
     "UdpSocket",
     "Watch",
     "__version__",
@@ -86,6 +88,7 @@ __all__ = [
     "_die_with_parent",
     "_flush_log",
     "_fork_sibling",
+    "_is_watched",
     "_leave_threads",
     "_on_asyncio",
     "_on_thread",
@@ -1402,6 +1405,27 @@ class TakenSignals:
         """They do again what they did before; again is fine."""
 
 @final
+class Turn:
+    """Whose turn it is to run the loop that the services of a host share: one thread's at a time.
+
+    A signal handler that raises while a thread waits finds nothing half done.
+    """
+
+    def __new__(cls) -> Self: ...
+    def ask(self, timeout: float | None = None) -> AskedTurn:
+        """Asks for it, for a `with` statement, which waits at most `timeout` seconds and is told whether it has it."""
+
+@final
+class AskedTurn:
+    """What `Turn.ask` answers: entered once."""
+
+    def forgo(self, *_done: object) -> None:
+        """The turn is not wanted any more: who waits for it goes on without."""
+
+    def __enter__(self) -> bool: ...
+    def __exit__(self, *_error: object) -> None: ...
+
+@final
 class ServiceEnd:
     """How a task tells its end; once it was let go of untold, the run is lost."""
 
@@ -1747,6 +1771,9 @@ def _leave_threads(patience: float) -> bool:
 
 def _on_thread(run: Callable[[ServiceContext], str | None]) -> NativeExecutor:
     """Calls `run(context)` on a thread of its own; a text that it answers is why the run failed."""
+
+def _is_watched(signum: int) -> bool:
+    """Whether a loop watches a signal: a handler of Python's is not called then, and is not to be set."""
 
 def _on_asyncio(begin: Callable[[ServiceContext, ServiceEnd], object]) -> NativeExecutor:
     """Calls `begin(context, end)` for each run."""

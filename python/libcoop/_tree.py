@@ -7,11 +7,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 from libcoop import _libcoop
 from libcoop._errors import Forked, Invalid, WouldDeadlock
+from libcoop._interrupt import Interrupt
 
 _PATIENCE = 5.0
 """Seconds that handlers and callbacks have for the last log records and events of a host that has ended."""
@@ -50,10 +52,8 @@ class Tree:
         """What is made when it is first needed, once, whichever threads need it: the own loop, and the way of logs."""
         self.callbacks: list[_libcoop.Observer] = []
         """Those who call back: they have their time when the host has ended."""
-        self._turn = threading.Condition()
-        """Whose turn it is to run our own loop: one thread's at a time; then another's that waits. Reentrant, for
-        handlers of signals."""
-        self._driven = False
+        self._turn = _libcoop.Turn()
+        """Whose turn it is to run our own loop."""
         self._thread = threading.get_ident()
         self._pid = os.getpid()
 
@@ -64,13 +64,14 @@ class Tree:
                 raise Invalid(f"Executor.ASYNC with a Host {INSTEAD}")
             import asyncio
 
-            made = asyncio.new_event_loop()
-            # Another thread may be here at the same time: the first one's is everybody's.
-            loop = self._made.setdefault("loop", made)
-            if loop is not made:
-                made.close()
-            self.own_loop = True
-            self.loop = loop
+            with Interrupt():
+                made = asyncio.new_event_loop()
+                # Another thread may be here at the same time: the first one's is everybody's.
+                loop = self._made.setdefault("loop", made)
+                if loop is not made:
+                    made.close()
+                self.own_loop = True
+                self.loop = loop
         return self.loop
 
     def check_block(self) -> None:
@@ -103,61 +104,59 @@ class Tree:
         )
 
     def _drive(self, future: Any, timeout: float | None = None) -> Any:
-        """Runs our own loop until the future is done, or waits while another thread does."""
+        """Runs our own loop until the future is done, or waits while another thread does; None after `timeout`."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        future.add_done_callback(self._tell_turn)
-        with self._turn:
-            if not self._turn.wait_for(lambda: future.done() or not self._driven, timeout):
-                return None
-            if future.done():
-                return future.result()
-            self._driven = True
-        try:
-            return self._run_until(future, None if deadline is None else max(0.0, deadline - time.monotonic()))
-        finally:
-            with self._turn:
-                self._driven = False
-                self._turn.notify_all()
+        asked = self._turn.ask(timeout)
+        future.add_done_callback(asked.forgo)
+        with asked as mine:
+            if mine:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                return self._run(self._answer, future, left)
+        return future.result() if future.done() else None
 
-    def _tell_turn(self, _future: Any) -> None:
-        with self._turn:
-            self._turn.notify_all()
-
-    def _run_until(self, future: Any, timeout: float | None) -> Any:
+    async def _answer(self, future: Any, timeout: float | None) -> Any:
+        """What the future is done with; None after `timeout` seconds."""
         import asyncio
 
-        wrapped = asyncio.wrap_future(future, loop=self.loop)
+        wrapped = asyncio.wrap_future(future)
         # After Ctrl-C nobody asks for it.
         wrapped.add_done_callback(_heed)
+        done, _ = await asyncio.wait([wrapped], timeout=timeout)
+        return wrapped.result() if done else None
 
-        async def wait() -> Any:
-            done, _ = await asyncio.wait([wrapped], timeout=timeout)
-            return wrapped.result() if done else None
+    def _run(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
+        """Runs our own loop until a coroutine of ours has ended, or is ended by Ctrl-C. By who has the turn."""
+        with Interrupt() as interrupt:
+            task = self.loop.create_task(function(*args))
+            interrupt.tell(partial(self.loop.call_soon_threadsafe, task.cancel))
+            task.add_done_callback(self._stop)
+            try:
+                # What a handler of another signal has raised may have left the order to stop of a run before.
+                while not task.done():
+                    self.loop.run_forever()
+                return task.result()
+            finally:
+                # After what a handler has raised: it ends when the loop runs next.
+                task.cancel()
 
-        waiting = self.loop.create_task(wait())
-        try:
-            return self.loop.run_until_complete(waiting)
-        finally:
-            # After Ctrl-C: it ends when the loop runs next.
-            waiting.cancel()
+    def _stop(self, _task: Any) -> None:
+        self.loop.stop()
 
     def close(self) -> None:
         """Lets go of the host, which has ended or is ended here, and of a loop of our own."""
         self.native.close()
         self.finish()
-        if running_loop() is None and self._pid == os.getpid():
-            # Who ran it has seen the end, too.
-            with self._turn:
-                self._turn.wait_for(lambda: not self._driven, _PATIENCE)
         # In a forked child the loop is the parent's.
-        if self._pid == os.getpid() and self.own_loop and not self.loop.is_running() and not self.loop.is_closed():
-            loop, self.own_loop = self.loop, False
-            try:
-                _cancel_all(loop)
-                loop.run_until_complete(loop.shutdown_asyncgens())
-                loop.run_until_complete(loop.shutdown_default_executor())
-            finally:
-                loop.close()
+        if not self.own_loop or self._pid != os.getpid() or running_loop() is not None:
+            return
+        # Who ran it has seen the end, too.
+        with self._turn.ask(_PATIENCE) as mine:
+            if mine and not self.loop.is_closed():
+                self.own_loop = False
+                try:
+                    self._run(_end, self.loop)
+                finally:
+                    self.loop.close()
 
     def log_channel(self) -> _libcoop.LogChannel:
         """Where workers send their log records to."""
@@ -201,12 +200,14 @@ def _heed(future: Any) -> None:
         future.exception()
 
 
-def _cancel_all(loop: Any) -> None:
+async def _end(loop: Any) -> None:
     """As `asyncio.run` does at its end: what services have left behind."""
     import asyncio
 
-    left = asyncio.all_tasks(loop)
+    left = asyncio.all_tasks(loop) - {asyncio.current_task()}
     for task in left:
         task.cancel()
     if left:
-        loop.run_until_complete(asyncio.wait(left, timeout=1.0))
+        await asyncio.wait(left, timeout=1.0)
+    await loop.shutdown_asyncgens()
+    await loop.shutdown_default_executor()

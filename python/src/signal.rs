@@ -1,6 +1,6 @@
 //! `EventLoop.signal` and `libcoop.Signal`.
 
-use coop_core::event_loop::{SignalId, WeakHandle};
+use coop_core::event_loop::{SignalId, WeakHandle, signal};
 use pyo3::{prelude::*, types::PyTuple};
 
 use crate::{
@@ -33,6 +33,13 @@ impl EventLoop {
         let id = self.handle.signal(signum, place(py, priority, cpus)?, told).or_raise(py)?;
         Ok(Signal { handle: self.handle.downgrade(), id, signum })
     }
+}
+
+/// Whether a loop watches a signal: a handler of Python's is not called then, and is not to be set.
+#[pyfunction]
+#[pyo3(name = "_is_watched")]
+pub(crate) fn is_watched(signum: i32) -> bool {
+    signal::is_watched(signum)
 }
 
 /// A watcher of a signal, as `EventLoop.signal` returns it. Letting go of it does not cancel it.

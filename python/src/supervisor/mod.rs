@@ -5,7 +5,7 @@
 //! * Whatever waits can be ended by Ctrl-C, and wakes up for nothing else (`wait::until`).
 //!
 //! `host.rs` and `supervisor.rs` the owner of a tree and the verbs, `answer.rs` how they are waited for; `options.rs` what is said of services;
-//! `thread.rs`, `asyncio.rs` and `process.rs` what runs them, `stacks.rs` where one hangs; `attendant.rs` the attendant, `context.rs` what a run knows of itself; `fork.rs` how a
+//! `thread.rs`, `asyncio.rs` and `process.rs` what runs them, `turn.rs` whose thread runs their loop, `stacks.rs` where one hangs; `attendant.rs` the attendant, `context.rs` what a run knows of itself; `fork.rs` how a
 //! worker is made, `worker.rs` its run; `event.rs` what observers are told, `observer.rs` who waits for that, `logs.rs` the way of workers' log records.
 
 mod answer;
@@ -23,6 +23,7 @@ mod stacks;
 #[allow(clippy::module_inception, reason = "the verbs are a supervisor's")]
 mod supervisor;
 mod thread;
+mod turn;
 pub(crate) mod worker;
 
 pub(crate) use self::{
@@ -36,4 +37,5 @@ pub(crate) use self::{
     process::{NativeCommand, NativeZygote},
     supervisor::NativeSupervisor,
     thread::on_thread,
+    turn::{AskedTurn, Turn},
 };

@@ -148,6 +148,14 @@ impl Drop for Subscription {
     }
 }
 
+/// Whether this process watches a signal.
+pub(super) fn is_watched(signum: i32) -> bool {
+    let line = usize::try_from(signum).ok().and_then(|signum| TABLE.get(signum));
+    line.is_some_and(|line| {
+        line.owner.load(Ordering::Acquire) == fork::process_number() && line.watchers.load(Ordering::Relaxed) > 0
+    })
+}
+
 /// The signals that may be watched.
 fn allowed(signum: i32) -> Result<()> {
     let last = libc::SIGRTMAX();

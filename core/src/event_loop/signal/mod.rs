@@ -37,6 +37,12 @@ pub struct SignalId(pub u64);
 
 pub(super) const KIND: &str = "signal";
 
+/// Whether some loop of this process watches a signal: then what the program says of it otherwise is not to be changed.
+#[must_use]
+pub fn is_watched(signum: i32) -> bool {
+    disposition::is_watched(signum)
+}
+
 impl Handle {
     /// Calls `f` with the signal and how many of it have come, whenever the process gets it.
     ///
