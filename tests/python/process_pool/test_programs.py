@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from conftest import Program
 from libcoop import ProcessPool
+from processkit import until_asleep
 from processpoolkit import DEADLINE, eventually, nested
 
 
@@ -155,6 +156,8 @@ def test_ctrl_c_ends_a_wait_and_the_program(tmp_path: Path) -> None:
         try:
             assert child.stdout is not None
             assert child.stdout.readline() == "begun\n"
+            # The worker may be in its call before the program waits for that.
+            until_asleep(child.pid)
             child.send_signal(signal.SIGINT)
             assert child.stdout.read() == "interrupted\n"
             assert child.wait(DEADLINE) == 0
