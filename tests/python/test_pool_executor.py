@@ -296,8 +296,11 @@ def test_a_raised_exception_keeps_nothing_alive(pool: Pool) -> None:
     with contextlib.suppress(LookupError):
         future.result(DEADLINE)
     del future
-    gc.collect()
-    assert gone() is None
+    end = time.monotonic() + DEADLINE
+    # The worker that has ended the future may be about to let go of what its call has raised.
+    while gone() is not None:
+        assert time.monotonic() < end
+        gc.collect()
 
 
 @pytest.mark.parametrize("end", [Future.cancel, partial(Future.set_result, result=1)])
