@@ -57,6 +57,8 @@ def crash(ctx: Context, how: str) -> None:
     if how == "fault":
         ctypes.string_at(0)
     if how == "hang":
+        # Only now is it to beat.
+        ctx.ready()
         threading.Event().wait()
 
 

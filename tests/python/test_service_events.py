@@ -123,7 +123,7 @@ def test_a_process_that_crashes_is_explained(how: str, kind: str, words: str) ->
 def test_a_missed_watchdog_has_the_stacks_of_all_threads() -> None:
     with Host(intensity=None) as host:
         observer = host.events("root/a")
-        host.add("a", eventkit.crash, "hang", watchdog=0.2, output="null")
+        host.add("a", eventkit.crash, "hang", ready="notify", watchdog=0.2, output="null")
         host.start()
         event = ended(observer)
         assert event.because == Because.WATCHDOG
@@ -140,11 +140,13 @@ def test_a_missed_watchdog_in_this_process_has_the_stacks_too(
     free, logged = threading.Event(), threading.Event()
 
     def stands_here(ctx: Context) -> None:
+        ctx.ready()
         if ctx.run == 1:
             free.wait(LONG)
         ctx.stopping.wait()
 
     async def hogs_its_loop(ctx: Context) -> None:
+        ctx.ready()
         if ctx.run == 1:
             free.wait(LONG)
         await ctx.stopping
@@ -160,7 +162,8 @@ def test_a_missed_watchdog_in_this_process_has_the_stacks_too(
         with Host(intensity=None) as host:
             observer = host.events("root/a", kinds=EventKind.ENDED)
             entry: Any = stands_here if executor == Executor.THREAD else hogs_its_loop
-            host.add("a", entry, executor=executor, watchdog=0.2)
+            # It has so long to get where it hangs.
+            host.add("a", entry, executor=executor, ready="notify", watchdog=2.0)
 
             def frees() -> None:
                 # It is told while it hangs, not after it.
