@@ -190,7 +190,8 @@ def test_a_service_that_looks_out_and_goes_on_is_cancelled_at_its_deadline() -> 
 
     async def test() -> None:
         async with Host() as host:
-            await host.add("late", late, executor=ASYNC, shutdown=0.05)
+            # It has so long to hear that it was asked.
+            await host.add("late", late, executor=ASYNC, shutdown=2.0)
             await host.start()
             await asyncio.sleep(0)
             await host.terminate_child("late")

@@ -89,7 +89,7 @@ def test_sup_stop_infinity() -> None:
         host.start()
         with pytest.raises(libcoop.Timeout):
             host.shutdown(0.1)
-        assert child(host, "slow").state == ChildState.STOPPING
+        until(lambda: child(host, "slow").state == ChildState.STOPPING)
         free.set()
 
 
