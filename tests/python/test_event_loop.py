@@ -100,9 +100,11 @@ def test_what_cannot_be_called_is_refused(loop: EventLoop, call: str) -> None:
 def test_once_waits_for_one_turn_and_nowait_does_not(loop: EventLoop) -> None:
     ran: list[int] = []
     loop.run(RunMode.NOWAIT)
-    loop.call_later(0.5, ran.append, 1)
+    late = loop.call_later(60, ran.append, 0)
     loop.run(RunMode.NOWAIT)
     assert ran == []
+    late.cancel()
+    loop.call_later(0.05, ran.append, 1)
     loop.run(RunMode.ONCE)
     assert ran == [1]
 

@@ -248,9 +248,18 @@ def test_slow_callbacks_are_reported(running_loop: EventLoop, caplog: pytest.Log
     running_loop.set_slow_hook(None)
     lags: queue.SimpleQueue[float] = queue.SimpleQueue()
     running_loop.set_lag_hook(0.01, lags.put)
+    begun, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        go.wait(DEADLINE)
+
+    running_loop.post(hold)
+    assert begun.wait(DEADLINE)
+    # Both are due when its next turn begins.
     running_loop.call_later(0, time.sleep, 0.02)
     running_loop.call_later(0, bool)
-    running_loop.post(time.sleep, 0.02)
+    go.set()
     assert lags.get(timeout=DEADLINE) >= 0.01
     running_loop.set_lag_hook(None)
     with pytest.raises(ValueError, match="0"):
