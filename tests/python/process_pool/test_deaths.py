@@ -187,8 +187,8 @@ def test_a_deadline_ends_a_call_while_a_callback_takes_its_time(pool: ProcessPoo
         try:
             pool.submit(abs, -1).add_done_callback(wait)
             assert called.wait(DEADLINE)
-            late = pool.at(deadline=deadline).submit(until, gate.path)
             before = pool.stats().finished
+            late = pool.at(deadline=deadline).submit(until, gate.path)
             eventually(lambda before=before: pool.stats().finished > before)
             worker = gate.who()
             assert worker is None or is_gone(worker)
