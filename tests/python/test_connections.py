@@ -40,10 +40,11 @@ def test_connect_by_name_and_address(running_loop: EventLoop) -> None:
 
 
 def test_connect_to_nobody(running_loop: EventLoop, tmp_path: Path) -> None:
-    with running_loop.listen("127.0.0.1", 0) as listener:
-        assert isinstance(listener.local_address, tuple)
-        port = listener.local_address[1]
-    refused = running_loop.connect("127.0.0.1", port).exception(DEADLINE)
+    with socket.socket() as holder:
+        # Nobody listens there, and nobody else is given the port.
+        holder.bind(("127.0.0.1", 0))
+        port = holder.getsockname()[1]
+        refused = running_loop.connect("127.0.0.1", port).exception(DEADLINE)
     assert isinstance(refused, libcoop.Os)
     assert refused.errno == errno.ECONNREFUSED
     assert f"127.0.0.1:{port}" in str(refused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -218,8 +219,12 @@ def test_a_preload_that_cannot_be_imported_is_named(tmp_path: Path, monkeypatch:
         ("no_such_module", "error: preload 'no_such_module': ModuleNotFoundError: No module named 'no_such_module'"),
     ]:
         with zygotekit.zygote(wanted, stderr=subprocess.PIPE) as zygote:
-            workers = [zygote.ask(workerkit.look) for _ in range(3)]
-            assert workers[0].hello() == text
+            worker = zygote.ask(workerkit.look)
+            # It may have ended with that one.
+            with contextlib.suppress(BrokenPipeError):
+                for _ in range(2):
+                    zygote.ask(workerkit.look)
+            assert worker.hello() == text
             # Another may find it mended.
             assert zygote.process.wait(zygotekit.DEADLINE) == 1
 
