@@ -14,7 +14,7 @@ WAITS = {
     "PortSet.start": (
         "go = threading.Event()\nclass Slow:\n    def on_start(self, ctx):\n        go.wait(30)\n"
         "ports = PortSet([Port('port', Slow)])\n"
-        "threading.Thread(target=lambda: (time.sleep(3), go.set()), daemon=True).start()",
+        "threading.Thread(target=lambda: (time.sleep(5), go.set()), daemon=True).start()",
         "ports.start()",
     ),
     "PortSet.join": ("ports = PortSet([Port('port', Run)]); ports.start()", "ports.join()"),
