@@ -9,8 +9,8 @@ import time
 def until_asleep(pid: int) -> None:
     """Waits until the main thread of a process has slept for a while in one piece: it is in the wait of its program.
 
-    A thread that sleeps because another has the interpreter wakes up every 5 ms, to ask for it. After a second any sleep
-    will do: what the program waits in may wake up itself.
+    A thread that sleeps because another has the interpreter wakes up every 5 ms, to ask for it. After a second any
+    sleep will do: what the program waits in may wake up itself.
     """
     before, now, end = None, ("", ""), time.monotonic() + 1
     while not now[0].startswith("S") or (before != now and time.monotonic() < end):
