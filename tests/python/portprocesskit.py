@@ -31,7 +31,14 @@ class Counts(Handler):
 
 
 class Blocks(Handler):
+    """Says so before it does."""
+
+    def __init__(self, told: Any = None) -> None:
+        self.told = told
+
     def on_message(self, ctx: PortContext, sender: str, obj: Any) -> None:
+        if self.told is not None:
+            self.told.put("blocks")
         time.sleep(obj)
 
     def on_batch(self, ctx: PortContext, batch: Batch) -> None:

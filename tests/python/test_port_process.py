@@ -99,9 +99,11 @@ def test_what_was_saved_and_counted_outlives_the_process(make: Any, peer: socket
         new, run, count = ask(peer, address, LONG)
         assert (new != pid, run, count) == (True, restarts + 1, restarts + 1)
         pid = new
-    # What was sent may be counted a moment later, by a process that is killed before.
+    # A restart may be counted a moment after the next process has begun to serve. What was sent may be, too, and by a
+    # process that is killed before.
+    until(lambda: ports.stats()["port"].restarts == 3)
     stats = ports.stats()["port"]
-    assert (stats.received, stats.restarts, stats.errors) == (4, 3, 0)
+    assert (stats.received, stats.errors) == (4, 0)
 
 
 def test_the_process_is_ended_at_any_moment_and_the_socket_stays(make: Any, peer: socket.socket) -> None:
@@ -145,12 +147,12 @@ def test_the_process_is_ended_at_any_moment_and_the_socket_stays(make: Any, peer
             one.settimeout(5.0)
             deadline = time.monotonic() + LONG
             answer: list[bytes] = []
-            while not answer or int(answer[2]) < answered[name]:
-                assert time.monotonic() < deadline, "nobody answers"
+            # It was killed, and started again. An answer that came late may still be of the first run.
+            while not answer or int(answer[2]) < answered[name] or int(answer[1]) == 1:
+                assert time.monotonic() < deadline, f"the last answer is {answer}"
                 one.send(b"x")
                 with contextlib.suppress(TimeoutError):  # what was in hand at the last kill
                     answer = one.recv(100).split()
-            assert int(answer[1]) > 1, "it was killed, and started again"
     finally:
         over.set()
         for one in peers.values():
@@ -182,12 +184,16 @@ def test_a_handler_that_raises_now_and_then_loses_only_that(make: Any, peer: soc
 
 
 def test_a_handler_that_blocks_is_not_replaced_and_loses_nothing(make: Any, peer: socket.socket) -> None:
-    ports = make(Port("port", Blocks), Port("other", Echo), liveness=2.0)
+    told = Told()
+    ports = make(Port("port", Blocks, (told,)), Port("other", Echo), liveness=2.0)
     ports.send("port", 4.0)
+    assert told.get(LONG) == "blocks"
     for number in range(100):
         peer.sendto(number.to_bytes(1), ports.addresses["port"])
-    peer.sendto(b"other", ports.addresses["other"])
-    assert peer.recv(10) == b"other"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as another:
+        another.settimeout(LONG)
+        another.sendto(b"other", ports.addresses["other"])
+        assert another.recv(10) == b"other"
     assert [peer.recv(10) for _ in range(100)] == [number.to_bytes(1) for number in range(100)]
     assert ports.stats()["port"].restarts == 0
 
@@ -266,11 +272,14 @@ def test_what_is_sent_while_a_port_is_restarted_arrives(make: Any, peer: socket.
     os.kill(int(peer.recv(10)), signal.SIGKILL)
     for number in range(100):
         ports.send("port", number)
-    heard = [told.get(LONG) for _ in range(101)]
+    heard: list[Any] = []
+    while not heard or heard[-1][-1] != 99:
+        heard.append(told.get(LONG))
+    assert ("start", "port") in heard
     # At most one was in hand.
     numbers = [obj for what, *_, obj in heard if what == "message"]
-    assert ("start", "port") in heard
-    assert numbers == list(range(100))[-len(numbers) :] or len(numbers) >= 99
+    assert len(numbers) >= 99
+    assert numbers == sorted(numbers)
 
 
 def test_a_handler_stops_its_whole_set(make: Any) -> None:
