@@ -88,7 +88,7 @@ def test_messages_to_and_from_a_native_handler_are_bytes(library: str, make: Mak
         run_in(ports, "python", lambda ctx: ctx.send("native", "text"))
     with pytest.raises(ValueError, match='no port "nowhere"'):
         ports.send("nowhere", b"")
-    ports.stop()
+    ports.stop(DEADLINE)
     assert ports.stats()["native"].messages == 5
     assert ports.stats()["native"].errors == 0
 

@@ -18,7 +18,7 @@ def test_echo(make: Make, peer: socket.socket, size: int) -> None:
     data = bytes(number % 251 for number in range(size))
     peer.sendto(data, ports.addresses["echo"])
     assert peer.recvfrom(1 << 16) == (data, ports.addresses["echo"])
-    ports.stop()
+    ports.stop(DEADLINE)
     stats = ports.stats()["echo"]
     assert (stats.received, stats.received_bytes, stats.sent, stats.sent_bytes) == (1, size, 1, size)
     assert (stats.dropped, stats.truncated, stats.errors, stats.send_dropped) == (0, 0, 0, 0)
