@@ -36,7 +36,8 @@ def test_looking_for_a_message_leaves_nothing_behind(client: Redis[Any]) -> None
         before = descriptors()
         for _ in range(100):
             assert messages.get_message() is None
-        assert descriptors() == before
+        # What a test before this one has let go of may be closed meanwhile.
+        assert descriptors() <= before
 
 
 def test_a_message_is_not_lost_with_who_waits_for_it(client: Redis[Any]) -> None:
