@@ -30,6 +30,7 @@ settings.load_profile("wynd")
 WAIT = 120.0  # seconds: far more than anything takes
 LOOPBACK = "127.0.0.1"
 PROGRAM = ("-m", "libcoop.wynd")
+PATIENT = (str(Path(__file__).with_name("patient.py")),)
 MODES = ["SINGLE", "THREAD", "PROCESS"]
 KEY = 4321
 CONTROL, UPLOAD, DOWNLOAD = range(3)
@@ -59,12 +60,6 @@ class Lines:
         """Once the process has ended."""
         self._thread.join(WAIT)
         self._stream.close()
-
-    def ended_without(self, pattern: str) -> bool:
-        """Waits for the first line that matches, or the end; whether it was the end."""
-        with self._more:
-            self._more.wait_for(lambda: self._ended or any(re.search(pattern, line) for line in self.lines), WAIT)
-            return not any(re.search(pattern, line) for line in self.lines)
 
     def wait_for(self, pattern: str) -> re.Match[str]:
         """The first line that matches, now or later."""
@@ -289,9 +284,9 @@ class HandMade:
 
 
 def _free_range(size: int) -> str:
-    """A range of ports that nobody has now."""
+    """A range of ports that nobody has now, none of which the system gives away by itself."""
     for _ in range(100):
-        first = random.randrange(20_000, 60_000)
+        first = random.randrange(10_000, 32_000)
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(first, first + size):
@@ -360,9 +355,9 @@ def serve(started: list[Wynd], tmp_path: Path) -> Callable[..., Server]:
 
 @pytest.fixture
 def run(started: list[Wynd], tmp_path: Path) -> Callable[..., Wynd]:
-    """run(*arguments, program=...): any other process; it is not waited for."""
+    """run(*arguments, program=...): any other process; it is not waited for. A client is patient."""
 
-    def start(*arguments: str, program: tuple[str, ...] = PROGRAM) -> Wynd:
+    def start(*arguments: str, program: tuple[str, ...] = PATIENT) -> Wynd:
         wynd = Wynd(tmp_path / f"run-{len(started)}.json", arguments, program)
         started.append(wynd)
         return wynd

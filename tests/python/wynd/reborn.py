@@ -16,7 +16,7 @@ from typing import Any
 
 from libcoop import Mode, Port
 from libcoop._ports import Handler, resolve
-from libcoop.wynd import client, mailbox, server
+from libcoop.wynd import client, joining, mailbox, server
 from libcoop.wynd.__main__ import main
 
 
@@ -115,6 +115,7 @@ def port_of(chance: float) -> Any:
 
 
 if __name__ == "__main__":
+    joining.TRIES = 60  # as patient.py
     mailbox._boxes = Forgetful()
     for module in (client, server):
         vars(module)["port_of"] = port_of(float(sys.argv[1]))
