@@ -12,7 +12,7 @@ from libcoop.wynd.config import Parallel
 
 
 def test_demo_prints_a_column_for_each_mode() -> None:
-    command = [sys.executable, "-m", "libcoop.wynd.demo", "--seconds", "0.5"]
+    command = [sys.executable, "-m", "libcoop.wynd.demo", "--seconds", "1.2"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert re.search(r"mode of both sides .*SINGLE .*THREAD .*PROCESS", ended.stdout)

@@ -107,7 +107,7 @@ def test_matplotlib_is_loaded_only_to_plot() -> None:
 
 def test_plain_lines_while_a_test_runs(serve: Callable[..., Any], run: Callable[..., Any]) -> None:
     server = serve()
-    client = run(server.target, "--bwdown", "--duration", "1.6", "--ack-time", "30000")
+    client = run(server.target, "--bwdown", "--duration", "2.5", "--ack-time", "30000")
     assert client.wait() == 0
     client.out.wait_for(r"^Download, \d+\.\d s: \d+\.\d\d Mbps, \d+ packets/s, \d+\.\d\d % lost$")
     assert server.interrupt() == 0

@@ -17,7 +17,7 @@ from libcoop.wynd.packet import MAX_SEQUENCE
 
 REBORN = str(Path(__file__).with_name("reborn.py"))
 # A download's result is told until it is acknowledged, for at most --ack-time.
-QUICK = ("--duration", "0.5", "--ack-time", "30000", "--adjustment-delay", "200", "--flow-control-rate", "4")
+QUICK = ("--duration", "1.2", "--ack-time", "30000", "--adjustment-delay", "200", "--flow-control-rate", "4")
 
 
 @pytest.mark.parametrize("chance", ["0", "0.05"])
@@ -34,7 +34,7 @@ def test_tests_end_with_a_result(serve: Callable[..., Any], run: Callable[..., A
         assert test["result"]["packet_count"] > 0
         assert test["result"]["bytes_received"] == test["result"]["packet_count"] * 938
         assert test["result"]["packet_count"] <= test["sent"]["packets_sent"]
-        assert round(test["result"]["duration"], 3) >= 0.5
+        assert round(test["result"]["duration"], 3) >= 1.2
     assert [test["result"] for test in server.report["tests"]] == [up["result"], down["result"]]
     assert server.report["clients"] == 1
 
@@ -70,7 +70,7 @@ def test_events_come_over_the_socket_in_order(monkeypatch: pytest.MonkeyPatch) -
     loop.run()
     remote.put(Event(3000, "there", What.ALIVE))  # what waited goes too
     remote.flush(1.0)
-    while came[-1].client < 3000:  # drain() is called when nobody puts any more
+    while not came or came[-1].client < 3000:  # drain() is called when nobody puts any more
         mailbox.drain()
         remote.flush(0.0)
     assert [event.client for event in came if event.port == "there"] == list(range(3001))
