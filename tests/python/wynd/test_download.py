@@ -13,7 +13,7 @@ from libcoop.wynd.packet import Bwdown, Kind, Packet, Reason, ResultAck, encode,
 CONTROL, UPLOAD, DOWNLOAD = range(3)
 CHANNEL = 88_888
 # A download's result is told until it is acknowledged, for at most --ack-time.
-QUICK = ("--duration", "0.5", "--ack-time", "30000")
+QUICK = ("--duration", "1.2", "--ack-time", "30000")
 RESULT: dict[str, Any] = {
     "bytes_received": 900,
     "bandwidth_bps": 7200.0,
@@ -83,7 +83,8 @@ def test_a_download_by_hand(serve: Callable[..., Any], peer: Callable[..., Any],
     # A client that falls silent is not sent to for ever; one that is heard of again is.
     server.err.wait_for(r"download test of 60")
     deadline = time.monotonic() + 60
-    while select.select([client.socks[DOWNLOAD]], [], [], 0.5)[0]:
+    # Longer than the server goes on without a word: in less it may only not have run.
+    while select.select([client.socks[DOWNLOAD]], [], [], 3.0)[0]:
         client.socks[DOWNLOAD].recv(2048)
         assert time.monotonic() < deadline
     client.heartbeat(DOWNLOAD)
