@@ -20,7 +20,7 @@ from libcoop.wynd.packet import CONNECT, Reason
 
 RAISING = (str(Path(__file__).with_name("raising.py")),)
 # A download's result is told until it is acknowledged, for at most --ack-time.
-TEST = ("--bwup", "--bwdown", "--duration", "0.8", "--ack-time", "30000", "--adjustment-delay", "200")
+TEST = ("--bwup", "--bwdown", "--duration", "1.2", "--ack-time", "30000", "--adjustment-delay", "200")
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def test_ports_that_run_out(
     server = serve("--port-parallelability", mode, "--port-ranges", free_range(5), "--test-verbose")
     first = run(server.target, "--heartbeat-rate", "20", "--port-parallelability", mode)
     first.out.wait_for(r"^Latency UPLOAD")
-    second = run(server.target, "--bwup")
+    second = run(server.target, "--bwup", program=("-m", "libcoop.wynd"))
     server.err.wait_for(r"refused: no free port in ")
     assert second.wait() == 1
     assert "no answer from" in second.err.lines[0]
@@ -125,7 +125,7 @@ def test_ports_that_run_out(
 def test_a_side_that_stands_still(serve: Callable[..., Any], run: Callable[..., Any], mode: str, stopped: str) -> None:
     server = serve("--port-parallelability", mode, "--test-verbose")
     client = run(server.target, *TEST, "--port-parallelability", mode)
-    server.err.wait_for(r"client 1: upload test of 0.8")
+    server.err.wait_for(r"client 1: upload test of 1.2")
     side = server if stopped == "server" else client
     side.process.send_signal(signal.SIGSTOP)
     time.sleep(0.4)
@@ -134,9 +134,13 @@ def test_a_side_that_stands_still(serve: Callable[..., Any], run: Callable[..., 
 
 
 @pytest.mark.parametrize("mode", ["PROCESS"])
-def test_a_server_that_is_replaced(serve: Callable[..., Any], run: Callable[..., Any], mode: str) -> None:
+def test_a_server_that_is_replaced(
+    serve: Callable[..., Any], run: Callable[..., Any], free_range: Callable[[int], str], mode: str
+) -> None:
     """The client of the old one ends with a word; the new one serves others at the same address."""
-    server = serve("--port-parallelability", mode, "--test-verbose")
+    # Not one that the system may give to somebody else meanwhile.
+    port = free_range(1).split("-")[0]
+    server = serve("--server", f"127.0.0.1:{port}", "--port-parallelability", mode, "--test-verbose")
     client = run(server.target, "--bwup", "--duration", "60", "--client-timeout", "3", "--port-parallelability", mode)
     server.err.wait_for(r"client 1: upload test of 60")
     server.kill()
