@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import re
 import select
@@ -24,7 +25,9 @@ import pytest
 from hypothesis import settings
 from libcoop.wynd.packet import CONNECT, Bwup, Kind, Packet, Reason, encode, encode_answer, parse, parse_answer
 
-settings.register_profile("wynd", deadline=None)
+# The same cases in each run: what fails fails again. `make soak` looks for others, this many per test.
+MORE = int(os.environ.get("COOP_EXAMPLES", 0))
+settings.register_profile("wynd", deadline=None, derandomize=not MORE, max_examples=MORE or 100)
 settings.load_profile("wynd")
 
 WAIT = 120.0  # seconds: far more than anything takes
