@@ -361,9 +361,13 @@ impl Executor for Held {
             self.reins.batons[self.index].reset();
         }
         let hears = life.clone();
-        let run = inner.start(Start { reporter: Reporter::new(move |report| hears.hear(report)), ..start })?;
-        *lock(&life.run) = Some(run);
+        // Counted before the worker can be heard of: what has been served by a restarted one is of a restart that is told.
         self.runs.fetch_add(1, Ordering::Relaxed);
+        let started = inner.start(Start { reporter: Reporter::new(move |report| hears.hear(report)), ..start });
+        let run = started.inspect_err(|_| {
+            self.runs.fetch_sub(1, Ordering::Relaxed);
+        })?;
+        *lock(&life.run) = Some(run);
         self.reins.begin(&event_loop, life.clone());
         Ok(Box::new(Rein { life, reins: self.reins.clone(), is_apart: false }))
     }
