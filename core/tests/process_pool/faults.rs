@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use super::{
     Case,
     functions::OK,
-    world::{LONG, Pool, eventually, is_gone, options, signal},
+    world::{Gate, LONG, Pool, eventually, is_gone, options, signal},
 };
 
 pub(crate) const CASES: &[Case] = &[
@@ -196,12 +196,14 @@ fn killed_on_request() {
 
 fn terminated() {
     let pool = Pool::new(Options { shutdown: LONG, ..options(1) });
-    let running = pool.submit(&[b"sleep", b"300"]);
+    let gate = Gate::new("terminated");
+    let running = pool.submit(&[b"until", &gate.bytes()]);
     pool.wait_running(running);
     let queued = pool.submit(&[b"pid"]);
     pool.pool.shutdown(Shutdown::Terminate).unwrap();
     assert!(matches!(pool.try_submit(&[b"pid"]), Err(Error::Closed(_))));
     assert!(matches!(pool.outcome(queued), Outcome::Cancelled));
+    gate.open();
     assert!(matches!(pool.outcome(running), Outcome::Done { .. }));
     pool.end();
 }
@@ -267,8 +269,9 @@ fn is_own_or_scribble(result: &Payload, number: u32, fill: u8) -> bool {
 fn garbage() {
     for (fill, ends) in [(&b"255"[..], &b"ends"[..]), (b"0", b"ends"), (b"170", b"goes on")] {
         let pool = Pool::new(options(2));
-        let sleeping = pool.submit(&[b"sleep", b"300"]);
-        pool.wait_running(sleeping);
+        let gate = Gate::new("garbage");
+        let waiting = pool.submit(&[b"until", &gate.bytes()]);
+        pool.wait_running(waiting);
         // None of their bytes is one that is written over them.
         let numbers = (0..50_u32).map(|number| 0x0101_0101 + number);
         let queued: Vec<u64> = numbers.clone().map(|number| pool.submit(&[b"echo", &number.to_ne_bytes()])).collect();
@@ -276,7 +279,8 @@ fn garbage() {
         let options = CallOptions { deadline: Some(Duration::from_secs(5)), ..CallOptions::default() };
         let scribble = pool.submit_with(&[b"scribble", fill, ends], &options);
         let _ = pool.outcome(scribble);
-        let _ = pool.outcome(sleeping);
+        gate.open();
+        let _ = pool.outcome(waiting);
         for (number, call) in numbers.zip(queued) {
             if let Outcome::Done { result, .. } = pool.outcome(call) {
                 assert!(is_own_or_scribble(&result, number, filled), "{number}: {result:?}");

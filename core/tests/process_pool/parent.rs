@@ -16,7 +16,7 @@ use super::{
     Case,
     cases::in_role,
     memories::memories_of,
-    world::{MEMORY, Pool, eventually, is_gone, options, signal},
+    world::{Gate, MEMORY, Pool, eventually, is_gone, options, signal},
 };
 
 pub(crate) const CASES: &[Case] = &[
@@ -36,7 +36,7 @@ fn parent() -> ExitCode {
     pool.result(calls[1]);
     pool.result(calls[2]);
     let _ = pool.result(pool.submit(&[b"sum", &vec![1; 200_000]]));
-    eventually("all are there", || pool.pool.pids().unwrap().len() == 3);
+    eventually("the others are idle", || pool.pool.stats().unwrap().idle == 2 && pool.pool.pids().unwrap().len() == 3);
     let pids: Vec<String> = pool.pool.pids().unwrap().iter().map(|(_, pid)| pid.to_string()).collect();
     let _ = writeln!(io::stdout(), "{}", pids.join(" "));
     pool.result(calls[0]);
@@ -59,7 +59,8 @@ fn parent_killed() {
 
 fn forked() {
     let pool = Pool::new(options(1));
-    let call = pool.submit(&[b"sleep", b"300"]);
+    let gate = Gate::new("forked");
+    let call = pool.submit(&[b"until", &gate.bytes()]);
     pool.wait_running(call);
     let is_forked = |result: Result<(), Error>| result == Err(Error::Forked("process pool"));
     let id = pool.id(call);
@@ -80,6 +81,7 @@ fn forked() {
             assert_eq!(status, 0, "the child was refused nothing");
         }
     }
+    gate.open();
     pool.result(call);
     pool.text(&[b"pid"]);
     pool.end();
