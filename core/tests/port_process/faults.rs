@@ -204,7 +204,8 @@ fn ignores() {
     hangs.send(b"hang");
     eventually("it hangs", || stats(&set, "HANGS").received == 2);
     let observer = set.observe(Filter::kinds([Kind::Ended]), &ObserverOptions::default()).unwrap();
-    set.stop(Some(Duration::from_millis(200))).unwrap();
+    // Long enough for the others, which end when they are asked.
+    set.stop(Some(Duration::from_secs(5))).unwrap();
     let mut ends: Vec<_> = observer
         .iter()
         .filter_map(|item| match item {
