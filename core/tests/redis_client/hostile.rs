@@ -228,12 +228,13 @@ fn one_that_owes_replies_for_too_long_is_given_up() {
         read_to_end(stream);
     });
     let (hostile, event_loop) = (Hostile::new(vec![Box::new(read_to_end), second]), start_loop());
-    let options = Options { stalled_after: Some(50 * MS), patience: LONG, ..hostile.options() };
+    // Long enough for it to be seen that they are in flight, and for the second connection's reply.
+    let options = Options { stalled_after: Some(2000 * MS), patience: LONG, ..hostile.options() };
     let redis = Client::new(&event_loop, options).unwrap();
     let (late, mut behind) = (redis.command(&["PING"]), redis.command(&["PING"]));
     wait_for("both are in flight", || redis.stats().unwrap().in_flight == 2);
     drop(late);
-    failed(&behind.wait(LONG), "it owes a reply and has said nothing for 50ms");
+    failed(&behind.wait(LONG), "it owes a reply and has said nothing for 2s");
     assert_eq!(redis.command(&["PING"]).wait(LONG), Ok(status("SECOND")));
     redis.close().unwrap();
 }
