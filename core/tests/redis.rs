@@ -14,6 +14,13 @@ use redis::{AsyncConnectionConfig, RedisConnectionInfo, aio::MultiplexedConnecti
 
 const LONG: Option<Duration> = Some(Duration::from_secs(60));
 
+/// A port that nobody listens at now, nor is given by the system to whoever connects or listens meanwhile: those begin at 32768.
+fn free_port() -> u16 {
+    let mut ports = (0..12_000).map(|number| u16::try_from(20_000 + (std::process::id() + number) % 12_000).unwrap());
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(is_free).unwrap()
+}
+
 /// A server of its own on a free port, that writes nothing anywhere.
 struct Server {
     process: Child,
@@ -22,7 +29,7 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let process = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"])
             .current_dir(std::env::temp_dir())
