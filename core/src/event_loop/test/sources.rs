@@ -70,7 +70,8 @@ fn a_repeating_timer_counts_what_it_missed_and_does_not_drift() {
                 // The first call: the times that pass meanwhile are one call.
                 std::thread::sleep(23 * MS);
             }
-            if total >= 10 {
+            // Not in the first one, which a busy machine may have come to late.
+            if total >= 10 && total > expirations {
                 handle.stop().unwrap();
             }
         })
