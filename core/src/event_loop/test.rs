@@ -217,11 +217,14 @@ fn an_idle_loop_makes_no_wake_up_in_10_seconds() {
         let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap().to_owned();
         line.split_whitespace().last().unwrap().parse::<u64>().unwrap()
     };
-    // Let it go to sleep after the post.
-    while !std::fs::read_to_string(&status).unwrap().contains("State:\tS") {
-        std::thread::sleep(MS);
-    }
-    let before = switches();
+    // Let it go to sleep after the post: asleep at two looks, and not up in between.
+    let before = loop {
+        let before = switches();
+        std::thread::sleep(50 * MS);
+        if std::fs::read_to_string(&status).unwrap().contains("State:\tS") && switches() == before {
+            break before;
+        }
+    };
     std::thread::sleep(Duration::from_secs(10));
     assert_eq!(switches(), before, "an idle loop woke up");
 }
