@@ -40,6 +40,15 @@ pub(super) fn with_plain(event_loop: &Handle) -> (Stream, TcpStream) {
     (on(event_loop, async move { listener.accept().await }).unwrap(), plain)
 }
 
+/// An address at which nobody listens, nor anybody else begins to, as long as the socket is there that has it.
+pub(super) fn refusing() -> (Socket, SocketAddr) {
+    let socket = Socket::new(socket2::Domain::IPV4, Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
 async fn echo(stream: Stream) -> Result<u64> {
     let mut buffer = vec![0; 16 * 1024];
     let mut total = 0;
@@ -239,7 +248,8 @@ fn names_are_resolved_off_the_loop_and_errors_name_them() {
 fn a_refused_connection_names_host_port_addresses_and_reason() {
     let event_loop = started();
     let handle = event_loop.handle();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (_kept, refusing) = refusing();
+    let port = refusing.port();
     on(&event_loop, async move {
         let options = ConnectOptions::default();
         let refused = |error: Error| {

@@ -133,7 +133,7 @@ fn an_address_that_hangs_or_refuses_is_passed_over() {
     let handle = event_loop.handle();
     let (_listener, good) = listening(&event_loop);
     let (hanging, _kept, _filling) = faults::full();
-    let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_bound, refusing) = refusing();
     on(&event_loop, async move {
         let options = ConnectOptions { timeout: LONG, ..ConnectOptions::default() };
         for bad in [hanging, refusing] {
