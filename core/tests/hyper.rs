@@ -69,12 +69,12 @@ async fn serve(request: Request<Incoming>) -> Result<Answer, hyper::Error> {
     }
 }
 
-async fn accept(event_loop: Handle, listener: coop_core::event_loop::stream::Listener) {
+async fn accept(event_loop: Handle, listener: coop_core::event_loop::stream::Listener, head_within: Option<Duration>) {
     while let Ok(stream) = listener.accept().await {
         let timer = event_loop.clone();
         event_loop.execute(async move {
             let mut http = server::conn::http1::Builder::new();
-            http.timer(timer).header_read_timeout(Duration::from_secs(1));
+            http.timer(timer).header_read_timeout(head_within);
             http.serve_connection(stream, service_fn(serve)).await
         });
     }
@@ -97,7 +97,7 @@ fn a_server_and_a_client_with_keep_alive_and_chunked_bodies() {
     let (servers, clients) = (started(), started());
     let listener = servers.listen("127.0.0.1:0".parse().unwrap(), &ListenOptions::default()).unwrap();
     let port = listener.local_addr().as_ip().unwrap().port();
-    servers.spawn(accept(servers.handle(), listener)).unwrap();
+    servers.spawn(accept(servers.handle(), listener, LONG)).unwrap();
 
     let handle = clients.handle();
     let mut client = clients
@@ -132,7 +132,7 @@ fn a_head_that_does_not_come_is_given_up_by_the_loops_timer() {
     let event_loop = started();
     let listener = event_loop.listen("127.0.0.1:0".parse().unwrap(), &ListenOptions::default()).unwrap();
     let address = listener.local_addr().as_ip().unwrap();
-    event_loop.spawn(accept(event_loop.handle(), listener)).unwrap();
+    event_loop.spawn(accept(event_loop.handle(), listener, Some(Duration::from_secs(1)))).unwrap();
     let handle = event_loop.handle();
     let mut client = event_loop
         .spawn(async move {
