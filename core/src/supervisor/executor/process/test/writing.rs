@@ -9,7 +9,7 @@ fn to(stdout: Sink, stderr: Sink, script: &str) -> Process {
     Process { output: Output { stdout, stderr, tail: 5 }, ..Process::new(shell(script)) }
 }
 
-/// Its end; the thread of the sinks is this one's, and has all lines when it has been ended.
+/// Its end; the thread of the sinks is this one's, whose end waits for what is queued, for a moment.
 fn on_a_thread<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
     std::thread::spawn(test).join().unwrap()
 }
@@ -28,6 +28,7 @@ fn lines_come_with_their_stream_and_the_last_ones_with_the_end() {
     // The last five of the eight, in the order in which they were read: of two pipes, that is not the one they were written in.
     assert_eq!(tail.len(), 5);
     assert!(tail.contains(&"more".into()) || tail.contains(&"bad \u{fffd} utf".into()), "{tail:?}");
+    wait_until(|| kept.lock().unwrap().len() >= 8);
     let kept = kept.lock().unwrap();
     let of = |stream: Stream| {
         kept.iter().filter(|line| line.stream == stream).map(|line| line.text.as_str()).collect::<Vec<_>>()
@@ -45,6 +46,7 @@ fn a_long_line_comes_in_parts() {
     let (sink, kept) = keeping();
     let script = "head -c 20000 /dev/zero | tr '\\0' x; echo; echo end";
     on_a_thread(move || ended(&to(sink, Sink::Null, script)).unwrap());
+    wait_until(|| kept.lock().unwrap().len() >= 4);
     let parts: Vec<_> = kept.lock().unwrap().iter().map(|line| (line.text.len(), line.goes_on)).collect();
     assert_eq!(parts, [(LINE, true), (LINE, true), (20_000 - 2 * LINE, false), (3, false)]);
 }
@@ -112,6 +114,8 @@ fn a_child_never_waits_for_a_slow_sink_and_what_it_loses_is_counted() {
         assert!(begun.load(Ordering::SeqCst));
         drop(go_on);
     });
+    let count = |line: &Line| line.dropped.max(1);
+    wait_until(|| kept.lock().unwrap().iter().map(count).sum::<u64>() >= LINES);
     let kept = kept.lock().unwrap();
     let (told, lost): (Vec<_>, Vec<_>) = kept.iter().partition(|line| line.dropped == 0);
     let dropped: u64 = lost.iter().map(|line| line.dropped).sum();
