@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -136,6 +137,31 @@ static UNUSED coop_callback opening(latch *l) {
 static UNUSED coop_callback waiting(latch *l) {
     coop_callback callback = {latch_wait, l, NULL};
     return callback;
+}
+
+/* A thread that says which one it is right before a call that waits, for who has to come while it waits there. */
+typedef struct {
+    int tid;
+} caller;
+
+static UNUSED void about_to_wait(caller *c) { __atomic_store_n(&c->tid, (int)syscall(SYS_gettid), __ATOMIC_SEQ_CST); }
+
+/* Until it sleeps, which it does in that call only; under valgrind it sleeps before too, so there is a moment more. */
+static UNUSED void await_asleep(const caller *c) {
+    const time_t limit = time(NULL) + LONG_NS / 1000000000;
+    for (char state = 0; state != 'S';) {
+        const int tid = __atomic_load_n(&c->tid, __ATOMIC_SEQ_CST);
+        char path[64], stat[256] = "";
+        CHECK(time(NULL) < limit);
+        usleep(1000);
+        if (tid == 0) continue;
+        snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+        FILE *file = fopen(path, "r");
+        CHECK(file != NULL && fgets(stat, sizeof stat, file) != NULL && strrchr(stat, ')') != NULL);
+        fclose(file);
+        state = strrchr(stat, ')')[2];
+    }
+    usleep(10000);
 }
 
 /* A task that says when it has begun, and waits. */

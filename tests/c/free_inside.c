@@ -48,23 +48,32 @@ static void while_a_start_returns(void) {
     }
 }
 
+typedef struct {
+    coop_event_loop *loop;
+    caller caller;
+} joiner;
+
 static void *joins(void *arg) {
-    CHECK_OK(coop_event_loop_join(arg, COOP_FOREVER));
+    joiner *j = arg;
+    about_to_wait(&j->caller);
+    CHECK_OK(coop_event_loop_join(j->loop, COOP_FOREVER));
     return NULL;
 }
 
-/* While another thread waits for the loop's end: the timer gives it the time to begin. */
+/* While another thread waits for the loop's end. */
 static void while_another_thread_joins(void) {
     coop_event_loop *loop = new_loop();
-    latch go = LATCH;
+    joiner j = {loop, {0}};
+    blocker b = BLOCKER;
     pthread_t thread;
-    coop_timer_options later = {.size = sizeof later, .after_ns = 20000000};
     coop_timer_callback on_time = {free_loop_timer, loop, NULL};
     CHECK_OK(coop_event_loop_start(loop));
-    CHECK_OK(coop_event_loop_post(loop, waiting(&go)));
-    CHECK(pthread_create(&thread, NULL, joins, loop) == 0);
-    CHECK_OK(coop_event_loop_timer(loop, &later, on_time, NULL));
-    latch_open(&go);
+    CHECK_OK(coop_event_loop_post(loop, blocking(&b)));
+    latch_wait(&b.begun);
+    CHECK(pthread_create(&thread, NULL, joins, &j) == 0);
+    CHECK_OK(coop_event_loop_timer(loop, NULL, on_time, NULL));
+    await_asleep(&j.caller);
+    latch_open(&b.go);
     pthread_join(thread, NULL);
 }
 

@@ -320,9 +320,15 @@ static void freed_by_a_service(void) {
 }
 
 /* Another thread waits in coop_host_join while a service frees the host. */
+typedef struct {
+    coop_host *host;
+    caller caller;
+} joiner;
+
 static void *join_host(void *arg) {
-    coop_status status = coop_host_join(arg, COOP_FOREVER);
-    CHECK(status == COOP_OK);
+    joiner *j = arg;
+    about_to_wait(&j->caller);
+    CHECK_OK(coop_host_join(j->host, COOP_FOREVER));
     return NULL;
 }
 
@@ -334,8 +340,9 @@ static void freed_while_joined(void) {
     service.thread = (coop_thread_service){free_inside, &i, drop_insider};
     CHECK_OK(coop_supervisor_add(i.host, 0, &service, NULL));
     CHECK_OK(coop_host_start(i.host));
-    CHECK(pthread_create(&thread, NULL, join_host, i.host) == 0);
-    usleep(10000);
+    joiner j = {i.host, {0}};
+    CHECK(pthread_create(&thread, NULL, join_host, &j) == 0);
+    await_asleep(&j.caller);
     latch_open(&i.known);
     CHECK(pthread_join(thread, NULL) == 0);
     await_drops(&i.probe, 1);
