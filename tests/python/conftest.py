@@ -122,6 +122,9 @@ def make(mode: Mode, running_loop: EventLoop) -> Iterator[Make]:
     with contextlib.ExitStack() as stack:
 
         def make(*ports: Port, start: bool = True, **options: Any) -> PortSet:
+            if mode == Mode.PROCESS:
+                # On a busy machine a worker may have no CPU for two seconds.
+                options.setdefault("liveness", None)
             made = PortSet(ports, mode=mode, loop=running_loop if mode == Mode.SINGLE else None, **options)
             if start:
                 made.start()

@@ -185,8 +185,8 @@ def test_a_handler_that_raises_now_and_then_loses_only_that(make: Any, peer: soc
 
 def test_a_handler_that_blocks_is_not_replaced_and_loses_nothing(make: Any, peer: socket.socket) -> None:
     told = Told()
-    ports = make(Port("port", Blocks, (told,)), Port("other", Echo), liveness=2.0)
-    ports.send("port", 4.0)
+    ports = make(Port("port", Blocks, (told,)), Port("other", Echo), liveness=5.0)
+    ports.send("port", 7.0)
     assert told.get(LONG) == "blocks"
     for number in range(100):
         peer.sendto(number.to_bytes(1), ports.addresses["port"])

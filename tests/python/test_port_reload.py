@@ -24,6 +24,7 @@ LONG = 60.0
 @contextlib.contextmanager
 def served(how: Path, **options: Any) -> Iterator[PortSet]:
     how.write_text("ok")
+    options.setdefault("liveness", None)
     with PortSet([Port("WEB", Keeps, (str(how),), listen=("127.0.0.1", 0))], mode=Mode.PROCESS, **options) as ports:
         yield ports
 

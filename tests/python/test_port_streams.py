@@ -39,6 +39,8 @@ def make(mode: Mode) -> Iterator[Callable[..., PortSet]]:
         def make(handler: type[Any] = Stream, *args: Any, listen: Any = LOCAL, **options: Any) -> PortSet:
             if mode == Mode.SINGLE:
                 options["loop"] = loop
+            elif mode == Mode.PROCESS:
+                options.setdefault("liveness", None)
             ports = PortSet([Port("web", handler, args, listen=listen)], mode=mode, **options)
             made.append(ports)
             ports.start()
@@ -251,7 +253,7 @@ def test_a_handler_stops_its_set(make: Any) -> None:
 
 
 def test_a_worker_that_is_killed_refuses_nobody() -> None:
-    with PortSet([Port("web", Stream, listen=LOCAL)], mode=Mode.PROCESS) as ports:
+    with PortSet([Port("web", Stream, listen=LOCAL)], mode=Mode.PROCESS, liveness=None) as ports:
         for restarts in range(1, 4):
             with client_of(ports) as client, client_of(ports) as other:
                 assert ask(other, b"here") == b"here"

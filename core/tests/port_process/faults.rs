@@ -80,9 +80,7 @@ fn talk(client: &Client, until: Instant) -> Seen {
 
 fn killed_in_turn() {
     const NAMES: [&str; 3] = ["CONTROL", "UPLOAD", "DOWNLOAD"];
-    let mut options = options();
-    options.process.liveness = None; // Whoever ends is one that was killed.
-    let set = started(options, ports("echo", &NAMES));
+    let set = started(options(), ports("echo", &NAMES));
     let clients = NAMES.map(|name| Client::new(&set, name));
     let askers = NAMES.map(|name| Client::new(&set, name));
     let until = Instant::now() + lasts();
@@ -186,7 +184,7 @@ fn panics() {
 fn blocks() {
     let mut options = options();
     // Busy for longer than that: which is no fault, as its process runs.
-    options.process.liveness = Some(Duration::from_secs(2));
+    options.process.liveness = Some(Duration::from_secs(5));
     let set = started(options, ports("echo", &["A", "B"]));
     let (a, b) = (Client::new(&set, "A"), Client::new(&set, "B"));
     let before = a.pid();

@@ -75,7 +75,7 @@ impl Handler for Echo {
                     .map_err(fault)?,
                 b"garbage" => garbage().map_err(|error| Fault::new(error.to_string()))?,
                 b"exit" => std::process::exit(0),
-                b"block" => sleep(Duration::from_secs(3)),
+                b"block" => sleep(Duration::from_secs(7)),
                 b"hang" => loop {
                     sleep(Duration::from_secs(600));
                 },

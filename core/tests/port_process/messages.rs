@@ -111,7 +111,6 @@ fn past_kills() {
 
 fn full() {
     let mut options = options();
-    options.process.liveness = None;
     options.message_bytes = 4096;
     let set = started(options, ports("talks", &["A", "B", "C"]));
     let [a, b, c] = ["A", "B", "C"].map(|name| Client::new(&set, name));
@@ -150,9 +149,7 @@ fn before_the_stop() {
     set.stop(Some(LONG)).unwrap();
     assert_eq!(set.stats().unwrap()[0].1.messages, 100);
     // As many as fit, while it stands still.
-    let mut options = options();
-    options.process.liveness = None;
-    let set = started(options, ports("talks", &["A"]));
+    let set = started(options(), ports("talks", &["A"]));
     let pid = children_of(std::process::id())[0];
     stop(pid);
     let sent = std::iter::repeat_with(|| set.send("A", text("x"))).take_while(Result::is_ok).count();

@@ -110,7 +110,9 @@ fn web(switch: &Switch) -> (PortSet, SocketAddr) {
     web_of(options(), switch)
 }
 
-fn web_of(options: PortSetOptions, switch: &Switch) -> (PortSet, SocketAddr) {
+/// One that stands still is replaced.
+fn web_of(mut options: PortSetOptions, switch: &Switch) -> (PortSet, SocketAddr) {
+    options.process.liveness = Some(Duration::from_secs(4));
     let set = started(options, vec![Port::at("WEB", Bind::Tcp(local()), "switched").args(switch.bytes())]);
     let address = set.addresses().unwrap()[0].1;
     (set, address)

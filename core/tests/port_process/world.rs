@@ -30,6 +30,8 @@ pub(crate) fn local() -> SocketAddr {
 /// What workers write is of no use here.
 pub(crate) fn options() -> PortSetOptions {
     let mut options = PortSetOptions { handlers: handlers(), ..PortSetOptions::processes() };
+    // On a busy machine a worker may have no CPU for two seconds; who is about that sets it.
+    options.process.liveness = None;
     options.process.output = Some(Output { stdout: Sink::Null, stderr: Sink::Null, ..Output::default() });
     options
 }
