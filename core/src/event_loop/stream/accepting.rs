@@ -190,11 +190,16 @@ impl<A: Accept> Wake for Ready<A> {
         }
         let mut arrived = Vec::new();
         accepting.progress(&mut arrived);
-        let strand = accepting.strand.clone();
+        let (strand, state) = (accepting.strand.clone(), accepting.state.clone());
         // Before anything is told: a callback that frees the listener closes it.
         drop(accepting);
         for one in arrived {
             strand.push_here(one);
+        }
+        // Whoever dropped it meanwhile has cleared what was there by then; this look comes after the last push, and `closed` before that
+        // clearing, so one of the two finds each connection.
+        if state.closed.load(Ordering::SeqCst) {
+            strand.clear();
         }
     }
 }
