@@ -142,7 +142,7 @@ static void freed_while_some_wait(coop_runtime *runtime) {
     enum { WAITING = 5 };
     coop_event_loop *loop = coop_runtime_event_loop(runtime);
     coop_listener_options listening = {.size = sizeof listening, .address = "127.0.0.1:0", .address_length = 11};
-    static slow_server server = {LATCH, LATCH, LATCH, 0};
+    slow_server server = {LATCH, LATCH, LATCH, 0};
     coop_stream_callback callback = {slow, &server, slow_dropped};
     coop_listener *listener;
     coop_address at;
@@ -197,7 +197,7 @@ int main(void) {
     coop_stream_options high = {.size = sizeof high, .on = COOP_ON_POOL, .priority = COOP_PRIORITY_HIGH};
     in_order(runtime, &high);
     handed_over(runtime);
-    freed_while_some_wait(runtime);
+    for (int round = 0; round < 50; round++) freed_while_some_wait(runtime);
     coop_runtime_free(runtime);
     runtime_ends();
     return 0;
