@@ -118,11 +118,17 @@ mod test {
         assert_eq!(lengths, [(LINE, true), (LINE, true), (LINE, false)]);
     }
 
+    /// Bytes of any kind, newlines, and stretches of one byte, up to as long as a line may be and longer.
+    fn piece() -> impl Strategy<Value = Vec<u8>> {
+        let stretch = (any::<u8>(), 0..LINE + 9).prop_map(|(byte, count)| vec![byte; count]);
+        let bytes = prop::collection::vec(any::<u8>(), 0..20);
+        let part = prop_oneof![4 => bytes, 2 => Just(vec![b'\n']), 1 => stretch];
+        prop::collection::vec(part, 0..24).prop_map(|parts| parts.concat())
+    }
+
     proptest! {
         #[test]
-        fn nothing_is_lost_and_no_line_is_too_long(
-            pieces in prop::collection::vec(prop::collection::vec(prop_oneof![9 => any::<u8>(), 1 => Just(b'\n')], 0..3 * LINE), 0..6)
-        ) {
+        fn nothing_is_lost_and_no_line_is_too_long(pieces in prop::collection::vec(piece(), 0..6)) {
             let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
             let lines = cut(&pieces);
             prop_assert!(lines.iter().all(|(line, goes_on)| line.len() <= LINE && !(*goes_on && line.contains(&b'\n'))));
