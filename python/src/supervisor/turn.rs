@@ -11,7 +11,7 @@ use std::{
     future::poll_fn,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
     time::Duration,
@@ -35,8 +35,8 @@ struct State {
     waiting: BTreeMap<u64, Waker>,
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Has all who wait look again.
@@ -63,7 +63,8 @@ impl Turn {
             turn: self.0.clone(),
             timeout: wait::timeout(timeout)?,
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
-            state: Mutex::default(),
+            forgone: AtomicBool::new(false),
+            held: Mutex::new(None),
         })
     }
 }
@@ -77,30 +78,21 @@ impl Drop for Held {
     }
 }
 
-#[derive(Default)]
-struct Asked {
-    forgone: bool,
-    held: Option<Held>,
-}
-
 /// What `Turn.ask` answers: entered once.
 #[pyclass(frozen, module = "libcoop._libcoop")]
 pub(crate) struct AskedTurn {
     turn: Arc<Mutex<State>>,
     timeout: Option<Duration>,
     number: u64,
-    state: Mutex<Asked>,
+    /// Set and looked at under the turn's lock: whoever forgoes it between the look and the wait finds the waker.
+    forgone: AtomicBool,
+    held: Mutex<Option<Held>>,
 }
 
 impl AskedTurn {
-    fn state(&self) -> MutexGuard<'_, Asked> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Held>> {
         let mut turn = lock(&self.turn);
-        // Under the turn's lock, as it is set: whoever forgoes it between this look and the wait finds the waker.
-        if self.state().forgone {
+        if self.forgone.load(Ordering::Relaxed) {
             return Poll::Ready(None);
         }
         if turn.taken {
@@ -118,7 +110,7 @@ impl AskedTurn {
     /// The turn is not wanted any more: who waits for it goes on without.
     #[pyo3(signature = (*_done))]
     fn forgo(&self, _done: &Bound<'_, PyTuple>) {
-        tell(&self.turn, |_| self.state().forgone = true);
+        tell(&self.turn, |_| self.forgone.store(true, Ordering::Relaxed));
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
@@ -126,14 +118,14 @@ impl AskedTurn {
         lock(&self.turn).waiting.remove(&self.number);
         let held = waited?.flatten();
         let has = held.is_some();
-        // What was there is dropped without this lock.
-        let _before = std::mem::replace(&mut self.state().held, held);
+        let before = std::mem::replace(&mut *lock(&self.held), held);
+        drop(before);
         Ok(has)
     }
 
     #[pyo3(signature = (*_error))]
     fn __exit__(&self, _error: &Bound<'_, PyTuple>) {
-        let held = self.state().held.take();
+        let held = lock(&self.held).take();
         drop(held);
     }
 }
