@@ -1,7 +1,9 @@
 //! The redis crate's multiplexed connection over the library's streams, against a real server.
 
+#[path = "support/ports.rs"]
+mod ports;
+
 use std::{
-    net::TcpListener,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -10,16 +12,10 @@ use coop_core::{
     EventLoop, EventLoopOptions,
     event_loop::{Handle, sleep, stream::ConnectOptions},
 };
+use ports::free_port;
 use redis::{AsyncConnectionConfig, RedisConnectionInfo, aio::MultiplexedConnection};
 
 const LONG: Option<Duration> = Some(Duration::from_secs(60));
-
-/// A port that nobody listens at now, nor is given by the system to whoever connects or listens meanwhile: those begin at 32768.
-fn free_port() -> u16 {
-    let mut ports = (0..12_000).map(|number| u16::try_from(20_000 + (std::process::id() + number) % 12_000).unwrap());
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    ports.find(is_free).unwrap()
-}
 
 /// A server of its own on a free port, that writes nothing anywhere.
 struct Server {

@@ -342,7 +342,7 @@ fn close_and_drain() {
 
 #[test]
 fn a_url_says_where_and_how() {
-    let port = crate::server::free_port();
+    let port = crate::ports::free_port();
     let args = ["--port", &port.to_string(), "--bind", "127.0.0.1", "--user", "ann", "on", ">h@rs", "~*", "+@all"];
     let (_server, event_loop) = (Server::with(&args), start_loop());
     wait_for("the port listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());

@@ -112,9 +112,9 @@ fn the_servers_errors_are_replies() {
 
 #[test]
 fn a_cluster_says_where_a_key_is() {
-    let port = crate::server::free_port().to_string();
+    let port = crate::ports::free_port().to_string();
     // Its bus has a port of its own, which is not that of the port plus 10000.
-    let bus = crate::server::free_port().to_string();
+    let bus = crate::ports::free_port().to_string();
     let server =
         Server::with(&["--port", &port, "--cluster-enabled", "yes", "--cluster-port", &bus, "--bind", "127.0.0.1"]);
     let event_loop = start_loop();

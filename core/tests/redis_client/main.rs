@@ -9,3 +9,6 @@ mod pipeline;
 mod races;
 mod server;
 mod tls;
+
+#[path = "../support/ports.rs"]
+mod ports;

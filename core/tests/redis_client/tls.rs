@@ -16,7 +16,10 @@ use coop_core::{
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-use crate::server::{Folder, LONG, Server, bulk, free_port, start_loop, status, wait_for};
+use crate::{
+    ports::free_port,
+    server::{Folder, LONG, Server, bulk, start_loop, status, wait_for},
+};
 
 /// An authority, and what it has signed.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
